@@ -1,0 +1,26 @@
+/* core/text.h - UTF-8 and text meant for people. */
+#ifndef CMAT_CORE_TEXT_H
+#define CMAT_CORE_TEXT_H
+#include "core/buf.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Length of the longest prefix of s[0..n) that is whole, valid UTF-8 sequences. */
+size_t cmat_utf8_valid_prefix(const char *s, size_t n);
+/* True when the bytes s[0..n) could be the start of a valid sequence cut short (n in 1..3). */
+bool cmat_utf8_is_partial(const char *s, size_t n);
+/* Decodes one code point at s (n > 0 bytes left): its length, or 0 when invalid. */
+int cmat_utf8_decode(const char *s, size_t n, uint32_t *cp);
+int cmat_utf8_encode(uint32_t cp, char out[4]);
+/* Appends s with invalid bytes replaced by U+FFFD and control characters (terminal escapes) by
+ * U+FFFD, except \n and \t: what may be shown on a terminal or put into a prompt. */
+void cmat_text_inert(cmat_buf *b, const char *s, size_t n);
+/* Appends s with & < > " ' escaped. */
+void cmat_text_html(cmat_buf *b, const char *s, size_t n);
+/* "1.2 GB", "3 min 20 s", "1,234": written into out. */
+void cmat_text_bytes(char *out, size_t size, double bytes);
+void cmat_text_seconds(char *out, size_t size, double seconds);
+/* Case-insensitive search; NULL when absent. */
+const char *cmat_text_find(const char *haystack, const char *needle);
+#endif
