@@ -1,0 +1,5 @@
+/* main.c - the cmat program. */
+int main(void)
+{
+    return 0;
+}

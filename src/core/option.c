@@ -1,0 +1,493 @@
+/* option.c - the option table: command line, recipes, environment, help, JSON. */
+#include "core/option.h"
+#include "core/buf.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+static void *member(const cmat_option *o, void *opts)
+{
+    return (char *)opts + o->offset;
+}
+
+static bool same_name(const char *a, const char *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i] && !(strchr("-_", a[i]) && strchr("-_", b[i]) && a[i] && b[i]))
+            return false;
+    return a[n] == '\0';
+}
+
+static const cmat_option *find(const cmat_option *table, const char *name, size_t n)
+{
+    for (const cmat_option *o = table; o->name; o++)
+        if (strlen(o->name) == n && same_name(o->name, name, n))
+            return o;
+    return NULL;
+}
+
+/* Levenshtein distance, for "did you mean". */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], n = strlen(b);
+
+    if (n >= 63)
+        return 99;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diag = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t best = diag + (a[i - 1] != b[j - 1]);
+            diag = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+static cmat_status unknown(const cmat_option *table, const char *name, const char *where,
+                           cmat_error *err)
+{
+    const char *nearest = NULL;
+    size_t best = 4;
+
+    for (const cmat_option *o = table; o->name; o++) {
+        size_t d = distance(name, o->name);
+        if (d < best) {
+            best = d;
+            nearest = o->name;
+        }
+    }
+    return cmat_fail(err, CMAT_ERR_ARG, "%sunknown option %s%s%s%s", where, name,
+                     nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
+}
+
+static cmat_status set_number(const cmat_option *o, void *opts, const char *value,
+                              const char *where, cmat_error *err)
+{
+    char *end;
+    double x;
+
+    errno = 0;
+    x = strtod(value, &end);
+    if (end != value && o->type == CMAT_OPT_INT && *end && !end[1]) {
+        static const char suffix[] = "kmg";
+        const char *s = strchr(suffix, tolower((unsigned char)*end));
+        if (s) {
+            x *= pow(1000, (double)(s - suffix + 1));
+            end++;
+        }
+    }
+    if (end == value || *end || !isfinite(x))
+        return cmat_fail(err, CMAT_ERR_ARG, "%s%s: \"%s\" is not a number", where, o->name, value);
+    if (o->type == CMAT_OPT_INT && (x != floor(x) || fabs(x) > 9e15))
+        return cmat_fail(err, CMAT_ERR_ARG, "%s%s: \"%s\" is not a whole number", where, o->name,
+                         value);
+    if ((o->min != 0 || o->max != 0) && (x < o->min || x > o->max))
+        return cmat_fail(err, CMAT_ERR_ARG, "%s%s: %s is outside %g to %g", where, o->name, value,
+                         o->min, o->max);
+    if (o->type == CMAT_OPT_INT)
+        *(int64_t *)member(o, opts) = (int64_t)x;
+    else
+        *(double *)member(o, opts) = x;
+    return CMAT_OK;
+}
+
+static cmat_status set_bool(const cmat_option *o, void *opts, const char *v, const char *where,
+                            cmat_error *err)
+{
+    static const char *const words[][2] = {
+        {"false", "true"}, {"no", "yes"}, {"off", "on"}, {"0", "1"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (int b = 0; b < 2; b++)
+            if (strcmp(v, words[i][b]) == 0) {
+                *(bool *)member(o, opts) = b != 0;
+                return CMAT_OK;
+            }
+    return cmat_fail(err, CMAT_ERR_ARG, "%s%s: \"%s\" is neither true nor false", where, o->name,
+                     v);
+}
+
+/* Index of v in "a|b|c", or -1. */
+static int choice_index(const char *choices, const char *v)
+{
+    size_t n = strlen(v);
+    int i = 0;
+    for (const char *s = choices;; i++) {
+        size_t len = strcspn(s, "|");
+        if (len == n && memcmp(s, v, n) == 0)
+            return i;
+        if (!s[len])
+            return -1;
+        s += len + 1;
+    }
+}
+
+static void choice_name(const char *choices, int index, char *out, size_t size)
+{
+    const char *s = choices;
+    while (index-- > 0 && strchr(s, '|'))
+        s = strchr(s, '|') + 1;
+    snprintf(out, size, "%.*s", (int)strcspn(s, "|"), s);
+}
+
+static cmat_status set_value(const cmat_option *o, void *opts, const char *value, const char *where,
+                             cmat_error *err)
+{
+    switch (o->type) {
+    case CMAT_OPT_BOOL:
+        return set_bool(o, opts, value, where, err);
+    case CMAT_OPT_INT:
+    case CMAT_OPT_FLOAT:
+        return set_number(o, opts, value, where, err);
+    case CMAT_OPT_STR: {
+        char **p = member(o, opts);
+        char *copy = cmat_xstrdup(value);
+        free(*p);
+        *p = copy;
+        return CMAT_OK;
+    }
+    case CMAT_OPT_ENUM: {
+        int i = choice_index(o->choices, value);
+        if (i < 0)
+            return cmat_fail(err, CMAT_ERR_ARG, "%s%s: \"%s\" is none of %s", where, o->name, value,
+                             o->choices);
+        *(int *)member(o, opts) = i;
+        return CMAT_OK;
+    }
+    }
+    return CMAT_ERR_ARG;
+}
+
+cmat_status cmat_options_set(const cmat_option *table, void *opts, const char *name,
+                             const char *value, const char *where, cmat_error *err)
+{
+    const cmat_option *o = find(table, name, strlen(name));
+    return o ? set_value(o, opts, value, where, err) : unknown(table, name, where, err);
+}
+
+static cmat_status from_environment(const cmat_option *o, void *opts, cmat_error *err)
+{
+    char name[80];
+    const char *value;
+    int n = snprintf(name, sizeof name, "CMAT_%s", o->name);
+
+    for (int i = 0; i < n; i++)
+        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+    value = getenv(name);
+    if (!value || !*value)
+        return CMAT_OK;
+    strcat(name, " in the environment, ");
+    return set_value(o, opts, value, name, err);
+}
+
+cmat_status cmat_options_init(const cmat_option *table, void *opts, cmat_error *err)
+{
+    cmat_status st = CMAT_OK;
+
+    for (const cmat_option *o = table; o->name; o++) {
+        switch (o->type) {
+        case CMAT_OPT_BOOL:
+            *(bool *)member(o, opts) = false;
+            break;
+        case CMAT_OPT_INT:
+            *(int64_t *)member(o, opts) = 0;
+            break;
+        case CMAT_OPT_FLOAT:
+            *(double *)member(o, opts) = 0;
+            break;
+        case CMAT_OPT_STR:
+            *(char **)member(o, opts) = NULL;
+            break;
+        case CMAT_OPT_ENUM:
+            *(int *)member(o, opts) = 0;
+            break;
+        }
+    }
+    for (const cmat_option *o = table; o->name && st == CMAT_OK; o++) {
+        if (o->def)
+            st = set_value(o, opts, o->def, "default of ", err);
+        if (st == CMAT_OK)
+            st = from_environment(o, opts, err);
+    }
+    return st;
+}
+
+void cmat_options_clear(const cmat_option *table, void *opts)
+{
+    for (const cmat_option *o = table; o->name; o++)
+        if (o->type == CMAT_OPT_STR) {
+            char **p = member(o, opts);
+            free(*p);
+            *p = NULL;
+        }
+}
+
+/* One "--name", "--name=value", "--no-name" or "-x" at argv[*i]; *i moves over its value. */
+static cmat_status parse_one(const cmat_option *table, void *opts, int argc, char **argv, int *i,
+                             cmat_error *err)
+{
+    const char *arg = argv[*i], *value = NULL;
+    const cmat_option *o = NULL;
+
+    if (arg[1] == '-') {
+        size_t n = strcspn(arg + 2, "=");
+        o = find(table, arg + 2, n);
+        if (arg[2 + n] == '=')
+            value = arg + 2 + n + 1;
+        if (!o && !value && strncmp(arg, "--no-", 5) == 0) {
+            o = find(table, arg + 5, strlen(arg + 5));
+            if (o && o->type == CMAT_OPT_BOOL)
+                return set_value(o, opts, "false", "--", err);
+            o = NULL;
+        }
+        if (!o && !find(table, "config", 6) && n == 6 && strncmp(arg + 2, "config", 6) == 0) {
+            if (!value && *i + 1 >= argc)
+                return cmat_fail(err, CMAT_ERR_ARG, "--config: a file name is missing");
+            return cmat_options_load_yaml(table, opts, value ? value : argv[++*i], err);
+        }
+    } else {
+        for (const cmat_option *c = table; c->name; c++)
+            if (c->letter && c->letter == arg[1] && !arg[2])
+                o = c;
+    }
+    if (!o) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(arg, "="), arg);
+        return unknown(table, name + strspn(name, "-"), "--", err);
+    }
+    if (o->type == CMAT_OPT_BOOL && !value)
+        return set_value(o, opts, "true", "--", err);
+    if (!value) {
+        if (*i + 1 >= argc)
+            return cmat_fail(err, CMAT_ERR_ARG, "--%s: a value is missing", o->name);
+        value = argv[++*i];
+    }
+    return set_value(o, opts, value, "--", err);
+}
+
+cmat_status cmat_options_parse(const cmat_option *table, void *opts, int argc, char **argv,
+                               int *n_args, cmat_error *err)
+{
+    int n = 0;
+    bool ended = false;
+
+    for (int i = 1; i < argc; i++) {
+        if (!ended && strcmp(argv[i], "--") == 0) {
+            ended = true;
+        } else if (!ended && argv[i][0] == '-' && argv[i][1]) {
+            cmat_status st = parse_one(table, opts, argc, argv, &i, err);
+            if (st != CMAT_OK)
+                return st;
+        } else {
+            argv[1 + n++] = argv[i];
+        }
+    }
+    *n_args = n;
+    return CMAT_OK;
+}
+
+cmat_status cmat_options_load_yaml(const cmat_option *table, void *opts, const char *path,
+                                   cmat_error *err)
+{
+    enum { MAX_DEPTH = 8 };
+    char prefix[MAX_DEPTH][64] = {""}, key[64] = "";
+    int depth = 0;
+    yaml_parser_t parser;
+    yaml_event_t ev;
+    cmat_status st = CMAT_OK;
+    bool end = false, have_key = false;
+    FILE *f = fopen(path, "rb");
+
+    if (!f)
+        return cmat_fail(err, CMAT_ERR_IO, "recipe: open %s: %s", path, strerror(errno));
+    if (!yaml_parser_initialize(&parser)) {
+        fclose(f);
+        return cmat_fail(err, CMAT_ERR_NOMEM, "recipe: %s: no memory for the parser", path);
+    }
+    yaml_parser_set_input_file(&parser, f);
+    while (!end && st == CMAT_OK) {
+        char where[256];
+        if (!yaml_parser_parse(&parser, &ev)) {
+            st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: line %zu, column %zu: %s", path,
+                           parser.problem_mark.line + 1, parser.problem_mark.column + 1,
+                           parser.problem ? parser.problem : "not YAML");
+            break;
+        }
+        snprintf(where, sizeof where, "%s: line %zu, column %zu: ", path, ev.start_mark.line + 1,
+                 ev.start_mark.column + 1);
+        switch (ev.type) {
+        case YAML_STREAM_END_EVENT:
+            end = true;
+            break;
+        case YAML_MAPPING_START_EVENT:
+            if (depth + 1 >= MAX_DEPTH)
+                st = cmat_fail(err, CMAT_ERR_LIMIT, "%snested too deeply", where);
+            else {
+                snprintf(prefix[depth + 1], sizeof prefix[0], "%s", have_key ? key : "");
+                depth++;
+            }
+            have_key = false;
+            break;
+        case YAML_MAPPING_END_EVENT:
+            depth--;
+            have_key = false;
+            break;
+        case YAML_SCALAR_EVENT: {
+            const char *v = (const char *)ev.data.scalar.value;
+            if (depth == 0) {
+                st = cmat_fail(err, CMAT_ERR_FORMAT, "%sa mapping of options is wanted", where);
+            } else if (!have_key) {
+                snprintf(key, sizeof key, "%s%s%s", prefix[depth], *prefix[depth] ? "-" : "", v);
+                have_key = true;
+            } else {
+                st = cmat_options_set(table, opts, key, v, where, err);
+                if (st == CMAT_ERR_ARG) {
+                    st = CMAT_ERR_FORMAT;
+                    if (err)
+                        err->status = st;
+                }
+                have_key = false;
+            }
+            break;
+        }
+        case YAML_SEQUENCE_START_EVENT:
+        case YAML_ALIAS_EVENT:
+            st = cmat_fail(err, CMAT_ERR_FORMAT, "%slists and aliases are not options", where);
+            break;
+        default:
+            break;
+        }
+        yaml_event_delete(&ev);
+    }
+    yaml_parser_delete(&parser);
+    fclose(f);
+    return st;
+}
+
+/* Prints text wrapped to `width`, continuing lines indented by `indent`. */
+static void wrap(FILE *out, const char *text, int indent, int width)
+{
+    int col = indent;
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (col > indent && col + 1 + n > width) {
+            fprintf(out, "\n%*s", indent, "");
+            col = indent;
+        } else if (col > indent) {
+            fputc(' ', out);
+            col++;
+        }
+        fprintf(out, "%.*s", n, text);
+        col += n;
+        text += n + (text[n] == ' ');
+    }
+    fputc('\n', out);
+}
+
+void cmat_options_help(const cmat_option *table, FILE *out)
+{
+    for (const cmat_option *o = table; o->name; o++) {
+        char left[64], text[512], letter[8] = "    ";
+        const char *arg = o->arg                     ? o->arg
+                          : o->type == CMAT_OPT_BOOL ? ""
+                          : o->type == CMAT_OPT_STR  ? "TEXT"
+                                                     : "N";
+        int n;
+
+        if (o->letter)
+            snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name,
+                 *arg || o->type == CMAT_OPT_ENUM ? " " : "",
+                 o->type == CMAT_OPT_ENUM ? o->choices : arg);
+        n = snprintf(text, sizeof text, "%s", o->text ? o->text : "");
+        if (o->def && *o->def && strcmp(o->def, "false") != 0)
+            snprintf(text + n, sizeof text - (size_t)n, " [%s]", o->def);
+        fprintf(out, "%-30s", left);
+        if (strlen(left) >= 30)
+            fprintf(out, "\n%30s", "");
+        wrap(out, text, 30, 90);
+    }
+}
+
+json_t *cmat_options_to_json(const cmat_option *table, const void *opts)
+{
+    json_t *j = json_object();
+
+    for (const cmat_option *o = table; o->name; o++) {
+        const void *p = (const char *)opts + o->offset;
+        char key[64], word[64];
+        json_t *v = NULL;
+
+        snprintf(key, sizeof key, "%s", o->name);
+        for (char *s = key; *s; s++)
+            if (*s == '-')
+                *s = '_';
+        switch (o->type) {
+        case CMAT_OPT_BOOL:
+            v = json_boolean(*(const bool *)p);
+            break;
+        case CMAT_OPT_INT:
+            v = json_integer(*(const int64_t *)p);
+            break;
+        case CMAT_OPT_FLOAT:
+            v = json_real(*(const double *)p);
+            break;
+        case CMAT_OPT_STR: {
+            const char *s = *(char *const *)p;
+            v = s ? cmat_json_text(s, strlen(s)) : json_null();
+            break;
+        }
+        case CMAT_OPT_ENUM:
+            choice_name(o->choices, *(const int *)p, word, sizeof word);
+            v = json_string(word);
+            break;
+        }
+        json_object_set_new(j, key, v);
+    }
+    return j;
+}
+
+cmat_status cmat_options_from_json(const cmat_option *table, void *opts, const json_t *j,
+                                   const char *where, cmat_error *err)
+{
+    const char *key;
+    json_t *v;
+    cmat_status st = CMAT_OK;
+
+    json_object_foreach((json_t *)(uintptr_t)j, key, v)
+    {
+        char text[64];
+        const char *value = text;
+
+        if (json_is_null(v))
+            continue;
+        if (json_is_string(v))
+            value = json_string_value(v);
+        else if (json_is_boolean(v))
+            value = json_is_true(v) ? "true" : "false";
+        else if (json_is_integer(v))
+            snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
+        else if (json_is_real(v))
+            snprintf(text, sizeof text, "%.17g", json_real_value(v));
+        else
+            return cmat_fail(err, CMAT_ERR_FORMAT, "%s%s: a plain value is wanted", where, key);
+        if ((st = cmat_options_set(table, opts, key, value, where, err)) != CMAT_OK)
+            return st;
+    }
+    return st;
+}
