@@ -31,7 +31,8 @@ typedef struct {
     int fk;         /* index in the table's fks of the first key on this column, -1: none */
 } db_column;
 
-/* One column of a foreign key. Keys over several columns give one db_fk a column, with equal key. */
+/* One column of a foreign key. Keys over several columns give one db_fk a column, with equal key.
+ */
 typedef struct {
     int column;     /* in this table */
     int ref_table;  /* in the schema */
@@ -47,31 +48,32 @@ typedef struct {
     int n_columns;
     db_fk *fks;
     int n_fks;
-    int n_pk;       /* columns in the primary key */
-    bool view;      /* a view: n_rows is -1 */
+    int n_pk;  /* columns in the primary key */
+    bool view; /* a view: n_rows is -1 */
     bool without_rowid;
     int64_t n_rows;
     int n_samples;
-    const char **samples[DB_MAX_SAMPLES]; /* samples[row][column]: text cut at 32 characters, NULL for NULL */
+    const char **samples[DB_MAX_SAMPLES]; /* samples[row][column]: text cut at 32 characters, NULL
+                                             for NULL */
 } db_table;
 
 typedef struct {
     db_table *tables; /* in the order of creation; SQLite's own tables are left out */
     int n_tables;
-    int max_columns;  /* of the widest table */
+    int max_columns; /* of the widest table */
     cmat_arena arena;
 } db_schema; /* all zero is an empty schema */
 
-/* Reads the schema of db's main database into s (cleared by the caller). At most 500 tables of 2,000
- * columns: CMAT_ERR_LIMIT above. On failure s is empty. */
+/* Reads the schema of db's main database into s (cleared by the caller). At most 500 tables of
+ * 2,000 columns: CMAT_ERR_LIMIT above. On failure s is empty. */
 cmat_status db_schema_read(db_schema *s, sqlite3 *db, cmat_error *err);
 void db_schema_clear(db_schema *s);
 
 /* Case-insensitive, as SQLite's names are. -1: none. */
 int db_schema_find_table(const db_schema *s, const char *name);
 int db_table_find_column(const db_table *t, const char *name);
-/* The name nearest to `name` among all tables (table < 0 and !columns), the columns of one table, or all
- * columns (table < 0); NULL when nothing is near. */
+/* The name nearest to `name` among all tables (table < 0 and !columns), the columns of one table,
+ * or all columns (table < 0); NULL when nothing is near. */
 const char *db_schema_nearest(const db_schema *s, int table, bool columns, const char *name);
 
 /* True when name can stand in SQL without quotes (letters, digits, _, not a keyword). */
@@ -82,12 +84,15 @@ void db_name_add(cmat_buf *out, const char *name, char quote);
 void db_literal_add(cmat_buf *out, const char *value);
 
 typedef struct {
-    size_t budget;  /* bytes; sample rows go first, then columns are cut with "..." */
-    int n_samples;  /* rows a table, at most DB_MAX_SAMPLES */
-    char quote;     /* for names that need it */
-    bool types;     /* write declared types */
+    size_t budget; /* bytes; sample rows go first, then columns are cut with "..." */
+    int n_samples; /* rows a table, at most DB_MAX_SAMPLES */
+    char quote;    /* for names that need it */
+    bool types;    /* write declared types */
 } db_schema_prompt_options;
-#define DB_SCHEMA_PROMPT_DEFAULT {.budget = 3000, .n_samples = 2, .quote = '"', .types = true}
+#define DB_SCHEMA_PROMPT_DEFAULT                                    \
+    {                                                               \
+        .budget = 3000, .n_samples = 2, .quote = '"', .types = true \
+    }
 
 /* Appends one line a table, and its sample rows below:
  *   orders(order_id int pk, customer_id int -> customers, status text, total real)
