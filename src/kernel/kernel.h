@@ -61,6 +61,8 @@ typedef struct {
 typedef struct cmat_kernel_ops {
     const char *name;         /* "plain", "avx2", "avx512" */
     bool (*available)(void);  /* this machine can run it */
+    int int8_rows;            /* matmul rounds x to int8 in blocks of 32 when T <= int8_rows (0: never)
+                               * and W is quantised; a row's result is the same for every such T */
 
     /* Makes w->prepared for the uses (bits above; called once before threads share w).
      * CMAT_ERR_NOMEM. release frees it. Without prepare every product still works, slower. */

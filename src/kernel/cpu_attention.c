@@ -1,0 +1,174 @@
+/* kernel/cpu_attention.c - plain attention over packed segments and over the paged cache.
+ *
+ *   s_ij = q_i . k_j / sqrt(d)    p_ij = exp(s_ij - lse_i)    o_i = sum_j p_ij v_j
+ * where j runs over the segment's prefix and its own rows up to i. Backward, with
+ * delta_i = dout_i . o_i (arXiv 2205.14135, appendix B):
+ *   dv_j += p_ij dout_i    ds_ij = p_ij (dout_i . v_j - delta_i)
+ *   dq_i = sum_j ds_ij k_j / sqrt(d)    dk_j += ds_ij q_i / sqrt(d) */
+#include "core/mem.h"
+#include "kernel/plain.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static float dot(const float *a, const float *b, int n)
+{
+    float s = 0;
+    for (int i = 0; i < n; i++)
+        s += a[i] * b[i];
+    return s;
+}
+
+static void axpy(float *y, float a, const float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] += a * x[i];
+}
+
+/* The batch row that key j of a segment (prefix first) stands in. */
+static size_t key_row(const cmat_segment *s, int j)
+{
+    return (size_t)(j < s->n_prefix ? s->prefix + j : s->row + j - s->n_prefix);
+}
+
+/* Scores become probabilities in place; returns the log-sum-exp. */
+static float softmax(float *s, int n)
+{
+    float max = -INFINITY, sum = 0;
+    for (int j = 0; j < n; j++)
+        max = s[j] > max ? s[j] : max;
+    for (int j = 0; j < n; j++)
+        sum += s[j] = expf(s[j] - max);
+    for (int j = 0; j < n; j++)
+        s[j] /= sum;
+    return max + logf(sum);
+}
+
+static void segment_row(float *o, float *lse, float *p, const float *q, const float *k,
+                        const float *v, int ldkv, const cmat_segment *s, int i, int d)
+{
+    const int n = s->n_prefix + i + 1;
+    const float scale = 1 / sqrtf((float)d);
+    for (int j = 0; j < n; j++)
+        p[j] = scale * dot(q, k + key_row(s, j) * (size_t)ldkv, d);
+    const float l = softmax(p, n);
+    if (lse)
+        *lse = l;
+    memset(o, 0, (size_t)d * sizeof *o);
+    for (int j = 0; j < n; j++)
+        axpy(o, p[j], v + key_row(s, j) * (size_t)ldkv, d);
+}
+
+void cmat_plain_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
+                          const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H,
+                          int G, int d)
+{
+    const int n_threads = cmat_threads();
+    for (const cmat_segment *s = seg; s < seg + n_seg; s++) {
+#pragma omp parallel num_threads(n_threads)
+        {
+            float *p = cmat_xmalloc((size_t)(s->n_prefix + s->n) * sizeof *p);
+#pragma omp for schedule(dynamic, 8)
+            for (int i = 0; i < s->n; i++)
+                for (int h = 0; h < H; h++) {
+                    const size_t t = (size_t)(s->row + i), kv = (size_t)(h / (H / G) * d);
+                    segment_row(o + t * (size_t)ldo + (size_t)(h * d),
+                                lse ? lse + t * (size_t)H + (size_t)h : NULL, p,
+                                q + t * (size_t)ldq + (size_t)(h * d), k + kv, v + kv, ldkv, s, i,
+                                d);
+                }
+            free(p);
+        }
+    }
+}
+
+/* One query row and head; dk, dv, k, v start at the row's key/value head. */
+static void backward_row(float *dq, float *dk, float *dv, const float *dout, const float *o,
+                         float lse, const float *q, const float *k, const float *v, int ldkv,
+                         const cmat_segment *s, int i, int d)
+{
+    const float scale = 1 / sqrtf((float)d), delta = dot(dout, o, d);
+    memset(dq, 0, (size_t)d * sizeof *dq);
+    for (int j = 0; j < s->n_prefix + i + 1; j++) {
+        const size_t at = key_row(s, j) * (size_t)ldkv;
+        const float p = expf(scale * dot(q, k + at, d) - lse);
+        const float ds = scale * p * (dot(dout, v + at, d) - delta);
+        axpy(dv + at, p, dout, d);
+        axpy(dq, ds, k + at, d);
+        axpy(dk + at, ds, q, d);
+    }
+}
+
+/* Threads take key/value heads, so that each dk, dv is summed by one thread in row order. */
+void cmat_plain_attention_backward(float *dq, float *dk, float *dv, const float *dout, int ldo,
+                                   const float *o, const float *lse, const float *q, int ldq,
+                                   const float *k, const float *v, int ldkv,
+                                   const cmat_segment *seg, int n_seg, int H, int G, int d)
+{
+    const int n_threads = cmat_threads();
+#pragma omp parallel for schedule(dynamic) num_threads(n_threads)
+    for (int g = 0; g < G; g++) {
+        const size_t kv = (size_t)(g * d);
+        for (const cmat_segment *s = seg; s < seg + n_seg; s++)
+            for (int i = 0; i < s->n; i++)
+                for (int h = g * (H / G); h < (g + 1) * (H / G); h++) {
+                    const size_t t = (size_t)(s->row + i), hd = (size_t)(h * d);
+                    const size_t at_q = t * (size_t)ldq + hd, at_o = t * (size_t)ldo + hd;
+                    backward_row(dq + at_q, dk + kv, dv + kv, dout + at_o, o + at_o,
+                                 lse[t * (size_t)H + (size_t)h], q + at_q, k + kv, v + kv, ldkv, s,
+                                 i, d);
+                }
+    }
+}
+
+void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seq, const float *k,
+                         const float *v, int ldkv, int G, int d)
+{
+    const size_t width = (size_t)(G * d);
+    for (int i = 0; i < seq->n; i++) {
+        const int p = seq->n_past + i;
+        const size_t slot = (size_t)seq->pages[p / kv->page_size] * (size_t)kv->page_size +
+                            (size_t)(p % kv->page_size);
+        memcpy(kv->k + slot * width, k + (size_t)i * (size_t)ldkv, width * sizeof *k);
+        memcpy(kv->v + slot * width, v + (size_t)i * (size_t)ldkv, width * sizeof *v);
+    }
+}
+
+static size_t paged_at(const cmat_paged_kv *kv, const cmat_paged_seq *seq, int p, int G, int d)
+{
+    return ((size_t)seq->pages[p / kv->page_size] * (size_t)kv->page_size +
+            (size_t)(p % kv->page_size)) *
+           (size_t)(G * d);
+}
+
+static void paged_row(float *o, float *p, const float *q, const cmat_paged_kv *kv,
+                      const cmat_paged_seq *seq, int n, int g, int G, int d)
+{
+    const float scale = 1 / sqrtf((float)d);
+    for (int j = 0; j < n; j++)
+        p[j] = scale * dot(q, kv->k + paged_at(kv, seq, j, G, d) + (size_t)(g * d), d);
+    softmax(p, n);
+    memset(o, 0, (size_t)d * sizeof *o);
+    for (int j = 0; j < n; j++)
+        axpy(o, p[j], kv->v + paged_at(kv, seq, j, G, d) + (size_t)(g * d), d);
+}
+
+void cmat_plain_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
+                                const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d)
+{
+    const int n_threads = cmat_threads();
+    for (const cmat_paged_seq *s = seqs; s < seqs + n_seqs; s++) {
+#pragma omp parallel num_threads(n_threads)
+        {
+            float *p = cmat_xmalloc((size_t)(s->n_past + s->n) * sizeof *p);
+#pragma omp for schedule(static)
+            for (int ih = 0; ih < s->n * H; ih++) {
+                const int i = ih / H, h = ih % H;
+                const size_t t = (size_t)(s->row + i), hd = (size_t)(h * d);
+                paged_row(o + t * (size_t)ldo + hd, p, q + t * (size_t)ldq + hd, kv, s,
+                          s->n_past + i + 1, h / (H / G), G, d);
+            }
+            free(p);
+        }
+    }
+}

@@ -1,0 +1,492 @@
+/* Kernels but attention: plain against finite differences, every other table against plain. */
+#include "kernel_util.h"
+
+/* Tables differ from plain in the order of sums only, but for the int8 products of few rows. */
+static const double F32_BOUND = 1e-9, INT8_BOUND = 2e-4;
+
+static const cmat_type weight_types[] = {
+    CMAT_TYPE_F32,  CMAT_TYPE_F16,  CMAT_TYPE_BF16, CMAT_TYPE_Q8_0, CMAT_TYPE_Q4_0, CMAT_TYPE_Q4_1,
+    CMAT_TYPE_Q5_0, CMAT_TYPE_Q5_1, CMAT_TYPE_Q4_K, CMAT_TYPE_Q5_K, CMAT_TYPE_Q6_K};
+enum { N_WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
+
+/* Calls fn for every table that this machine can run. */
+static void each_kernel(void (*fn)(const cmat_kernel_ops *k))
+{
+    for (int i = 0; cmat_kernels[i]; i++)
+        if (cmat_kernels[i]->available())
+            fn(cmat_kernels[i]);
+}
+
+/* The reference in double precision straight from the widened weights. */
+static void matmul_reference(float *y, const float *x, const cmat_weight *w, int T)
+{
+    const size_t n_in = (size_t)w->n_in, n = (size_t)w->n_out * n_in;
+    float *f = cmat_xmalloc(n * sizeof *f);
+    cmat_type_get((int)w->type)->to_f32(w->data, f, n);
+    for (int t = 0; t < T; t++)
+        for (int o = 0; o < w->n_out; o++) {
+            double s = 0;
+            for (size_t i = 0; i < n_in; i++)
+                s += (double)x[(size_t)t * n_in + i] * (double)f[(size_t)o * n_in + i];
+            y[(size_t)t * (size_t)w->n_out + (size_t)o] = (float)s;
+        }
+    free(f);
+}
+
+static void check_matmul(const cmat_kernel_ops *k, cmat_type type, int T, int n_out, int n_in,
+                         int uses)
+{
+    void *data;
+    char what[128];
+    snprintf(what, sizeof what, "%s matmul %s T=%d %dx%d uses=%d", k->name,
+             cmat_type_get((int)type)->name, T, n_out, n_in, uses);
+    cmat_weight w = random_weight(type, n_out, n_in, 7, &data);
+    const size_t ny = (size_t)T * (size_t)n_out, nx = (size_t)T * (size_t)n_in;
+    float *x = random_floats(nx, 1, 8), *y = random_floats(ny, 1, 9), *ref = copy_floats(y, ny);
+    if (uses)
+        assert_int_equal(k->prepare(&w, uses, NULL), CMAT_OK);
+    matmul_reference(ref, x, &w, T);
+    k->matmul(y, n_out, x, n_in, &w, T, false);
+    check_nmse(what, y, ref, ny,
+               k->int8_rows >= T && type != CMAT_TYPE_F32 ? INT8_BOUND : F32_BOUND);
+    k->matmul(y, n_out, x, n_in, &w, T, true);
+    for (size_t i = 0; i < ny; i++)
+        ref[i] *= 2;
+    check_nmse(what, y, ref, ny,
+               k->int8_rows >= T && type != CMAT_TYPE_F32 ? INT8_BOUND : F32_BOUND);
+    k->release(&w);
+    assert_null(w.prepared);
+    free(x);
+    free(y);
+    free(ref);
+    free(data);
+}
+
+static void matmul_all_types(const cmat_kernel_ops *k)
+{
+    static const int rows[] = {1, 2, 3, 5, 8, 17, 33, 70};
+    for (int i = 0; i < N_WEIGHT_TYPES; i++)
+        for (int r = 0; r < (int)(sizeof rows / sizeof *rows); r++) {
+            const int n_out = 37 + 8 * r, n_in = 256 * (1 + r % 3);
+            check_matmul(k, weight_types[i], rows[r], n_out, n_in, 0);
+            check_matmul(k, weight_types[i], rows[r], n_out, n_in,
+                         CMAT_USE_DECODE | CMAT_USE_PROMPT | CMAT_USE_BACKWARD);
+        }
+    check_matmul(k, CMAT_TYPE_Q4_1, 3, 576, 1536, CMAT_USE_DECODE);
+    check_matmul(k, CMAT_TYPE_Q4_1, 100, 1536, 576, CMAT_USE_PROMPT);
+    check_matmul(k, CMAT_TYPE_Q8_0, 1, 192, 576, CMAT_USE_DECODE);
+    check_matmul(k, CMAT_TYPE_F32, 9, 5, 3, 0);
+}
+
+static void test_matmul(void **state)
+{
+    (void)state;
+    each_kernel(matmul_all_types);
+}
+
+static void check_matmul_backward(const cmat_kernel_ops *k, cmat_type type, int T, int n_out,
+                                  int n_in, int uses)
+{
+    void *data;
+    char what[128];
+    snprintf(what, sizeof what, "%s matmul_backward %s T=%d %dx%d", k->name,
+             cmat_type_get((int)type)->name, T, n_out, n_in);
+    cmat_weight w = random_weight(type, n_out, n_in, 17, &data);
+    const size_t ny = (size_t)T * (size_t)n_out, nx = (size_t)T * (size_t)n_in;
+    float *dy = random_floats(ny, 1, 18), *dx = random_floats(nx, 1, 19);
+    float *f = cmat_xmalloc((size_t)n_out * (size_t)n_in * sizeof *f);
+    float *ref = cmat_xcalloc(nx, sizeof *ref), *start = copy_floats(dx, nx);
+    cmat_type_get((int)type)->to_f32(data, f, (size_t)n_out * (size_t)n_in);
+    for (int t = 0; t < T; t++)
+        for (int i = 0; i < n_in; i++) {
+            double s = 0;
+            for (int o = 0; o < n_out; o++)
+                s += (double)dy[t * n_out + o] * (double)f[o * n_in + i];
+            ref[t * n_in + i] = (float)s;
+        }
+    if (uses)
+        assert_int_equal(k->prepare(&w, uses, NULL), CMAT_OK);
+    k->matmul_backward(dx, n_in, dy, n_out, &w, T, true);
+    for (size_t i = 0; i < nx; i++)
+        start[i] += ref[i];
+    check_nmse(what, dx, start, nx, F32_BOUND);
+    k->matmul_backward(dx, n_in, dy, n_out, &w, T, false);
+    check_nmse(what, dx, ref, nx, F32_BOUND);
+    k->release(&w);
+    free(dy);
+    free(dx);
+    free(f);
+    free(ref);
+    free(start);
+    free(data);
+}
+
+static void matmul_backward_all_types(const cmat_kernel_ops *k)
+{
+    for (int i = 0; i < N_WEIGHT_TYPES; i++) {
+        check_matmul_backward(k, weight_types[i], 1 + 7 * i, 70 + i, 256, 0);
+        check_matmul_backward(k, weight_types[i], 50 + i, 192, 512, CMAT_USE_BACKWARD);
+    }
+    check_matmul_backward(k, CMAT_TYPE_Q4_1, 67, 1536, 576, CMAT_USE_BACKWARD);
+    check_matmul_backward(k, CMAT_TYPE_F32, 9, 5, 3, 0);
+}
+
+static void test_matmul_backward(void **state)
+{
+    (void)state;
+    each_kernel(matmul_backward_all_types);
+}
+
+static void gemm_all_forms(const cmat_kernel_ops *k)
+{
+    static const int shapes[][3] = {
+        {1, 1, 1}, {7, 5, 3}, {16, 100, 64}, {130, 16, 57}, {64, 96, 200}};
+    for (int s = 0; s < 5; s++)
+        for (int form = 0; form < 8; form++) {
+            const bool ta = form & 1, tb = form & 2;
+            const float beta = form & 4 ? 0.5f : 0, alpha = 1.5f;
+            const int M = shapes[s][0], N = shapes[s][1], K = shapes[s][2];
+            const int lda = (ta ? M : K) + 3, ldb = (tb ? K : N) + 2, ldc = N + 1;
+            float *A = random_floats((size_t)((ta ? K : M) * lda), 1, 1);
+            float *B = random_floats((size_t)((tb ? N : K) * ldb), 1, 2);
+            float *C = random_floats((size_t)(M * ldc), 1, 3);
+            float *ref = copy_floats(C, (size_t)(M * ldc));
+            for (int m = 0; m < M; m++)
+                for (int n = 0; n < N; n++) {
+                    double sum = 0;
+                    for (int i = 0; i < K; i++)
+                        sum += (double)(ta ? A[i * lda + m] : A[m * lda + i]) *
+                               (double)(tb ? B[n * ldb + i] : B[i * ldb + n]);
+                    ref[m * ldc + n] = (float)(1.5 * sum + (double)(beta * C[m * ldc + n]));
+                }
+            if (beta == 0)
+                C[0] = NAN; /* must be overwritten, not multiplied */
+            k->gemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+            check_nmse(k->name, C, ref, (size_t)(M * ldc), F32_BOUND);
+            free(A);
+            free(B);
+            free(C);
+            free(ref);
+        }
+}
+
+static void test_gemm(void **state)
+{
+    (void)state;
+    each_kernel(gemm_all_forms);
+}
+
+static void embed_all_types(const cmat_kernel_ops *k)
+{
+    static const int32_t ids[] = {3, 0, 9, 3};
+    for (int i = 0; i < N_WEIGHT_TYPES; i++) {
+        void *data;
+        const cmat_weight w = random_weight(weight_types[i], 10, 256, 4, &data);
+        float out[4 * 256], row[10 * 256];
+        cmat_type_get((int)w.type)->to_f32(data, row, 10 * 256);
+        k->embed(out, &w, ids, 4);
+        for (int j = 0; j < 4; j++)
+            assert_memory_equal(out + j * 256, row + ids[j] * 256, 256 * sizeof *row);
+        free(data);
+    }
+}
+
+static void test_embed(void **state)
+{
+    (void)state;
+    each_kernel(embed_all_types);
+}
+
+/* A loss for the elementwise operations: sum of c * op(...), so that dy = c. */
+typedef struct {
+    const cmat_kernel_ops *k;
+    float *x, *g, *y, *inv, *c;
+    int T, D;
+} norm_case;
+
+static double norm_loss(void *ctx)
+{
+    norm_case *n = ctx;
+    n->k->rmsnorm(n->y, n->inv, n->x, n->g, n->T, n->D, 1e-5f);
+    double s = 0;
+    for (int i = 0; i < n->T * n->D; i++)
+        s += (double)n->c[i] * (double)n->y[i];
+    return s;
+}
+
+static void norm_gradients(const cmat_kernel_ops *k)
+{
+    enum { T = 5, D = 37 };
+    norm_case n = {k,
+                   random_floats(T * D, 1, 1),
+                   random_floats(D, 1, 2),
+                   cmat_xcalloc(T * D, sizeof(float)),
+                   cmat_xcalloc(T, sizeof(float)),
+                   random_floats(T * D, 1, 3),
+                   T,
+                   D};
+    float *dx = cmat_xcalloc(T * D, sizeof *dx), *dg = cmat_xcalloc(D, sizeof *dg);
+    norm_loss(&n);
+    for (int t = 0; t < T; t++) { /* y / g has a mean square of 1 */
+        double ms = 0;
+        for (int i = 0; i < D; i++)
+            ms += pow((double)(n.y[t * D + i] / n.g[i]), 2) / D;
+        assert_true(fabs(ms - 1) < 1e-3);
+    }
+    k->rmsnorm_backward(dx, dg, n.c, n.x, n.g, n.inv, T, D);
+    check_gradient("rmsnorm dx", norm_loss, &n, n.x, dx, T * D, 60, 1e-2, 2e-3);
+    check_gradient("rmsnorm dg", norm_loss, &n, n.g, dg, D, 30, 1e-2, 2e-3);
+    float *again = copy_floats(dx, T * D);
+    norm_loss(&n);
+    k->rmsnorm_backward(again, NULL, n.c, n.x, n.g, n.inv, T, D); /* adds; dg may be NULL */
+    for (int i = 0; i < T * D; i++)
+        dx[i] *= 2;
+    check_nmse("rmsnorm adds", again, dx, T * D, F32_BOUND);
+    free(n.x);
+    free(n.g);
+    free(n.y);
+    free(n.inv);
+    free(n.c);
+    free(dx);
+    free(dg);
+    free(again);
+}
+
+static void test_rmsnorm(void **state)
+{
+    (void)state;
+    each_kernel(norm_gradients);
+}
+
+static void rope_turns(const cmat_kernel_ops *k)
+{
+    enum { T = 6, HEADS = 3, LD = 300, N_CTX = 50 };
+    static const int32_t pos[T] = {0, 7, 3, 49, 1, 2};
+    static const int dims[] = {64, 20, 2};
+    for (int form = 0; form < 6; form++) {
+        const int d = dims[form / 2];
+        const bool neox = form & 1;
+        float *cs = cmat_xmalloc((size_t)(N_CTX * d) * sizeof *cs);
+        cmat_rope_table(cs, N_CTX, d, 10000, NULL);
+        float *x = random_floats(T * LD, 1, 5), *saved = copy_floats(x, T * LD);
+        k->rope(x, LD, cs, pos, T, HEADS, d, neox, false);
+        for (int t = 0; t < T; t++)
+            for (int h = 0; h < HEADS; h++)
+                for (int i = 0; i < d / 2; i++) {
+                    const int a = t * LD + h * d + (neox ? i : 2 * i), b = a + (neox ? d / 2 : 1);
+                    const double angle = pos[t] * pow(10000, -2.0 * i / d);
+                    const double c = cos(angle), s = sin(angle);
+                    const double xa = (double)saved[a], xb = (double)saved[b];
+                    assert_true(fabs((double)x[a] - (xa * c - xb * s)) < 1e-5);
+                    assert_true(fabs((double)x[b] - (xa * s + xb * c)) < 1e-5);
+                }
+        k->rope(x, LD, cs, pos, T, HEADS, d, neox, true);
+        check_nmse("rope there and back", x, saved, T * LD, F32_BOUND);
+        free(cs);
+        free(x);
+        free(saved);
+    }
+}
+
+static void test_rope(void **state)
+{
+    (void)state;
+    each_kernel(rope_turns);
+}
+
+static void swiglu_matches(const cmat_kernel_ops *k)
+{
+    enum { T = 3, F = 131, N = T * F };
+    float *gate = random_floats(N, 3, 1), *up = random_floats(N, 1, 2),
+          *dh = random_floats(N, 1, 3);
+    float *h = cmat_xmalloc(N * sizeof *h), *dgate = copy_floats(gate, N),
+          *dup = copy_floats(up, N);
+    gate[0] = dgate[0] = -200, gate[1] = dgate[1] = 200; /* no overflow on either side */
+    k->swiglu(h, gate, up, T, F);
+    k->swiglu_backward(dgate, dup, dh, dgate, dup, T, F); /* in place */
+    for (int i = 0; i < N; i++) {
+        const double g = (double)gate[i], u = (double)up[i], s = 1 / (1 + exp(-g));
+        const double want[3] = {g * s * u, (double)dh[i] * u * s * (1 + g * (1 - s)),
+                                (double)dh[i] * g * s};
+        assert_true(fabs((double)h[i] - want[0]) <= 1e-5 * (1 + fabs(want[0])));
+        assert_true(fabs((double)dgate[i] - want[1]) <= 1e-5 * (1 + fabs(want[1])));
+        assert_true(fabs((double)dup[i] - want[2]) <= 1e-5 * (1 + fabs(want[2])));
+    }
+    free(gate);
+    free(up);
+    free(dh);
+    free(h);
+    free(dgate);
+    free(dup);
+}
+
+static void test_swiglu(void **state)
+{
+    (void)state;
+    each_kernel(swiglu_matches);
+}
+
+static void cross_entropy_matches(const cmat_kernel_ops *k)
+{
+    enum { N = 7, V = 1003 };
+    const float scale = 0.25f;
+    float *x = random_floats(N * V, 4, 1), *w = random_floats(N, 1, 2), *dx = copy_floats(x, N * V);
+    int32_t targets[N];
+    x[5] = dx[5] = 3000, x[V + 1] = dx[V + 1] = -3000;
+    w[3] = 0;
+    double want = 0;
+    for (int t = 0; t < N; t++)
+        targets[t] = (t * 331) % V;
+    targets[0] = 5;
+    const double loss = k->cross_entropy(dx, targets, w, N, V, scale);
+    for (int t = 0; t < N; t++) {
+        double max = -INFINITY, sum = 0;
+        for (int i = 0; i < V; i++)
+            max = fmax(max, (double)x[t * V + i]);
+        for (int i = 0; i < V; i++)
+            sum += exp((double)x[t * V + i] - max);
+        want += (double)w[t] * (max + log(sum) - (double)x[t * V + targets[t]]);
+        for (int i = 0; i < V; i++) {
+            const double p = exp((double)x[t * V + i] - max) / sum;
+            const double g = (p - (i == targets[t])) * (double)w[t] * (double)scale;
+            assert_true(fabs((double)dx[t * V + i] - g) < 1e-6);
+        }
+    }
+    assert_true(fabs(loss - want) < 1e-5 * fabs(want));
+    free(x);
+    free(w);
+    free(dx);
+}
+
+static void test_cross_entropy(void **state)
+{
+    (void)state;
+    each_kernel(cross_entropy_matches);
+}
+
+static void adamw_matches(const cmat_kernel_ops *k)
+{
+    enum { N = 1003 };
+    float *p = random_floats(N, 1, 1), *m = cmat_xcalloc(N, sizeof *m),
+          *v = cmat_xcalloc(N, sizeof *v);
+    double *rp = cmat_xcalloc(N, sizeof *rp), *rm = cmat_xcalloc(N, sizeof *rm),
+           *rv = cmat_xcalloc(N, sizeof *rv);
+    for (int i = 0; i < N; i++)
+        rp[i] = (double)p[i];
+    for (int t = 1; t <= 3; t++) {
+        float *g = random_floats(N, 0.01, (uint64_t)(10 + t));
+        k->adamw(p, g, m, v, N, 1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, t);
+        for (int i = 0; i < N; i++) {
+            const double gi = (double)g[i];
+            rm[i] = 0.9 * rm[i] + 0.1 * gi;
+            rv[i] = 0.95 * rv[i] + 0.05 * gi * gi;
+            rp[i] -= 1e-2 * (rm[i] / (1 - pow(0.9, t)) / (sqrt(rv[i] / (1 - pow(0.95, t))) + 1e-8) +
+                             0.1 * rp[i]);
+            assert_true(fabs((double)p[i] - rp[i]) < 1e-5);
+        }
+        free(g);
+    }
+    free(p);
+    free(m);
+    free(v);
+    free(rp);
+    free(rm);
+    free(rv);
+}
+
+static void test_adamw(void **state)
+{
+    (void)state;
+    each_kernel(adamw_matches);
+}
+
+static void add_scale_match(const cmat_kernel_ops *k)
+{
+    enum { N = 10007 };
+    float *x = random_floats(N, 1, 1), *y = random_floats(N, 1, 2), *ref = copy_floats(y, N);
+    k->add(y, x, N);
+    k->scale(y, 0.5f, N);
+    for (int i = 0; i < N; i++)
+        assert_true(y[i] == (ref[i] + x[i]) * 0.5f);
+    free(x);
+    free(y);
+    free(ref);
+}
+
+static void test_add_scale(void **state)
+{
+    (void)state;
+    each_kernel(add_scale_match);
+}
+
+/* The same bits with one thread and with two, and for a row whatever other rows there are. */
+static void threads_same_bits(const cmat_kernel_ops *k)
+{
+    enum { T = 67, N_OUT = 201, N_IN = 512 };
+    void *data;
+    cmat_weight w = random_weight(CMAT_TYPE_Q4_1, N_OUT, N_IN, 3, &data);
+    assert_int_equal(k->prepare(&w, CMAT_USE_DECODE | CMAT_USE_PROMPT, NULL), CMAT_OK);
+    float *x = random_floats(T * N_IN, 1, 1), *y[3], *dx[3];
+    double loss[3];
+    for (int i = 0; i < 3; i++) {
+        y[i] = random_floats(T * N_OUT, 1, 2);
+        dx[i] = random_floats(T * N_IN, 1, 4);
+        int32_t targets[T] = {0};
+        float *weights = random_floats(T, 1, 3);
+        cmat_threads_set(1 + i);
+        k->matmul(y[i], N_OUT, x, N_IN, &w, T, true);
+        k->matmul(y[i], N_OUT, x, N_IN, &w, 3, true);
+        k->matmul_backward(dx[i], N_IN, y[i], N_OUT, &w, T, true);
+        loss[i] = k->cross_entropy(y[i], targets, weights, T, N_OUT, 1);
+        free(weights);
+    }
+    cmat_threads_set(0);
+    for (int i = 1; i < 3; i++) {
+        assert_memory_equal(y[0], y[i], T * N_OUT * sizeof(float));
+        assert_memory_equal(dx[0], dx[i], T * N_IN * sizeof(float));
+        assert_true(loss[0] == loss[i]);
+    }
+    float one[N_OUT], few[4 * N_OUT];
+    k->matmul(few, N_OUT, x, N_IN, &w, 4, false);
+    for (int t = 0; t < 4; t++) {
+        k->matmul(one, N_OUT, x + t * N_IN, N_IN, &w, 1, false);
+        assert_memory_equal(one, few + t * N_OUT, sizeof one);
+    }
+    for (int i = 0; i < 3; i++) {
+        free(y[i]);
+        free(dx[i]);
+    }
+    k->release(&w);
+    free(x);
+    free(data);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    each_kernel(threads_same_bits);
+}
+
+static void test_best(void **state)
+{
+    (void)state;
+    assert_non_null(cmat_kernel_best());
+    assert_string_equal(cmat_kernel_find("plain")->name, "plain");
+    assert_null(cmat_kernel_find("no such"));
+    setenv("CMAT_KERNEL", "plain", 1);
+    assert_ptr_equal(cmat_kernel_best(), cmat_kernel_find("plain"));
+    unsetenv("CMAT_KERNEL");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_matmul),  cmocka_unit_test(test_matmul_backward),
+        cmocka_unit_test(test_gemm),    cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_rmsnorm), cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_swiglu),  cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_adamw),   cmocka_unit_test(test_add_scale),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_best),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

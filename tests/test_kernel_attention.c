@@ -1,0 +1,247 @@
+/* Attention: plain against finite differences and a plain softmax, other tables against plain;
+ * shared prefixes against repeated ones; paged against packed. */
+#include "kernel_util.h"
+
+static const double BOUND = 1e-9;
+
+static void each_kernel(void (*fn)(const cmat_kernel_ops *k))
+{
+    for (int i = 0; cmat_kernels[i]; i++)
+        if (cmat_kernels[i]->available())
+            fn(cmat_kernels[i]);
+}
+
+/* One packed batch: q, o of (T, H, d), k, v of (T, G, d) and their gradients. */
+typedef struct {
+    const cmat_kernel_ops *kernel;
+    const cmat_segment *seg;
+    int n_seg, T, H, G, d;
+    float *q, *k, *v, *o, *lse, *dout, *dq, *dk, *dv;
+} batch;
+
+static void batch_init(batch *b, const cmat_kernel_ops *k, const cmat_segment *seg, int n_seg,
+                       int T, int H, int G, int d)
+{
+    const size_t nq = (size_t)(T * H * d), nkv = (size_t)(T * G * d);
+    *b = (batch){.kernel = k, .seg = seg, .n_seg = n_seg, .T = T, .H = H, .G = G, .d = d};
+    b->q = random_floats(nq, 1, 1);
+    b->k = random_floats(nkv, 1, 2);
+    b->v = random_floats(nkv, 1, 3);
+    b->dout = random_floats(nq, 1, 4);
+    b->o = random_floats(nq, 1, 5);
+    b->lse = cmat_xcalloc((size_t)(T * H), sizeof(float));
+    b->dq = random_floats(nq, 1, 6);
+    b->dk = cmat_xcalloc(nkv, sizeof(float));
+    b->dv = cmat_xcalloc(nkv, sizeof(float));
+}
+
+static void batch_clear(batch *b)
+{
+    float *all[] = {b->q, b->k, b->v, b->o, b->lse, b->dout, b->dq, b->dk, b->dv};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static void forward(batch *b)
+{
+    b->kernel->attention(b->o, b->H * b->d, b->lse, b->q, b->H * b->d, b->k, b->v, b->G * b->d,
+                         b->seg, b->n_seg, b->H, b->G, b->d);
+}
+
+static void backward(batch *b)
+{
+    b->kernel->attention_backward(b->dq, b->dk, b->dv, b->dout, b->H * b->d, b->o, b->lse, b->q,
+                                  b->H * b->d, b->k, b->v, b->G * b->d, b->seg, b->n_seg, b->H,
+                                  b->G, b->d);
+}
+
+static double loss(void *ctx)
+{
+    batch *b = ctx;
+    forward(b);
+    double s = 0;
+    for (int i = 0; i < b->T * b->H * b->d; i++)
+        s += (double)b->o[i] * (double)b->dout[i];
+    return s;
+}
+
+static const cmat_segment with_prefix[] = {
+    {0, 5, 0, 0, 0}, {5, 4, 0, 5, 5}, {9, 3, 0, 5, 5}, {12, 7, 0, 0, 0}};
+
+static void gradients(const cmat_kernel_ops *k)
+{
+    batch b;
+    batch_init(&b, k, with_prefix, 4, 19, 6, 2, 8);
+    forward(&b);
+    backward(&b);
+    check_gradient("attention dq", loss, &b, b.q, b.dq, 19 * 6 * 8, 60, 1e-2, 5e-3);
+    check_gradient("attention dk", loss, &b, b.k, b.dk, 19 * 2 * 8, 60, 1e-2, 5e-3);
+    check_gradient("attention dv", loss, &b, b.v, b.dv, 19 * 2 * 8, 60, 1e-2, 5e-3);
+    batch_clear(&b);
+}
+
+static void test_gradients(void **state)
+{
+    (void)state;
+    each_kernel(gradients);
+}
+
+/* Any table against plain on one set of segments. */
+static void compare(const cmat_kernel_ops *k, const cmat_segment *seg, int n_seg, int T, int H,
+                    int G, int d)
+{
+    char what[96];
+    batch b, ref;
+    batch_init(&b, k, seg, n_seg, T, H, G, d);
+    batch_init(&ref, &cmat_kernel_cpu, seg, n_seg, T, H, G, d);
+    forward(&b);
+    forward(&ref);
+    snprintf(what, sizeof what, "%s attention T=%d H=%d G=%d d=%d", k->name, T, H, G, d);
+    check_nmse(what, b.o, ref.o, (size_t)(T * H * d), BOUND);
+    check_nmse(what, b.lse, ref.lse, (size_t)(T * H), BOUND);
+    backward(&b);
+    backward(&ref);
+    check_nmse(what, b.dq, ref.dq, (size_t)(T * H * d), BOUND);
+    check_nmse(what, b.dk, ref.dk, (size_t)(T * G * d), BOUND);
+    check_nmse(what, b.dv, ref.dv, (size_t)(T * G * d), BOUND);
+    batch_clear(&b);
+    batch_clear(&ref);
+}
+
+static void equals_plain(const cmat_kernel_ops *k)
+{
+    static const cmat_segment one[] = {{0, 1, 0, 0, 0}}, odd[] = {{0, 67, 0, 0, 0}};
+    static const cmat_segment mixed[] = {{0, 70, 0, 0, 0},
+                                         {70, 33, 0, 70, 70},
+                                         {103, 1, 0, 70, 70},
+                                         {104, 96, 0, 0, 0},
+                                         {200, 30, 104, 96, 96}};
+    compare(k, one, 1, 1, 9, 3, 64);
+    compare(k, odd, 1, 67, 9, 3, 64);
+    compare(k, odd, 1, 67, 4, 4, 40);
+    compare(k, odd, 1, 67, 4, 1, 36);
+    compare(k, mixed, 5, 230, 9, 3, 64);
+    compare(k, mixed, 5, 230, 8, 2, 128);
+    compare(k, with_prefix, 4, 19, 6, 2, 8);
+}
+
+static void test_equals_plain(void **state)
+{
+    (void)state;
+    each_kernel(equals_plain);
+}
+
+/* A prefix shared by two samples: outputs and gradients of repeating it. */
+static void shared_prefix(const cmat_kernel_ops *k)
+{
+    enum { P = 21, A = 9, B = 13, H = 6, G = 3, D = 16, Q = H * D, KV = G * D };
+    static const cmat_segment shared[] = {{0, P, 0, 0, 0}, {P, A, 0, P, P}, {P + A, B, 0, P, P}};
+    static const cmat_segment repeated[] = {{0, P + A, 0, 0, 0}, {P + A, P + B, 0, 0, 0}};
+    batch s, r;
+    batch_init(&s, k, shared, 3, P + A + B, H, G, D);
+    batch_init(&r, k, repeated, 2, 2 * P + A + B, H, G, D);
+    memset(s.dout, 0, P * Q * sizeof(float)); /* no loss on the prefix */
+    float *const from[] = {s.q, s.dout, s.k, s.v}, *const to[] = {r.q, r.dout, r.k, r.v};
+    for (int i = 0; i < 4; i++) {
+        const size_t w = i < 2 ? Q : KV, row = w * sizeof(float);
+        memcpy(to[i], from[i], (P + A) * row);
+        memcpy(to[i] + (P + A) * w, from[i], P * row);
+        memcpy(to[i] + (P + A + P) * w, from[i] + (P + A) * w, B * row);
+    }
+    forward(&s);
+    forward(&r);
+    backward(&s);
+    backward(&r);
+    check_nmse("outputs 1", s.o, r.o, (P + A) * Q, 1e-11);
+    check_nmse("outputs 2", s.o + (P + A) * Q, r.o + (P + A + P) * Q, B * Q, 1e-11);
+    check_nmse("dq 2", s.dq + (P + A) * Q, r.dq + (P + A + P) * Q, B * Q, 1e-11);
+    for (int i = 0; i < P * KV; i++) {
+        r.dk[i] += r.dk[(P + A) * KV + i];
+        r.dv[i] += r.dv[(P + A) * KV + i];
+    }
+    check_nmse("dk", s.dk, r.dk, (P + A) * KV, 1e-11);
+    check_nmse("dv", s.dv, r.dv, (P + A) * KV, 1e-11);
+    check_nmse("dk 2", s.dk + (P + A) * KV, r.dk + (P + A + P) * KV, B * KV, 1e-11);
+    batch_clear(&s);
+    batch_clear(&r);
+}
+
+static void test_shared_prefix(void **state)
+{
+    (void)state;
+    each_kernel(shared_prefix);
+}
+
+/* Two sequences in the paged cache, fed in pieces, against the packed form. */
+static void paged_equals_packed(const cmat_kernel_ops *k)
+{
+    enum { H = 9, G = 3, D = 64, Q = H * D, KV = G * D, PAGE = 16, T = 100, A = 61, B = T - A };
+    static const cmat_segment seg[] = {{0, A, 0, 0, 0}, {A, B, 0, 0, 0}};
+    static const int32_t pages[2][4] = {{6, 1, 3, 0}, {5, 2, 4, 7}};
+    static const int steps[] = {0, 20, 21, 22, 30, 39}; /* positions fed before each step */
+    batch b;
+    batch_init(&b, &cmat_kernel_cpu, seg, 2, T, H, G, D);
+    forward(&b);
+    cmat_paged_kv kv = {.k = cmat_xcalloc(8 * PAGE * KV, sizeof(float)),
+                        .v = cmat_xcalloc(8 * PAGE * KV, sizeof(float)),
+                        .page_size = PAGE};
+    float *q = cmat_xmalloc(2 * 30 * Q * sizeof *q), *o = cmat_xmalloc(2 * 30 * Q * sizeof *o);
+    for (int s = 0; s < 5; s++) {
+        const int n = steps[s + 1] - steps[s], past = steps[s];
+        const cmat_paged_seq seqs[] = {{0, n, past, pages[0]}, {n, n, past, pages[1]}};
+        for (int i = 0; i < 2; i++) {
+            const size_t at = (size_t)(seg[i].row + past);
+            k->kv_store(&kv, &seqs[i], b.k + at * KV, b.v + at * KV, KV, G, D);
+            memcpy(q + i * n * Q, b.q + at * Q, (size_t)(n * Q) * sizeof *q);
+        }
+        k->attention_paged(o, Q, q, Q, &kv, seqs, 2, H, G, D);
+        for (int i = 0; i < 2; i++)
+            check_nmse("paged", o + i * n * Q, b.o + (size_t)(seg[i].row + past) * Q,
+                       (size_t)(n * Q), 1e-10);
+    }
+    free(kv.k);
+    free(kv.v);
+    free(q);
+    free(o);
+    batch_clear(&b);
+}
+
+static void test_paged(void **state)
+{
+    (void)state;
+    each_kernel(paged_equals_packed);
+}
+
+static void threads_same_bits(const cmat_kernel_ops *k)
+{
+    batch b[2];
+    for (int i = 0; i < 2; i++) {
+        cmat_threads_set(1 + i);
+        batch_init(&b[i], k, with_prefix, 4, 19, 6, 2, 8);
+        forward(&b[i]);
+        backward(&b[i]);
+    }
+    cmat_threads_set(0);
+    assert_memory_equal(b[0].o, b[1].o, 19 * 6 * 8 * sizeof(float));
+    assert_memory_equal(b[0].dq, b[1].dq, 19 * 6 * 8 * sizeof(float));
+    assert_memory_equal(b[0].dk, b[1].dk, 19 * 2 * 8 * sizeof(float));
+    assert_memory_equal(b[0].dv, b[1].dv, 19 * 2 * 8 * sizeof(float));
+    batch_clear(&b[0]);
+    batch_clear(&b[1]);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    each_kernel(threads_same_bits);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradients),     cmocka_unit_test(test_equals_plain),
+        cmocka_unit_test(test_shared_prefix), cmocka_unit_test(test_paged),
+        cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
