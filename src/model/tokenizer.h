@@ -30,6 +30,9 @@ int cmat_tokenizer_find(const cmat_tokenizer *t, const char *text); /* the token
  * ids; otherwise they are plain text (use this for anything that a user or a tool wrote). */
 void cmat_tokenizer_encode(const cmat_tokenizer *t, const char *text, size_t len, bool special, int32_t **tokens,
                            size_t *n, size_t *cap);
+/* Finds the first control token written in text: its place in *pos and its id in *token; returns its
+ * length in bytes, 0 when there is none (then *pos is len). Among those at one place the longest is taken. */
+size_t cmat_tokenizer_find_special(const cmat_tokenizer *t, const char *text, size_t len, size_t *pos, int *token);
 /* The bytes of one token (may be a part of a UTF-8 sequence); special tokens give their text. Borrowed. */
 const char *cmat_tokenizer_bytes(const cmat_tokenizer *t, int token, size_t *len);
 /* Appends the text of tokens; special ones are left out unless special. */
