@@ -30,6 +30,10 @@ size_t cmat_gguf_n_tensors(const cmat_gguf *g);
 const cmat_gguf_tensor *cmat_gguf_tensor_at(const cmat_gguf *g, size_t i);
 const cmat_gguf_tensor *cmat_gguf_tensor_find(const cmat_gguf *g, const char *name); /* NULL: absent */
 
+/* Widens every weight and looks for NaN and infinity: CMAT_ERR_FORMAT names the first. Reads the whole file;
+ * open does not do this. */
+cmat_status cmat_gguf_scan(const cmat_gguf *g, cmat_error *err);
+
 /* Typed metadata. Missing key: CMAT_ERR_NOT_FOUND; other type: CMAT_ERR_FORMAT. Integer getters take
  * any GGUF integer type whose value fits. Strings are copied once at open and NUL-terminated
  * (a string with a NUL inside is CMAT_ERR_FORMAT for _str; arrays keep lengths). */

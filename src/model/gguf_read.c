@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "model/gguf_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -509,6 +510,28 @@ const cmat_gguf_tensor *cmat_gguf_tensor_find(const cmat_gguf *g, const char *na
 {
     uint32_t slot = *index_slot(&g->tensor_index, g, name, tensor_name_at);
     return slot ? &g->tensors[slot - 1] : NULL;
+}
+
+cmat_status cmat_gguf_scan(const cmat_gguf *g, cmat_error *err)
+{
+    enum { CHUNK = 2048 }; /* weights at a time; a multiple of every block */
+    float x[CHUNK];
+    for (size_t i = 0; i < g->n_tensors; i++) {
+        const cmat_gguf_tensor *t = &g->tensors[i];
+        const cmat_type_info *info = cmat_type_get(t->type);
+        size_t n = t->size / (size_t)info->block_bytes * (size_t)info->block_weights;
+        const unsigned char *p = t->data;
+        for (size_t at = 0; at < n; at += CHUNK) {
+            size_t k = n - at < CHUNK ? n - at : CHUNK;
+            info->to_f32(p + at / (size_t)info->block_weights * (size_t)info->block_bytes, x, k);
+            for (size_t j = 0; j < k; j++)
+                if (!isfinite(x[j]))
+                    return cmat_fail(err, CMAT_ERR_FORMAT,
+                                     "%s: tensor %s: weight %zu is not a number", g->what, t->name,
+                                     at + j);
+        }
+    }
+    return CMAT_OK;
 }
 
 /* ---- typed metadata ---- */
