@@ -1,0 +1,219 @@
+/* cmd_env.c - `cmat env`: lists environments, makes the example shop, makes tasks, lets a person
+ * play. */
+#include "cli/commands.h"
+#include "core/fs.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "env/db_shop.h"
+#include "env/env.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    cli_common common;
+    char *database, *out, *tasks, *style;
+    int64_t n, seed;
+    int split;
+} env_opts;
+
+static const cmat_option options[] = {
+    {"database", CMAT_OPT_STR, offsetof(env_opts, database), NULL, 0, 0, NULL, "FILE",
+     "an SQLite file (tasks, play)", 'd'},
+    {"tasks", CMAT_OPT_STR, offsetof(env_opts, tasks), NULL, 0, 0, NULL, "FILE",
+     "play tasks of this file (JSONL, or a benchmark's own format)", 0},
+    {"out", CMAT_OPT_STR, offsetof(env_opts, out), NULL, 0, 0, NULL, "FILE",
+     "where to write (shop, tasks)", 'o'},
+    {"n", CMAT_OPT_INT, offsetof(env_opts, n), "20", 1, 1e6, NULL, "N", "tasks to make", 'n'},
+    {"split", CMAT_OPT_ENUM, offsetof(env_opts, split), "train", 0, 0, "train|valid|heldout", NULL,
+     "tasks of one split never occur in another", 0},
+    {"style", CMAT_OPT_STR, offsetof(env_opts, style), "short", 0, 0, NULL, "NAME",
+     "prompt style: short, agentbench", 0},
+    {"seed", CMAT_OPT_INT, offsetof(env_opts, seed), "1", 0, 9e15, NULL, "N",
+     "of everything random", 0},
+    CLI_COMMON_OPTIONS(env_opts),
+    {0},
+};
+
+static cmat_status list(const env_opts *o, cmat_error *err)
+{
+    json_t *j = json_array();
+    (void)err;
+    for (const cmat_env_ops *const *e = cmat_envs; *e; e++) {
+        if (o->common.json)
+            json_array_append_new(j,
+                                  json_pack("{s:s, s:s, s:b, s:b}", "name", (*e)->name, "summary",
+                                            (*e)->summary, "makes_tasks", (*e)->generate != NULL,
+                                            "imports", (*e)->import != NULL));
+        else
+            printf("%-8s %s\n", (*e)->name, (*e)->summary);
+    }
+    if (o->common.json)
+        cli_print_json(j);
+    json_decref(j);
+    return CMAT_OK;
+}
+
+static cmat_status make_shop(const env_opts *o, cmat_error *err)
+{
+    if (!o->out)
+        return cmat_fail(err, CMAT_ERR_ARG, "--out FILE says where the shop's database goes");
+    if (cmat_path_exists(o->out))
+        return cmat_fail(err, CMAT_ERR_STATE, "%s exists already; remove it first or name another",
+                         o->out);
+    return db_shop_make(o->out, (uint64_t)o->seed, err);
+}
+
+static cmat_status open_env(const env_opts *o, cmat_env **env, cmat_error *err)
+{
+    cmat_env_options eo = {.path = o->database, .style = o->style, .seed = (uint64_t)o->seed};
+    return cmat_env_open(env, "db", &eo, err);
+}
+
+static cmat_status get_tasks(const env_opts *o, cmat_env *env, cmat_task_list *l, cmat_error *err)
+{
+    if (o->tasks)
+        return env->ops->import ? env->ops->import(o->tasks, l, err)
+                                : cmat_task_list_load(l, o->tasks, err);
+    if (!o->database)
+        return cmat_fail(err, CMAT_ERR_ARG, "--database FILE or --tasks FILE is needed");
+    return env->ops->generate(env, o->split, (size_t)o->n, (uint64_t)o->seed, l, err);
+}
+
+static cmat_status make_tasks(const env_opts *o, cmat_error *err)
+{
+    cmat_env *env;
+    cmat_task_list l = {0};
+    cmat_status st = open_env(o, &env, err);
+
+    if (st != CMAT_OK)
+        return st;
+    st = get_tasks(o, env, &l, err);
+    if (st == CMAT_OK && o->out)
+        st = cmat_task_list_save(&l, o->out, err);
+    for (size_t i = 0; st == CMAT_OK && !o->out && i < l.n; i++) {
+        if (o->common.json)
+            json_dumpf(l.items[i].json, stdout, JSON_COMPACT | JSON_SORT_KEYS);
+        else
+            printf("%-20s %s", l.items[i].kind, l.items[i].instruction);
+        putchar('\n');
+    }
+    cmat_task_list_clear(&l);
+    cmat_env_close(env);
+    return st;
+}
+
+static void print_inert(const cmat_buf *text)
+{
+    cmat_buf b = {0};
+    cmat_text_inert(&b, cmat_buf_str(text), text->len);
+    puts(cmat_buf_str(&b));
+    cmat_buf_clear(&b);
+}
+
+/* Reads one reply of several lines, ended by an empty one; false at the end of input. */
+static bool read_reply(cmat_buf *reply)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+
+    cmat_buf_truncate(reply, 0);
+    fputs("> ", stderr);
+    while ((n = getline(&line, &cap, stdin)) > 1)
+        cmat_buf_add(reply, line, (size_t)n);
+    free(line);
+    return reply->len > 0;
+}
+
+static cmat_status play_task(cmat_env *env, const cmat_task *task, cmat_error *err)
+{
+    cmat_obs obs = {0};
+    cmat_buf reply = {0};
+    double score = 0;
+    cmat_status st = cmat_env_reset(env, task, &obs, err);
+
+    if (st == CMAT_OK)
+        print_inert(&obs.text);
+    while (st == CMAT_OK && !obs.done && read_reply(&reply)) {
+        cmat_facts facts = {0};
+        if (cmat_env_dry_run(env, reply.data, &facts, err) == CMAT_OK && facts.text.len) {
+            fputs("checker: ", stdout);
+            print_inert(&facts.text);
+        }
+        cmat_facts_clear(&facts);
+        st = cmat_env_step(env, reply.data, &obs, err);
+        if (st == CMAT_OK)
+            print_inert(&obs.text);
+    }
+    if (st == CMAT_OK)
+        st = cmat_env_score(env, &score, err);
+    if (st == CMAT_OK)
+        printf("score: %g\n\n", score);
+    cmat_obs_clear(&obs);
+    cmat_buf_clear(&reply);
+    return st;
+}
+
+static cmat_status play(const env_opts *o, cmat_error *err)
+{
+    cmat_env *env;
+    cmat_task_list l = {0};
+    cmat_buf prompt = {0};
+    cmat_status st = open_env(o, &env, err);
+
+    if (st != CMAT_OK)
+        return st;
+    st = get_tasks(o, env, &l, err);
+    if (st == CMAT_OK && env->ops->prompt) {
+        env->ops->prompt(env, &prompt);
+        print_inert(&prompt);
+    }
+    fputs("Your replies end with an empty line; Ctrl-D ends the game.\n\n", stderr);
+    for (size_t i = 0; st == CMAT_OK && i < l.n && !feof(stdin); i++) {
+        printf("--- task %zu of %zu (%s)\n", i + 1, l.n, l.items[i].kind);
+        st = play_task(env, &l.items[i], err);
+    }
+    cmat_buf_clear(&prompt);
+    cmat_task_list_clear(&l);
+    cmat_env_close(env);
+    return st;
+}
+
+static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
+{
+    static const struct {
+        const char *name;
+        cmat_status (*run)(const env_opts *o, cmat_error *err);
+    } verbs[] = {{"list", list}, {"shop", make_shop}, {"tasks", make_tasks}, {"play", play}};
+    const char *verb = n_args ? args[0] : "list";
+
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verbs[i].name, verb) == 0)
+            return verbs[i].run(vopts, err);
+    return cmat_fail(err, CMAT_ERR_ARG, "there is no `cmat env %s`: list, shop, tasks and play are",
+                     verb);
+}
+
+const cli_command cli_env = {
+    .name = "env",
+    .summary = "environments: list them, make the example shop, make tasks, play",
+    .usage = "[options] [list|shop|tasks|play]",
+    .text =
+        "list   the environments of this build\n"
+        "shop   writes the example shop's database (made by a seeded generator)\n"
+        "tasks  makes tasks with known answers from a database, one a line\n"
+        "play   shows you what the Actor sees and takes your replies\n\n"
+        "Examples:\n"
+        "  cmat env shop --out examples/shop.sqlite\n"
+        "  cmat env tasks --database examples/shop.sqlite -n 10\n"
+        "  cmat env tasks --database examples/shop.sqlite -n 500 --split heldout --out "
+        "heldout.jsonl\n"
+        "  cmat env play --database examples/shop.sqlite",
+    .options = options,
+    .opts_size = sizeof(env_opts),
+    .max_args = 1,
+    .run = run,
+};
