@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const cmat_kernel_ops *const cmat_kernels[] = {&cmat_kernel_cpu, NULL};
+const cmat_kernel_ops *const cmat_kernels[] = {&cmat_kernel_cpu, &cmat_kernel_avx2, NULL};
 
 const cmat_kernel_ops *cmat_kernel_find(const char *name)
 {

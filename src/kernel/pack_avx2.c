@@ -1,0 +1,103 @@
+/* kernel/pack_avx2.c - panels of (kc, width) for cmat_sgemm, from weights in any of their types and
+ * from plain matrices. */
+#include "kernel/avx2.h"
+#include "kernel/plain.h"
+#include <assert.h>
+#include <string.h>
+
+enum { MAX_SLICE = 512 };
+
+/* The 8 x 8 block at src (rows ld apart), transposed to dst (rows `width` apart). */
+static inline void transpose8(const float *src, size_t ld, float *dst, size_t width)
+{
+    __m256 r[8], t[8];
+    for (size_t i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(src + i * ld);
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        _mm256_store_ps(dst + i * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_store_ps(dst + (i + 4) * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+
+/* Columns c .. c+8 of a panel from rows of src: panel[k][c + j] = src[j][k], zero for j >= n. */
+static void transpose_group(float *panel, int width, const float *src, size_t ld, int n, int kc)
+{
+    int k = 0;
+    if (n >= 8)
+        for (; k + 8 <= kc; k += 8)
+            transpose8(src + k, ld, panel + (size_t)k * (size_t)width, (size_t)width);
+    for (; k < kc; k++)
+        for (int j = 0; j < 8; j++)
+            panel[(size_t)k * (size_t)width + (size_t)j] =
+                j < n ? src[(size_t)j * ld + (size_t)k] : 0;
+}
+
+void cmat_avx2_pack_transposed(const void *b, float *panels, int width, int n0, int n, int k0,
+                               int kc)
+{
+    const cmat_avx2_matrix *m = b;
+    for (int p = 0; p < n; p += width, panels += (size_t)kc * (size_t)width)
+        for (int c = 0; c < width; c += 8)
+            transpose_group(panels + c, width, m->p + (size_t)(n0 + p + c) * m->ld + (size_t)k0,
+                            m->ld, n - p - c, kc);
+}
+
+void cmat_avx2_pack_matrix(const void *b, float *panels, int width, int n0, int n, int k0, int kc)
+{
+    const cmat_avx2_matrix *m = b;
+    for (int p = 0; p < n; p += width)
+        for (int k = 0; k < kc; k++, panels += width) {
+            const float *src = m->p + (size_t)(k0 + k) * m->ld + (size_t)(n0 + p);
+            for (int c = 0; c < width; c += 8)
+                _mm256_store_ps(panels + c, _mm256_maskload_ps(src + c, cmat_avx2_mask(n - p - c)));
+        }
+}
+
+/* Rows n0.. of W, widened eight at a time and transposed. */
+void cmat_avx2_pack_rows(const void *b, float *panels, int width, int n0, int n, int k0, int kc)
+{
+    const cmat_weight *w = b;
+    const cmat_type_info *info = cmat_type_get((int)w->type);
+    cmat_widen_fn *widen = cmat_avx2_widen(w->type);
+    const size_t row_bytes = cmat_weight_row_bytes(w);
+    const size_t at = (size_t)(k0 / info->block_weights) * (size_t)info->block_bytes;
+    _Alignas(32) float rows[8][MAX_SLICE];
+    assert(kc <= MAX_SLICE && k0 % info->block_weights == 0 && kc % info->block_weights == 0);
+    for (int p = 0; p < n; p += width, panels += (size_t)kc * (size_t)width)
+        for (int c = 0; c < width; c += 8) {
+            const int have = n - p - c < 8 ? n - p - c : 8;
+            for (int j = 0; j < have; j++)
+                widen((const char *)w->data + (size_t)(n0 + p + c + j) * row_bytes + at, rows[j],
+                      (size_t)kc);
+            transpose_group(panels + c, width, rows[0], MAX_SLICE, have, kc);
+        }
+}
+
+/* Columns n0.. of W: rows k0.. widened, cut into panels. */
+void cmat_avx2_pack_columns(const void *b, float *panels, int width, int n0, int n, int k0, int kc)
+{
+    const cmat_weight *w = b;
+    const cmat_type_info *info = cmat_type_get((int)w->type);
+    cmat_widen_fn *widen = cmat_avx2_widen(w->type);
+    const size_t row_bytes = cmat_weight_row_bytes(w);
+    const size_t at = (size_t)(n0 / info->block_weights) * (size_t)info->block_bytes;
+    _Alignas(32) float row[MAX_SLICE] = {0};
+    assert(n <= MAX_SLICE && n0 % info->block_weights == 0);
+    for (int k = 0; k < kc; k++) {
+        widen((const char *)w->data + (size_t)(k0 + k) * row_bytes + at, row, (size_t)n);
+        for (int p = 0; p < n; p += width)
+            for (int c = 0; c < width; c += 8)
+                _mm256_store_ps(panels + (size_t)(p * kc + k * width + c),
+                                _mm256_load_ps(row + p + c));
+    }
+}
