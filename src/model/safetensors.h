@@ -12,8 +12,8 @@ typedef struct {
     cmat_type type;   /* F32, F16 or BF16; other dtypes are CMAT_ERR_UNSUPPORTED at open */
     int n_dims;
     int64_t shape[4]; /* row-major: the last axis is contiguous; unused ones are 1 */
-    const void *data;
-    size_t size;
+    const void *data; /* as it lies in the file: may be unaligned, copy before use */
+    size_t size;      /* bytes */
 } cmat_safetensor;
 
 cmat_status cmat_safetensors_open(cmat_safetensors **out, const char *path, cmat_error *err);
@@ -26,7 +26,7 @@ const cmat_safetensor *cmat_safetensors_find(const cmat_safetensors *s, const ch
 /* A string of the header's __metadata__, or NULL. */
 const char *cmat_safetensors_meta(const cmat_safetensors *s, const char *key);
 
-/* Writes tensors (sorted by name, data packed without holes), metadata key/value pairs in meta
+/* Writes tensors (F32 first, then by name; data packed without holes), metadata key/value pairs in meta
  * (n_meta pairs). Atomic; the same input gives the same bytes. */
 cmat_status cmat_safetensors_save(const char *path, const cmat_safetensor *tensors, size_t n,
                                   const char *const (*meta)[2], size_t n_meta, cmat_error *err);

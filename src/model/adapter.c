@@ -1,0 +1,165 @@
+/* model/adapter.c - LoRA adapters in memory, and their export to GGUF. */
+#include "model/adapter.h"
+
+#include "core/mem.h"
+#include "model/adapter_internal.h"
+#include "model/gguf.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_RANK 1024
+
+static cmat_status check_config(const cmat_lora_config *c, cmat_error *err)
+{
+    if (c->rank < 1 || c->rank > MAX_RANK)
+        return cmat_fail(err, CMAT_ERR_ARG, "adapter: rank %d (1 to %d are allowed)", c->rank,
+                         MAX_RANK);
+    if (!isfinite(c->alpha) || c->alpha <= 0)
+        return cmat_fail(err, CMAT_ERR_ARG, "adapter: alpha %g is not above 0", (double)c->alpha);
+    if (!(c->dropout >= 0 && c->dropout < 1))
+        return cmat_fail(err, CMAT_ERR_ARG, "adapter: dropout %g is not within [0, 1)",
+                         (double)c->dropout);
+    if (!c->targets || c->targets >> CMAT_N_LAYER_WEIGHTS)
+        return cmat_fail(err, CMAT_ERR_ARG, "adapter: targets 0x%x name no matrices", c->targets);
+    return CMAT_OK;
+}
+
+/* Gives every wanted pair its place in one block, in layer, weight, (a, b) order. */
+static cmat_status place_params(cmat_adapter *a, const bool *wanted, cmat_error *err)
+{
+    size_t n_pairs = (size_t)a->model->config.n_layers * CMAT_N_LAYER_WEIGHTS,
+           rank = (size_t)a->config.rank;
+    a->n_params = 0;
+    for (size_t i = 0; i < n_pairs; i++) {
+        const cmat_weight *w =
+            &a->model->layers[i / CMAT_N_LAYER_WEIGHTS].w[i % CMAT_N_LAYER_WEIGHTS];
+        if (wanted[i])
+            a->n_params += rank * ((size_t)w->n_in + (size_t)w->n_out);
+    }
+    a->params = cmat_alloc_big_zero(a->n_params, sizeof(float));
+    if (!a->params)
+        return cmat_fail(err, CMAT_ERR_NOMEM, "adapter: no memory for %zu parameters", a->n_params);
+    float *p = a->params;
+    for (size_t i = 0; i < n_pairs; i++) {
+        const cmat_weight *w =
+            &a->model->layers[i / CMAT_N_LAYER_WEIGHTS].w[i % CMAT_N_LAYER_WEIGHTS];
+        if (!wanted[i])
+            continue;
+        a->pairs[i].a = p;
+        a->pairs[i].b = p + rank * (size_t)w->n_in;
+        p = a->pairs[i].b + rank * (size_t)w->n_out;
+    }
+    return CMAT_OK;
+}
+
+cmat_status cmat_adapter_make(cmat_adapter **out, const cmat_model *m,
+                              const cmat_lora_config *config, const bool *wanted, cmat_error *err)
+{
+    *out = NULL;
+    cmat_status st = check_config(config, err);
+    if (st != CMAT_OK)
+        return st;
+    cmat_adapter *a = cmat_xcalloc(1, sizeof *a);
+    a->config = *config;
+    a->model = m;
+    a->scale = config->alpha / (config->rslora ? sqrtf((float)config->rank) : (float)config->rank);
+    a->pairs = cmat_xcalloc((size_t)m->config.n_layers * CMAT_N_LAYER_WEIGHTS, sizeof *a->pairs);
+    if ((st = place_params(a, wanted, err)) != CMAT_OK) {
+        cmat_adapter_free(a);
+        return st;
+    }
+    *out = a;
+    return CMAT_OK;
+}
+
+/* PEFT's kaiming_uniform_(a=sqrt(5)) on A (rank, n_in): uniform within 1 / sqrt(n_in). */
+static void init_a(const cmat_adapter *a, cmat_rng *rng)
+{
+    for (int l = 0; l < a->model->config.n_layers; l++)
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+            const cmat_lora_pair *pair = cmat_adapter_pair(a, l, k);
+            size_t n_in = (size_t)a->model->layers[l].w[k].n_in;
+            double bound = 1 / sqrt((double)n_in);
+            for (size_t i = 0; pair->a && i < n_in * (size_t)a->config.rank; i++)
+                pair->a[i] = (float)((2 * cmat_rng_double(rng) - 1) * bound);
+        }
+}
+
+cmat_status cmat_adapter_new(cmat_adapter **out, const cmat_model *m,
+                             const cmat_lora_config *config, cmat_rng *rng, cmat_error *err)
+{
+    size_t n_pairs = (size_t)m->config.n_layers * CMAT_N_LAYER_WEIGHTS;
+    bool *wanted = cmat_xcalloc(n_pairs, sizeof *wanted);
+    for (size_t i = 0; i < n_pairs; i++)
+        wanted[i] = config->targets >> (i % CMAT_N_LAYER_WEIGHTS) & 1;
+    cmat_status st = cmat_adapter_make(out, m, config, wanted, err);
+    free(wanted);
+    if (st == CMAT_OK)
+        init_a(*out, rng);
+    return st;
+}
+
+cmat_status cmat_adapter_copy(cmat_adapter **out, const cmat_adapter *from, cmat_error *err)
+{
+    size_t n_pairs = (size_t)from->model->config.n_layers * CMAT_N_LAYER_WEIGHTS;
+    bool *wanted = cmat_xcalloc(n_pairs, sizeof *wanted);
+    for (size_t i = 0; i < n_pairs; i++)
+        wanted[i] = from->pairs[i].a != NULL;
+    cmat_status st = cmat_adapter_make(out, from->model, &from->config, wanted, err);
+    free(wanted);
+    if (st != CMAT_OK)
+        return st;
+    memcpy((*out)->params, from->params, from->n_params * sizeof(float));
+    (*out)->name = cmat_xstrdup(from->name);
+    return CMAT_OK;
+}
+
+void cmat_adapter_free(cmat_adapter *a)
+{
+    if (!a)
+        return;
+    cmat_free_big(a->params);
+    free(a->pairs);
+    free(a->name);
+    free(a);
+}
+
+/* GGUF keeps Q and K rows in the order the engine has them, so B is written as it is. Its scale is
+ * always alpha / rank: for rsLoRA an alpha is written that gives the same scale. */
+cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err)
+{
+    const char *arch = "llama", *name = NULL;
+    cmat_gguf_writer *w = cmat_gguf_writer_new();
+    if (a->model->gguf) {
+        cmat_gguf_str(a->model->gguf, "general.architecture", &arch, NULL);
+        cmat_gguf_str(a->model->gguf, "general.name", &name, NULL);
+    }
+    cmat_gguf_writer_str(w, "general.type", "adapter");
+    cmat_gguf_writer_str(w, "general.architecture", arch);
+    cmat_gguf_writer_str(w, "general.name", a->name ? a->name : "cmat adapter");
+    if (name)
+        cmat_gguf_writer_str(w, "general.base_model.0.name", name);
+    cmat_gguf_writer_str(w, "adapter.type", "lora");
+    cmat_gguf_writer_f32(w, "adapter.lora.alpha", a->scale * (float)a->config.rank);
+    for (int l = 0; l < a->model->config.n_layers; l++)
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+            const cmat_lora_pair *pair = cmat_adapter_pair(a, l, k);
+            const cmat_weight *weight = &a->model->layers[l].w[k];
+            char tensor[80];
+            if (!pair->a)
+                continue;
+            snprintf(tensor, sizeof tensor, "blk.%d.%s.weight.lora_a", l,
+                     cmat_weight_gguf_names[k]);
+            cmat_gguf_writer_tensor(w, tensor, CMAT_TYPE_F32, 2,
+                                    (int64_t[]){weight->n_in, a->config.rank}, pair->a);
+            tensor[strlen(tensor) - 1] = 'b';
+            cmat_gguf_writer_tensor(w, tensor, CMAT_TYPE_F32, 2,
+                                    (int64_t[]){a->config.rank, weight->n_out}, pair->b);
+        }
+    cmat_status st = cmat_gguf_writer_save(w, path, err);
+    cmat_gguf_writer_free(w);
+    return st;
+}

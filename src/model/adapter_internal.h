@@ -1,0 +1,10 @@
+/* model/adapter_internal.h - what the adapter's files share. */
+#ifndef CMAT_MODEL_ADAPTER_INTERNAL_H
+#define CMAT_MODEL_ADAPTER_INTERNAL_H
+#include "model/adapter.h"
+
+/* An adapter with zero parameters for the pairs (n_layers, CMAT_N_LAYER_WEIGHTS) that are wanted.
+ * Checks config. */
+cmat_status cmat_adapter_make(cmat_adapter **out, const cmat_model *m,
+                              const cmat_lora_config *config, const bool *wanted, cmat_error *err);
+#endif

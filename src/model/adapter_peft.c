@@ -1,0 +1,497 @@
+/* model/adapter_peft.c - adapters as PEFT keeps them: a folder with adapter_config.json and
+ * adapter_model.safetensors, tensors base_model.model.model.layers.N.<module>.lora_A.weight (rank,
+ * n_in) and lora_B.weight (n_out, rank).
+ *
+ * GGUF files of the llama architecture hold the rows of Q and K in another order than Hugging
+ * Face's: of a head's d rows, HF's row j d/2 + i (j: half, i: pair) is GGUF's 2 i + j. Adapters in
+ * memory follow the base; B's rows are permuted on the way in and out, so that the files are
+ * exactly PEFT's.
+ *
+ * What an adapter was tuned on is recorded in the safetensors' __metadata__ (cmat.base_sha256,
+ * cmat.tokenizer_sha256), which every reader ignores; PEFT warns of unknown keys in the JSON file.
+ */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "core/fs.h"
+#include "core/json.h"
+#include "core/mem.h"
+#include "model/adapter_internal.h"
+#include "model/pull.h"
+#include "model/safetensors.h"
+
+#include <math.h>
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIG_FILE "adapter_config.json"
+#define WEIGHTS_FILE "adapter_model.safetensors"
+#define MODULE_MAX 96 /* "model.layers.N.self_attn.q_proj" */
+#define TENSOR_MAX (MODULE_MAX + 48)
+
+static void module_path(char out[MODULE_MAX], int layer, int weight)
+{
+    snprintf(out, MODULE_MAX, "model.layers.%d.%s", layer, cmat_weight_peft_names[weight]);
+}
+
+static void tensor_name(char out[TENSOR_MAX], int layer, int weight, char which)
+{
+    char module[MODULE_MAX];
+    module_path(module, layer, weight);
+    snprintf(out, TENSOR_MAX, "base_model.model.%s.lora_%c.weight", module, which);
+}
+
+/* The row of a weight in HF's order that lies in `row` of the base; the same row unless permuted.
+ */
+static int hf_row(const cmat_model_config *c, int weight, int row)
+{
+    if (c->rope_neox || (weight != CMAT_W_Q && weight != CMAT_W_K))
+        return row;
+    int d = c->head_dim, in_head = row % d;
+    return row - in_head + in_head % 2 * (d / 2) + in_head / 2;
+}
+
+/* ---- which modules a config names ---- */
+
+/* One of target_modules, exclude_modules as in PEFT: a list matches a module's whole path or its
+ * end behind a dot; a string is a regular expression for the whole path. */
+typedef struct {
+    const json_t *list;
+    bool all;
+    pcre2_code *regex;
+    pcre2_match_data *match;
+} matcher;
+
+static void matcher_clear(matcher *m)
+{
+    pcre2_match_data_free(m->match);
+    pcre2_code_free(m->regex);
+}
+
+static cmat_status matcher_init(matcher *m, const json_t *v, const char *key, const char *what,
+                                cmat_error *err)
+{
+    const char *s = json_string_value(v);
+    *m = (matcher){0};
+    if (!v || json_is_null(v))
+        return CMAT_OK;
+    if (json_is_array(v)) {
+        size_t i;
+        json_t *item;
+        json_array_foreach(v, i, item)
+        {
+            if (!json_is_string(item))
+                return cmat_fail(err, CMAT_ERR_FORMAT,
+                                 "%s: %s holds something that is not a string", what, key);
+        }
+        m->list = v;
+        return CMAT_OK;
+    }
+    if (!s)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: %s is neither a list nor a string", what, key);
+    if (strcmp(s, "all-linear") == 0) {
+        m->all = true;
+        return CMAT_OK;
+    }
+    int code;
+    PCRE2_SIZE at;
+    m->regex = pcre2_compile(
+        (PCRE2_SPTR)s, PCRE2_ZERO_TERMINATED,
+        PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+    if (!m->regex) {
+        PCRE2_UCHAR text[128];
+        pcre2_get_error_message(code, text, sizeof text);
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: %s: column %zu of the pattern: %s", what, key,
+                         (size_t)at + 1, text);
+    }
+    m->match = pcre2_match_data_create_from_pattern(m->regex, NULL);
+    return CMAT_OK;
+}
+
+static bool matcher_match(const matcher *m, const char *module)
+{
+    size_t i, n = strlen(module);
+    json_t *item;
+    if (m->regex) /* PCRE2's own match limit bounds the time; a pattern that reaches it matches
+                     nothing */
+        return pcre2_match(m->regex, (PCRE2_SPTR)module, n, 0, 0, m->match, NULL) > 0;
+    json_array_foreach(m->list, i, item)
+    {
+        const char *s = json_string_value(item);
+        size_t k = strlen(s);
+        if (k <= n && strcmp(module + n - k, s) == 0 && (k == n || module[n - k - 1] == '.'))
+            return true;
+    }
+    return m->all;
+}
+
+/* True when layers_to_transform (null, a number or a list) holds the layer. */
+static bool has_layer(const json_t *layers, int layer)
+{
+    size_t i;
+    json_t *item;
+    if (!layers || json_is_null(layers))
+        return true;
+    if (json_is_integer(layers))
+        return json_integer_value(layers) == layer;
+    json_array_foreach(layers, i, item)
+    {
+        if (json_is_integer(item) && json_integer_value(item) == layer)
+            return true;
+    }
+    return json_is_array(layers) && json_array_size(layers) == 0;
+}
+
+static cmat_status find_wanted(const cmat_model *m, const json_t *j, const char *what, bool *wanted,
+                               unsigned *targets, cmat_error *err)
+{
+    matcher in = {0}, out = {0};
+    cmat_status st =
+        matcher_init(&in, json_object_get(j, "target_modules"), "target_modules", what, err);
+    if (st == CMAT_OK)
+        st =
+            matcher_init(&out, json_object_get(j, "exclude_modules"), "exclude_modules", what, err);
+    *targets = 0;
+    for (int l = 0; st == CMAT_OK && l < m->config.n_layers; l++)
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+            char module[MODULE_MAX];
+            module_path(module, l, k);
+            bool want = matcher_match(&in, module) && !matcher_match(&out, module) &&
+                        has_layer(json_object_get(j, "layers_to_transform"), l);
+            wanted[l * CMAT_N_LAYER_WEIGHTS + k] = want;
+            *targets |= (unsigned)want << k;
+        }
+    if (st == CMAT_OK && !*targets)
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: target_modules name no matrix of this model",
+                       what);
+    matcher_clear(&in);
+    matcher_clear(&out);
+    return st;
+}
+
+/* ---- the config file ---- */
+
+/* True for null, false, 0, "", [] and {}: a feature that is off. */
+static bool is_off(const json_t *v)
+{
+    return !v || json_is_null(v) || json_is_false(v) ||
+           (json_is_integer(v) && json_integer_value(v) == 0) ||
+           (json_is_string(v) && json_string_length(v) == 0) ||
+           (json_is_array(v) && json_array_size(v) == 0) ||
+           (json_is_object(v) && json_object_size(v) == 0);
+}
+
+/* Features of PEFT that change the result and that the engine does not have. */
+static cmat_status check_features(const json_t *j, const char *what, cmat_error *err)
+{
+    static const char *const features[] = {"use_dora",
+                                           "fan_in_fan_out",
+                                           "modules_to_save",
+                                           "lora_bias",
+                                           "target_parameters",
+                                           "use_qalora",
+                                           "layer_replication",
+                                           "trainable_token_indices",
+                                           "alora_invocation_tokens",
+                                           "megatron_config",
+                                           "arrow_config",
+                                           "monteclora_config",
+                                           "velora_config"};
+    const char *type = cmat_json_str(j, "peft_type", "");
+    if (strcmp(type, "LORA") != 0)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                         "%s: peft_type \"%.40s\" (only LORA is supported)", what, type);
+    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
+        if (!is_off(json_object_get(j, features[i])))
+            return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: %s is not supported", what,
+                             features[i]);
+    const char *bias = cmat_json_str(j, "bias", "none");
+    if (strcmp(bias, "none") != 0)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: bias \"%.40s\" is not supported", what,
+                         bias);
+    return CMAT_OK;
+}
+
+/* rank_pattern and alpha_pattern give some modules another rank or alpha. */
+static cmat_status check_pattern(const json_t *j, const char *key, double value, const char *what,
+                                 cmat_error *err)
+{
+    const char *module;
+    json_t *v;
+    json_object_foreach(json_object_get(j, key), module, v)
+    {
+        if (!json_is_number(v) || json_number_value(v) != value)
+            return cmat_fail(
+                err, CMAT_ERR_UNSUPPORTED,
+                "%s: %s gives %.60s a value other than %g: one for all modules is supported", what,
+                key, module, value);
+    }
+    return CMAT_OK;
+}
+
+static cmat_status read_config(const json_t *j, const char *what, cmat_lora_config *c,
+                               cmat_error *err)
+{
+    cmat_status st = check_features(j, what, err);
+    if (st != CMAT_OK)
+        return st;
+    const json_t *r = json_object_get(j, "r"), *alpha = json_object_get(j, "lora_alpha");
+    if (!json_is_integer(r) || json_integer_value(r) < 1 || json_integer_value(r) > INT32_MAX)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: r is not a rank", what);
+    if (!json_is_number(alpha))
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: lora_alpha is not a number", what);
+    c->rank = (int)json_integer_value(r);
+    c->alpha = (float)json_number_value(alpha);
+    c->dropout = (float)cmat_json_num(j, "lora_dropout", 0);
+    c->rslora = cmat_json_bool(j, "use_rslora", false);
+    if ((st = check_pattern(j, "rank_pattern", c->rank, what, err)) != CMAT_OK)
+        return st;
+    return check_pattern(j, "alpha_pattern", json_number_value(alpha), what, err);
+}
+
+/* ---- the weights file ---- */
+
+/* Refuses an adapter that was tuned on another base. */
+static cmat_status check_base(const cmat_model *m, const cmat_safetensors *s, const char *what,
+                              cmat_error *err)
+{
+    const char *base = cmat_safetensors_meta(s, "cmat.base_sha256");
+    const char *tok = cmat_safetensors_meta(s, "cmat.tokenizer_sha256");
+    if (tok && m->tokenizer && strcmp(tok, cmat_tokenizer_hash(m->tokenizer)) != 0)
+        return cmat_fail(err, CMAT_ERR_ARG,
+                         "%s: tuned with another tokenizer (%.12s..., the model has %.12s...)",
+                         what, tok, cmat_tokenizer_hash(m->tokenizer));
+    /* the hash is a cache within the model, the one member that changes after open */
+    const char *have = base ? cmat_model_hash((cmat_model *)m) : NULL;
+    if (have && strcmp(base, have) != 0)
+        return cmat_fail(err, CMAT_ERR_ARG,
+                         "%s: tuned on another base model (sha256 %.12s..., this one is %.12s...)",
+                         what, base, have);
+    return CMAT_OK;
+}
+
+/* Tensor `which` of a module, widened into out (rows, cols) with B's rows in the base's order. */
+static cmat_status load_tensor(const cmat_adapter *a, const cmat_safetensors *s, const char *what,
+                               int layer, int weight, char which, float *out, cmat_error *err)
+{
+    const cmat_weight *w = &a->model->layers[layer].w[weight];
+    int64_t rows = which == 'A' ? a->config.rank : w->n_out,
+            cols = which == 'A' ? w->n_in : a->config.rank;
+    char name[TENSOR_MAX];
+    tensor_name(name, layer, weight, which);
+    const cmat_safetensor *t = cmat_safetensors_find(s, name);
+    if (!t)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: tensor %s is missing", what, name);
+    if (t->n_dims != 2 || t->shape[0] != rows || t->shape[1] != cols)
+        return cmat_fail(
+            err, CMAT_ERR_FORMAT, "%s: tensor %s is (%lld, %lld), expected (%lld, %lld)", what,
+            name, (long long)t->shape[0], (long long)t->shape[1], (long long)rows, (long long)cols);
+    const cmat_type_info *info = cmat_type_get(t->type);
+    size_t row_bytes = (size_t)cols * (size_t)info->block_bytes;
+    for (int64_t i = 0; i < rows; i++) {
+        int from = which == 'B' ? hf_row(&a->model->config, weight, (int)i) : (int)i;
+        float *row = out + i * cols;
+        info->to_f32((const char *)t->data + (size_t)from * row_bytes, row, (size_t)cols);
+        for (int64_t c = 0; c < cols; c++)
+            if (!isfinite(row[c]))
+                return cmat_fail(err, CMAT_ERR_FORMAT, "%s: tensor %s: a value is not a number",
+                                 what, name);
+    }
+    return CMAT_OK;
+}
+
+static cmat_status load_weights(cmat_adapter *a, const char *path, cmat_error *err)
+{
+    cmat_safetensors *s = NULL;
+    size_t used = 0;
+    cmat_status st = cmat_safetensors_open(&s, path, err);
+    if (st == CMAT_OK)
+        st = check_base(a->model, s, path, err);
+    for (int l = 0; st == CMAT_OK && l < a->model->config.n_layers; l++)
+        for (int k = 0; st == CMAT_OK && k < CMAT_N_LAYER_WEIGHTS; k++) {
+            const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
+            if (!p->a)
+                continue;
+            st = load_tensor(a, s, path, l, k, 'A', p->a, err);
+            if (st == CMAT_OK)
+                st = load_tensor(a, s, path, l, k, 'B', p->b, err);
+            used += 2;
+        }
+    if (st == CMAT_OK && used != cmat_safetensors_count(s))
+        st = cmat_fail(err, CMAT_ERR_FORMAT,
+                       "%s: holds %zu tensors, adapter_config.json tells of %zu", path,
+                       cmat_safetensors_count(s), used);
+    cmat_safetensors_close(s);
+    return st;
+}
+
+cmat_status cmat_adapter_load(cmat_adapter **out, const cmat_model *m, const char *dir,
+                              cmat_error *err)
+{
+    cmat_status st = CMAT_OK;
+    cmat_lora_config config = CMAT_LORA_DEFAULT;
+    char *config_path = cmat_path_join(dir, CONFIG_FILE),
+         *weights_path = cmat_path_join(dir, WEIGHTS_FILE);
+    bool *wanted = cmat_xcalloc((size_t)m->config.n_layers * CMAT_N_LAYER_WEIGHTS, sizeof *wanted);
+    *out = NULL;
+    json_t *j = cmat_json_load(config_path, err);
+    if (!j) {
+        st = err ? err->status : CMAT_ERR_FORMAT;
+        goto done;
+    }
+    if ((st = read_config(j, config_path, &config, err)) != CMAT_OK ||
+        (st = find_wanted(m, j, config_path, wanted, &config.targets, err)) != CMAT_OK)
+        goto done;
+    if ((st = cmat_adapter_make(out, m, &config, wanted, err)) != CMAT_OK) {
+        st = cmat_fail_prefix(err, st, "%s", config_path);
+        goto done;
+    }
+    if ((st = load_weights(*out, weights_path, err)) != CMAT_OK) {
+        cmat_adapter_free(*out);
+        *out = NULL;
+        goto done;
+    }
+    (*out)->name = cmat_xstrdup(cmat_path_base(dir));
+done:
+    json_decref(j);
+    free(wanted);
+    free(config_path);
+    free(weights_path);
+    return st;
+}
+
+/* ---- saving ---- */
+
+/* What PEFT should load this adapter onto: the default model's repository, else the base's file
+ * name. */
+static const char *base_name(const cmat_model *m, const char *sha256)
+{
+    if (sha256 && strcmp(sha256, CMAT_DEFAULT_MODEL_SHA256) == 0)
+        return "HuggingFaceTB/SmolLM2-135M-Instruct";
+    return m->path ? cmat_path_base(m->path) : "";
+}
+
+/* A float as the shortest decimal that names it: 0.05f as 0.05. */
+static json_t *json_float(float f)
+{
+    char text[32];
+    if (f == floorf(f) && fabsf(f) < 1e9f)
+        return json_integer((json_int_t)f);
+    snprintf(text, sizeof text, "%.7g", (double)f);
+    if (strtof(text, NULL) != f)
+        return json_real((double)f);
+    return json_real(strtod(text, NULL));
+}
+
+/* null when every layer is adapted, else the list of those that are. */
+static json_t *json_layers(const cmat_adapter *a)
+{
+    json_t *list = json_array();
+    for (int l = 0; l < a->model->config.n_layers; l++)
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++)
+            if (cmat_adapter_pair(a, l, k)->a) {
+                json_array_append_new(list, json_integer(l));
+                break;
+            }
+    if ((int)json_array_size(list) < a->model->config.n_layers)
+        return list;
+    json_decref(list);
+    return json_null();
+}
+
+static json_t *json_targets(const cmat_adapter *a)
+{
+    json_t *list = json_array();
+    for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++)
+        if (a->config.targets >> k & 1)
+            json_array_append_new(list, json_string(strrchr(cmat_weight_peft_names[k], '.') + 1));
+    return list;
+}
+
+static json_t *make_config(const cmat_adapter *a, const char *base)
+{
+    return json_pack(
+        "{s:n, s:s, s:s, s:n, s:b, s:b, s:b, s:n, s:o, s:o, s:o, s:n, s:s, s:i, s:{}, s:{}, s:n, "
+        "s:o, s:s,"
+        " s:b, s:b}",
+        "auto_mapping", "base_model_name_or_path", base, "bias", "none", "exclude_modules",
+        "fan_in_fan_out", 0, "inference_mode", 1, "init_lora_weights", 1, "layers_pattern",
+        "layers_to_transform", json_layers(a), "lora_alpha", json_float(a->config.alpha),
+        "lora_dropout", json_float(a->config.dropout), "modules_to_save", "peft_type", "LORA", "r",
+        a->config.rank, "rank_pattern", "alpha_pattern", "revision", "target_modules",
+        json_targets(a), "task_type", "CAUSAL_LM", "use_dora", 0, "use_rslora",
+        (int)a->config.rslora);
+}
+
+/* B (n_out, rank) with its rows in HF's order; the caller's to free(). */
+static float *hf_b(const cmat_adapter *a, int layer, int weight)
+{
+    const cmat_lora_pair *p = cmat_adapter_pair(a, layer, weight);
+    size_t rank = (size_t)a->config.rank;
+    int n_out = a->model->layers[layer].w[weight].n_out;
+    float *b = cmat_xmalloc((size_t)n_out * rank * sizeof *b);
+    for (int i = 0; i < n_out; i++)
+        memcpy(b + (size_t)hf_row(&a->model->config, weight, i) * rank, p->b + (size_t)i * rank,
+               rank * sizeof *b);
+    return b;
+}
+
+static void add_tensor(cmat_safetensor *t, int layer, int weight, char which, int rows, int cols,
+                       const float *data)
+{
+    char name[TENSOR_MAX];
+    tensor_name(name, layer, weight, which);
+    *t = (cmat_safetensor){.name = cmat_xstrdup(name),
+                           .type = CMAT_TYPE_F32,
+                           .n_dims = 2,
+                           .shape = {rows, cols, 1, 1},
+                           .data = data,
+                           .size = (size_t)rows * (size_t)cols * sizeof *data};
+}
+
+static cmat_status save_weights(const cmat_adapter *a, const char *path, const char *base_sha256,
+                                cmat_error *err)
+{
+    const char *const meta[][2] = {
+        {"format", "pt"},
+        {"cmat.base_sha256", base_sha256},
+        {"cmat.tokenizer_sha256",
+         a->model->tokenizer ? cmat_tokenizer_hash(a->model->tokenizer) : ""}};
+    size_t n = 0, n_meta = a->model->tokenizer ? 3 : 2;
+    cmat_safetensor *t =
+        cmat_xcalloc((size_t)a->model->config.n_layers * CMAT_N_LAYER_WEIGHTS * 2, sizeof *t);
+    for (int l = 0; l < a->model->config.n_layers; l++)
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+            const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
+            const cmat_weight *w = &a->model->layers[l].w[k];
+            if (!p->a)
+                continue;
+            add_tensor(&t[n++], l, k, 'A', a->config.rank, w->n_in, p->a);
+            add_tensor(&t[n++], l, k, 'B', w->n_out, a->config.rank, hf_b(a, l, k));
+        }
+    cmat_status st = cmat_safetensors_save(path, t, n, meta, n_meta, err);
+    for (size_t i = 0; i < n; i++) {
+        free((char *)t[i].name);
+        if (i % 2)
+            free((float *)t[i].data);
+    }
+    free(t);
+    return st;
+}
+
+cmat_status cmat_adapter_save(const cmat_adapter *a, const char *dir, cmat_error *err)
+{
+    const char *sha256 = cmat_model_hash((cmat_model *)a->model); /* a cache, as in check_base */
+    char *config_path = cmat_path_join(dir, CONFIG_FILE),
+         *weights_path = cmat_path_join(dir, WEIGHTS_FILE);
+    json_t *j = make_config(a, base_name(a->model, sha256));
+    cmat_status st = cmat_mkdir_p(dir, err);
+    if (st == CMAT_OK)
+        st = save_weights(a, weights_path, sha256, err);
+    if (st == CMAT_OK)
+        st = cmat_json_save(config_path, j, err);
+    json_decref(j);
+    free(config_path);
+    free(weights_path);
+    return st;
+}
