@@ -32,8 +32,9 @@ typedef struct cmat_model {
     const cmat_kernel_ops *kernel;
     cmat_gguf *gguf;
     cmat_tokenizer *tokenizer;
-    cmat_chat_template *chat_template;
-    char *path;
+    cmat_chat_template *chat_template; /* NULL when the file's own one cannot be used: see next */
+    cmat_error chat_template_error;    /* why it cannot; status CMAT_OK otherwise */
+    char *path;            /* NULL: opened from memory */
     char sha256[65];       /* of the file; computed on first use by cmat_model_hash */
     cmat_weight token_embd;
     cmat_weight output;    /* = token_embd when tied */

@@ -1,0 +1,210 @@
+/* model/forward.c - the llama architecture (arXiv 2302.13971): RMSNorm, rotary positions, grouped-query
+ * attention over the paged cache, SwiGLU. In the last layer only the rows whose logits are wanted go on
+ * after attention. */
+#include "model/forward.h"
+#include "core/mem.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Consecutive rows with one adapter. */
+typedef struct {
+    int row, n;
+    const cmat_adapter *adapter;
+} adapter_run;
+
+/* Rows of the batch as products see them. */
+typedef struct {
+    int n, n_decode;
+    adapter_run *runs;
+    int n_runs;
+} row_set;
+
+struct cmat_forward {
+    const cmat_model *m;
+    int max_rows, max_out;
+    float *x, *xn, *qkv, *att; /* (rows, D), (rows, D), (rows, (H + 2G) d), (rows, H d) */
+    float *gate, *up, *h;      /* (rows, F) */
+    float *logits;             /* (max_out, V) */
+    float *lora;               /* (rows, rank): grown to the largest rank seen */
+    int lora_rank;
+    row_set all, wanted;
+};
+
+static bool buffer_new(float **out, int rows, int width)
+{
+    size_t n;
+    *out = cmat_mul((size_t)rows, (size_t)width, &n) ? cmat_alloc_big(n, sizeof(float)) : NULL;
+    return *out != NULL;
+}
+
+cmat_status cmat_forward_new(cmat_forward **out, const cmat_model *m, int max_rows, int max_out,
+                             cmat_error *err)
+{
+    const cmat_model_config *c = &m->config;
+    const int q = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
+    cmat_forward *f = cmat_xcalloc(1, sizeof *f);
+    *out = NULL;
+    f->m = m;
+    f->max_rows = max_rows;
+    f->max_out = max_out;
+    f->all.runs = cmat_xcalloc((size_t)max_rows, sizeof *f->all.runs);
+    f->wanted.runs = cmat_xcalloc((size_t)max_rows, sizeof *f->wanted.runs);
+    if (!buffer_new(&f->x, max_rows, c->n_embd) || !buffer_new(&f->xn, max_rows, c->n_embd) ||
+        !buffer_new(&f->qkv, max_rows, q + 2 * kv) || !buffer_new(&f->att, max_rows, q) ||
+        !buffer_new(&f->gate, max_rows, c->n_ff) || !buffer_new(&f->up, max_rows, c->n_ff) ||
+        !buffer_new(&f->h, max_rows, c->n_ff) || !buffer_new(&f->logits, max_out, c->n_vocab)) {
+        cmat_forward_free(f);
+        return cmat_fail(err, CMAT_ERR_NOMEM, "forward: no memory for a batch of %d tokens",
+                         max_rows);
+    }
+    *out = f;
+    return CMAT_OK;
+}
+
+void cmat_forward_free(cmat_forward *f)
+{
+    if (!f)
+        return;
+    float *buffers[] = {f->x, f->xn, f->qkv, f->att, f->gate, f->up, f->h, f->logits, f->lora};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        cmat_free_big(buffers[i]);
+    free(f->all.runs);
+    free(f->wanted.runs);
+    free(f);
+}
+
+static void rows_add(row_set *s, const cmat_adapter *adapter)
+{
+    adapter_run *last = s->n_runs ? &s->runs[s->n_runs - 1] : NULL;
+    if (last && last->adapter == adapter)
+        last->n++;
+    else
+        s->runs[s->n_runs++] = (adapter_run){.row = s->n, .n = 1, .adapter = adapter};
+    s->n++;
+}
+
+static void rows_init(cmat_forward *f, const cmat_batch *b)
+{
+    int rank = 0;
+    f->all.n = f->all.n_runs = f->wanted.n = f->wanted.n_runs = f->wanted.n_decode = 0;
+    f->all.n_decode = b->n_decode;
+    for (int i = 0; i < b->n_rows; i++) {
+        rows_add(&f->all, b->adapters[i]);
+        if (b->adapters[i] && b->adapters[i]->config.rank > rank)
+            rank = b->adapters[i]->config.rank;
+    }
+    for (int i = 0; i < b->n_out; i++) {
+        rows_add(&f->wanted, b->adapters[b->out_rows[i]]);
+        f->wanted.n_decode += b->out_rows[i] < b->n_decode;
+    }
+    if (rank > f->lora_rank) { /* once for the largest adapter, not in every step */
+        cmat_free_big(f->lora);
+        f->lora = cmat_alloc_big((size_t)f->max_rows * (size_t)rank, sizeof(float));
+        f->lora_rank = rank;
+    }
+}
+
+/* y (n, n_out) (+)= x (n, n_in) W^T, plus scale * (x A^T) B^T for the rows of each adapter. */
+static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx, int layer, int weight,
+                    const row_set *s, bool accumulate)
+{
+    const cmat_kernel_ops *k = f->m->kernel;
+    const cmat_weight *w = &f->m->layers[layer].w[weight];
+    const int nd = s->n_decode;
+    if (nd > 0)
+        k->matmul(y, ldy, x, ldx, w, nd, accumulate);
+    if (nd < s->n)
+        k->matmul(y + (size_t)nd * (size_t)ldy, ldy, x + (size_t)nd * (size_t)ldx, ldx, w,
+                  s->n - nd, accumulate);
+    for (int i = 0; i < s->n_runs; i++) {
+        const adapter_run *r = &s->runs[i];
+        const cmat_lora_pair *pair;
+        int rank;
+        if (!r->adapter || !(pair = cmat_adapter_pair(r->adapter, layer, weight))->a)
+            continue;
+        rank = r->adapter->config.rank;
+        k->gemm(false, true, r->n, rank, w->n_in, 1, x + (size_t)r->row * (size_t)ldx, ldx, pair->a,
+                w->n_in, 0, f->lora, rank);
+        k->gemm(false, true, r->n, w->n_out, rank, r->adapter->scale, f->lora, rank, pair->b, rank,
+                1, y + (size_t)r->row * (size_t)ldy, ldy);
+    }
+}
+
+/* att (T, H d) of one layer from x. */
+static void attention(cmat_forward *f, cmat_kv *kv, const cmat_batch *b, int layer)
+{
+    const cmat_model_config *c = &f->m->config;
+    const cmat_kernel_ops *k = f->m->kernel;
+    const cmat_layer *l = &f->m->layers[layer];
+    const cmat_paged_kv *pages = cmat_kv_layer(kv, layer);
+    const int d = c->head_dim, q_dim = c->n_heads * d, kv_dim = c->n_kv_heads * d;
+    const int ld = q_dim + 2 * kv_dim;
+    float *q = f->qkv, *key = q + q_dim, *value = key + kv_dim;
+    k->rmsnorm(f->xn, NULL, f->x, l->attn_norm, b->n_rows, c->n_embd, c->rms_eps);
+    product(f, q, ld, f->xn, c->n_embd, layer, CMAT_W_Q, &f->all, false);
+    product(f, key, ld, f->xn, c->n_embd, layer, CMAT_W_K, &f->all, false);
+    product(f, value, ld, f->xn, c->n_embd, layer, CMAT_W_V, &f->all, false);
+    k->rope(q, ld, f->m->rope_cos_sin, b->pos, b->n_rows, c->n_heads, d, c->rope_neox, false);
+    k->rope(key, ld, f->m->rope_cos_sin, b->pos, b->n_rows, c->n_kv_heads, d, c->rope_neox, false);
+    for (int i = 0; i < b->n_seqs; i++) {
+        const size_t at = (size_t)b->seqs[i].row * (size_t)ld;
+        k->kv_store(pages, &b->seqs[i], key + at, value + at, ld, c->n_kv_heads, d);
+    }
+    k->attention_paged(f->att, q_dim, q, ld, pages, b->seqs, b->n_seqs, c->n_heads, c->n_kv_heads,
+                       d);
+}
+
+/* Moves the wanted rows of x and att to the front. */
+static void keep_wanted(cmat_forward *f, const cmat_batch *b)
+{
+    const size_t D = (size_t)f->m->config.n_embd;
+    const size_t q_dim = (size_t)f->m->config.n_heads * (size_t)f->m->config.head_dim;
+    for (int i = 0; i < b->n_out; i++) {
+        const size_t from = (size_t)b->out_rows[i], to = (size_t)i;
+        if (from == to)
+            continue;
+        memcpy(f->x + to * D, f->x + from * D, D * sizeof(float));
+        memcpy(f->att + to * q_dim, f->att + from * q_dim, q_dim * sizeof(float));
+    }
+}
+
+/* x += o(att); x += down(silu(gate(norm x)) * up(norm x)) */
+static void feed_forward(cmat_forward *f, int layer, const row_set *s)
+{
+    const cmat_model_config *c = &f->m->config;
+    const cmat_kernel_ops *k = f->m->kernel;
+    const int D = c->n_embd, F = c->n_ff;
+    product(f, f->x, D, f->att, c->n_heads * c->head_dim, layer, CMAT_W_O, s, true);
+    k->rmsnorm(f->xn, NULL, f->x, f->m->layers[layer].ffn_norm, s->n, D, c->rms_eps);
+    product(f, f->gate, F, f->xn, D, layer, CMAT_W_GATE, s, false);
+    product(f, f->up, F, f->xn, D, layer, CMAT_W_UP, s, false);
+    k->swiglu(f->h, f->gate, f->up, s->n, F);
+    product(f, f->x, D, f->h, F, layer, CMAT_W_DOWN, s, true);
+}
+
+void cmat_forward_run(cmat_forward *f, cmat_kv *kv, const cmat_batch *b)
+{
+    const int n_layers = f->m->config.n_layers;
+    assert(b->n_rows <= f->max_rows && b->n_out <= b->n_rows);
+    rows_init(f, b);
+    f->m->kernel->embed(f->x, &f->m->token_embd, b->tokens, b->n_rows);
+    for (int l = 0; l < n_layers - 1; l++) {
+        attention(f, kv, b, l);
+        feed_forward(f, l, &f->all);
+    }
+    attention(f, kv, b, n_layers - 1);
+    keep_wanted(f, b);
+    if (b->n_out > 0)
+        feed_forward(f, n_layers - 1, &f->wanted);
+}
+
+float *cmat_forward_head(cmat_forward *f, int first, int n)
+{
+    const cmat_model_config *c = &f->m->config;
+    const float *x = f->x + (size_t)first * (size_t)c->n_embd;
+    assert(first + n <= f->wanted.n && n <= f->max_out);
+    f->m->kernel->rmsnorm(f->xn, NULL, x, f->m->output_norm, n, c->n_embd, c->rms_eps);
+    f->m->kernel->matmul(f->logits, c->n_vocab, f->xn, c->n_embd, &f->m->output, n, false);
+    return f->logits;
+}

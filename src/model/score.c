@@ -1,0 +1,135 @@
+/* model/score.c - logits and log-probabilities of one given text, in chunks, with a cache of its own. */
+#include "core/mem.h"
+#include "model/engine.h"
+#include "model/forward.h"
+#include "model/sampler.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 256, OUT_ROWS = 64 };
+
+typedef struct {
+    cmat_kv *kv;
+    cmat_forward *forward;
+    int32_t *pages, *pos, *rows;
+    const cmat_adapter **adapters;
+} scorer;
+
+static void scorer_clear(scorer *s)
+{
+    cmat_kv_free(s->kv);
+    cmat_forward_free(s->forward);
+    free(s->pages);
+    free(s->pos);
+    free(s->rows);
+    free(s->adapters);
+}
+
+static cmat_status check_tokens(const cmat_model *m, const cmat_adapter *adapter,
+                                const int32_t *tokens, size_t n, cmat_error *err)
+{
+    if (adapter && adapter->model != m)
+        return cmat_fail(err, CMAT_ERR_ARG, "logits: the adapter belongs to another model");
+    if (n == 0 || n > (size_t)m->config.n_ctx)
+        return cmat_fail(err, n ? CMAT_ERR_LIMIT : CMAT_ERR_ARG,
+                         "logits: %zu tokens, must be 1 to %d (the model's context)", n,
+                         m->config.n_ctx);
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] < 0 || tokens[i] >= m->config.n_vocab)
+            return cmat_fail(err, CMAT_ERR_ARG, "logits: token %d at place %zu is not one of 0..%d",
+                             (int)tokens[i], i, m->config.n_vocab - 1);
+    }
+    return CMAT_OK;
+}
+
+static cmat_status scorer_init(scorer *s, const cmat_model *m, const cmat_adapter *adapter, size_t n,
+                               cmat_error *err)
+{
+    const int n_pages = (int)((n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
+    cmat_status st;
+    memset(s, 0, sizeof *s);
+    if ((st = cmat_kv_new(&s->kv, &m->config, n_pages, err)) != CMAT_OK ||
+        (st = cmat_forward_new(&s->forward, m, CHUNK, OUT_ROWS, err)) != CMAT_OK)
+        return st;
+    s->pages = cmat_xcalloc((size_t)n_pages, sizeof *s->pages);
+    s->pos = cmat_xcalloc(CHUNK, sizeof *s->pos);
+    s->rows = cmat_xcalloc(CHUNK, sizeof *s->rows);
+    s->adapters = cmat_xcalloc(CHUNK, sizeof(void *));
+    for (int i = 0; i < n_pages; i++)
+        s->pages[i] = cmat_kv_take(s->kv);
+    for (int i = 0; i < CHUNK; i++) {
+        s->rows[i] = i;
+        s->adapters[i] = adapter;
+    }
+    return CMAT_OK;
+}
+
+/* Calls row(user, i, logits of position i) for every position. */
+static cmat_status each_row(const cmat_model *m, const cmat_adapter *adapter, const int32_t *tokens,
+                            size_t n, void (*row)(void *user, size_t i, float *logits), void *user,
+                            cmat_error *err)
+{
+    const size_t V = (size_t)m->config.n_vocab;
+    scorer s;
+    cmat_status st;
+    if ((st = check_tokens(m, adapter, tokens, n, err)) != CMAT_OK)
+        return st;
+    if ((st = scorer_init(&s, m, adapter, n, err)) != CMAT_OK)
+        goto done;
+    for (size_t at = 0; at < n;) {
+        const int len = (int)(n - at < CHUNK ? n - at : CHUNK);
+        const cmat_paged_seq seq = {.row = 0, .n = len, .n_past = (int)at, .pages = s.pages};
+        const cmat_batch b = {.n_rows = len, .tokens = tokens + at, .pos = s.pos,
+                              .adapters = s.adapters, .seqs = &seq, .n_seqs = 1,
+                              .out_rows = s.rows, .n_out = len};
+        for (int i = 0; i < len; i++)
+            s.pos[i] = (int32_t)at + i;
+        cmat_forward_run(s.forward, s.kv, &b);
+        for (int i = 0; i < len; i += OUT_ROWS) {
+            const int n_out = len - i < OUT_ROWS ? len - i : OUT_ROWS;
+            float *logits = cmat_forward_head(s.forward, i, n_out);
+            for (int j = 0; j < n_out; j++)
+                row(user, at + (size_t)(i + j), logits + (size_t)j * V);
+        }
+        at += (size_t)len;
+    }
+done:
+    scorer_clear(&s);
+    return st;
+}
+
+typedef struct {
+    float *out;
+    size_t n, n_vocab;
+    const int32_t *tokens;
+} score_job;
+
+static void copy_row(void *user, size_t i, float *logits)
+{
+    score_job *j = user;
+    memcpy(j->out + i * j->n_vocab, logits, j->n_vocab * sizeof *logits);
+}
+
+static void score_row(void *user, size_t i, float *logits)
+{
+    score_job *j = user;
+    if (i + 1 < j->n)
+        j->out[i + 1] =
+            logits[j->tokens[i + 1]] - cmat_log_sum_exp(logits, (int)j->n_vocab);
+}
+
+cmat_status cmat_model_logits(cmat_model *m, const cmat_adapter *adapter, const int32_t *tokens,
+                              size_t n, float *out, cmat_error *err)
+{
+    score_job j = {.out = out, .n = n, .n_vocab = (size_t)m->config.n_vocab, .tokens = tokens};
+    return each_row(m, adapter, tokens, n, copy_row, &j, err);
+}
+
+cmat_status cmat_model_logprobs(cmat_model *m, const cmat_adapter *adapter, const int32_t *tokens,
+                                size_t n, float *out, cmat_error *err)
+{
+    score_job j = {.out = out, .n = n, .n_vocab = (size_t)m->config.n_vocab, .tokens = tokens};
+    if (n)
+        out[0] = 0;
+    return each_row(m, adapter, tokens, n, score_row, &j, err);
+}
