@@ -1,0 +1,72 @@
+/* train/backward.c - the llama block backward for LoRA's gradients; the base is frozen.
+ *
+ * dx holds the gradient of the loss with respect to the layer's output and, after each half of the
+ * block, with respect to that half's input: the residual path is dx itself, each half adds to it.
+ */
+#include "train/pass.h"
+#include <string.h>
+
+/* dx = dy W (accumulate: +=) and the adapters' part with their own gradients. */
+static void project_backward(cmat_pass *p, const cmat_batch *b, int l, int w, float *dx, int lddx,
+                             const float *dy, int lddy, const float *x, int ldx, bool accumulate)
+{
+    p->k->matmul_backward(dx, lddx, dy, lddy, &p->model->layers[l].w[w], b->n_rows, accumulate);
+    cmat_lora_backward(p, b, l, w, dx, lddx, dy, lddy, x, ldx);
+}
+
+static void ffn_backward(cmat_pass *p, const cmat_batch *b, int l)
+{
+    const cmat_model *m = p->model;
+    const float *norm = m->layers[l].ffn_norm;
+    cmat_dims n = cmat_pass_dims(p, b->n_rows);
+    const float *xmid = cmat_act_in(p, l, CMAT_ACT_XMID, n.T);
+    float *gate = cmat_act_in(p, l, CMAT_ACT_GATE, n.T), *up = cmat_act_in(p, l, CMAT_ACT_UP, n.T);
+
+    p->k->swiglu(p->h, gate, up, n.T, n.F);
+    project_backward(p, b, l, CMAT_W_DOWN, p->dh, n.F, p->dx, n.D, p->h, n.F, false);
+    /* gate and up are not needed again: their gradients take their place */
+    p->k->swiglu_backward(gate, up, p->dh, gate, up, n.T, n.F);
+    p->k->rmsnorm(p->xn, p->inv_rms, xmid, norm, n.T, n.D, m->config.rms_eps);
+    project_backward(p, b, l, CMAT_W_GATE, p->dxn, n.D, gate, n.F, p->xn, n.D, false);
+    project_backward(p, b, l, CMAT_W_UP, p->dxn, n.D, up, n.F, p->xn, n.D, true);
+    p->k->rmsnorm_backward(p->dx, NULL, p->dxn, xmid, norm, p->inv_rms, n.T, n.D);
+}
+
+static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
+{
+    const cmat_model *m = p->model;
+    const float *norm = m->layers[l].attn_norm;
+    cmat_dims n = cmat_pass_dims(p, b->n_rows);
+    const float *x = cmat_act_in(p, l, CMAT_ACT_X, n.T), *o = cmat_act_in(p, l, CMAT_ACT_O, n.T);
+    const float *qkv = cmat_act_in(p, l, CMAT_ACT_QKV, n.T);
+    int q_width = n.H * n.d, kv_width = n.G * n.d;
+    float *dq = p->dqkv, *dk = dq + q_width, *dv = dk + kv_width;
+
+    project_backward(p, b, l, CMAT_W_O, p->dout, q_width, p->dx, n.D, o, q_width, false);
+    memset(p->dqkv, 0, (size_t)n.T * (size_t)n.qkv * sizeof(float));
+    p->k->attention_backward(dq, dk, dv, p->dout, q_width, o, p->layers[l].lse, qkv, n.qkv,
+                             qkv + q_width, qkv + q_width + kv_width, n.qkv, b->seg, b->n_seg, n.H,
+                             n.G, n.d);
+    p->k->rope(dq, n.qkv, m->rope_cos_sin, b->pos, n.T, n.H + n.G, n.d, m->config.rope_neox, true);
+    p->k->rmsnorm(p->xn, p->inv_rms, x, norm, n.T, n.D, m->config.rms_eps);
+    if (l == 0) { /* nothing below needs dx: the adapters' own gradients only */
+        cmat_lora_backward(p, b, l, CMAT_W_Q, NULL, 0, dq, n.qkv, p->xn, n.D);
+        cmat_lora_backward(p, b, l, CMAT_W_K, NULL, 0, dk, n.qkv, p->xn, n.D);
+        cmat_lora_backward(p, b, l, CMAT_W_V, NULL, 0, dv, n.qkv, p->xn, n.D);
+        return;
+    }
+    project_backward(p, b, l, CMAT_W_Q, p->dxn, n.D, dq, n.qkv, p->xn, n.D, false);
+    project_backward(p, b, l, CMAT_W_K, p->dxn, n.D, dk, n.qkv, p->xn, n.D, true);
+    project_backward(p, b, l, CMAT_W_V, p->dxn, n.D, dv, n.qkv, p->xn, n.D, true);
+    p->k->rmsnorm_backward(p->dx, NULL, p->dxn, x, norm, p->inv_rms, n.T, n.D);
+}
+
+void cmat_pass_backward(cmat_pass *p, const cmat_batch *b)
+{
+    for (int l = p->model->config.n_layers - 1; l >= 0; l--) {
+        if (p->keep == CMAT_KEEP_RECOMPUTE)
+            cmat_layer_forward(p, b, l, NULL, false);
+        ffn_backward(p, b, l);
+        attention_half_backward(p, b, l);
+    }
+}

@@ -1,0 +1,241 @@
+/* train/pass.c - the arena of a pass and the store of kept activations. */
+#include "train/pass.h"
+#include "core/mem.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Hands out parts of the arena; with base NULL it only counts. */
+typedef struct {
+    char *base;
+    size_t used;
+    bool overflow;
+} carver;
+
+static void *carve(carver *c, size_t n, size_t m, size_t size)
+{
+    size_t bytes;
+    if (!cmat_mul(n, m, &bytes) || !cmat_mul(bytes, size, &bytes) || bytes > SIZE_MAX / 4 ||
+        c->used > SIZE_MAX / 4) {
+        c->overflow = true;
+        return NULL;
+    }
+    void *p = c->base ? c->base + c->used : NULL;
+    c->used += (bytes + 63) & ~(size_t)63;
+    return p;
+}
+
+size_t cmat_act_width(const cmat_model_config *c, int act)
+{
+    switch (act) {
+    case CMAT_ACT_QKV:
+        return (size_t)(c->n_heads + 2 * c->n_kv_heads) * (size_t)c->head_dim;
+    case CMAT_ACT_O:
+        return (size_t)c->n_heads * (size_t)c->head_dim;
+    case CMAT_ACT_GATE:
+    case CMAT_ACT_UP:
+        return (size_t)c->n_ff;
+    default:
+        return (size_t)c->n_embd;
+    }
+}
+
+static void carve_layers(cmat_pass *p, carver *c, bool backward)
+{
+    const cmat_model_config *cfg = &p->model->config;
+    size_t T = (size_t)p->max_rows, R = (size_t)p->max_rank;
+    for (int l = 0; l < cfg->n_layers; l++) {
+        cmat_layer_acts *a = &p->layers[l];
+        memset(a, 0, sizeof *a);
+        bool own = backward && p->keep != CMAT_KEEP_RECOMPUTE;
+        for (int i = 0; i < CMAT_N_ACTS; i++) {
+            size_t w = cmat_act_width(cfg, i);
+            if (backward &&
+                (p->keep == CMAT_KEEP_F32 || (p->keep == CMAT_KEEP_RECOMPUTE && i == CMAT_ACT_X)))
+                a->f32[i] = carve(c, T, w, sizeof(float));
+            else if (own)
+                a->bf16[i] = carve(c, T, w, sizeof(uint16_t));
+        }
+        if (own || l == 0) {
+            a->lse = carve(c, T, (size_t)cfg->n_heads, sizeof(float));
+            a->u = carve(c, T * CMAT_N_LAYER_WEIGHTS, R, sizeof(float));
+        } else { /* one layer's worth serves all */
+            a->lse = p->layers[0].lse;
+            a->u = p->layers[0].u;
+        }
+    }
+}
+
+static void carve_all(cmat_pass *p, carver *c, bool backward)
+{
+    const cmat_model_config *cfg = &p->model->config;
+    size_t T = (size_t)p->max_rows, D = (size_t)cfg->n_embd, F = (size_t)cfg->n_ff;
+    size_t B = (size_t)p->head_rows, widest = D > F ? D : F, f = sizeof(float);
+    float dropout = 0;
+
+    carve_layers(p, c, backward);
+    for (int i = 0; i < CMAT_N_ACTS; i++)
+        p->tmp[i] =
+            backward && p->keep == CMAT_KEEP_F32 ? NULL : carve(c, T, cmat_act_width(cfg, i), f);
+    p->x = carve(c, T, D, f);
+    p->xn = carve(c, T, D, f);
+    p->h = carve(c, T, F, f);
+    p->inv_rms = carve(c, T, 1, f);
+    p->hx = carve(c, B, D, f);
+    p->hxn = carve(c, B, D, f);
+    p->logits = carve(c, B, (size_t)cfg->n_vocab, f);
+    for (int i = 0; i < p->n_adapters; i++)
+        if (p->adapters[i]->config.dropout > dropout)
+            dropout = p->adapters[i]->config.dropout;
+    p->drop = dropout > 0 ? carve(c, T, widest, f) : NULL;
+    if (!backward)
+        return;
+    p->dx = carve(c, T, D, f);
+    p->dxn = carve(c, T, D, f);
+    p->dh = carve(c, T, F, f);
+    p->dqkv = carve(c, T, cmat_act_width(cfg, CMAT_ACT_QKV), f);
+    p->dout = carve(c, T, cmat_act_width(cfg, CMAT_ACT_O), f);
+    p->du = carve(c, T, (size_t)p->max_rank, f);
+    p->hdxn = carve(c, B, D, f);
+    p->ddrop = dropout > 0 ? carve(c, T, widest, f) : NULL;
+    for (int i = 0; i < p->n_adapters; i++)
+        p->grads[i] = carve(c, p->adapters[i]->n_params, 1, f);
+}
+
+/* Bytes that can be had without pushing the machine into swap; 0: not known. */
+static size_t memory_available(void)
+{
+    FILE *f = fopen("/proc/meminfo", "r");
+    char line[256];
+    size_t kb = 0;
+    if (!f)
+        return 0;
+    while (!kb && fgets(line, sizeof line, f))
+        if (strncmp(line, "MemAvailable:", 13) == 0)
+            kb = strtoull(line + 13, NULL, 10);
+    fclose(f);
+    return kb * 1024;
+}
+
+static cmat_status arena_new(cmat_pass *p, bool backward, size_t memory, cmat_error *err)
+{
+    carver c = {0};
+    carve_all(p, &c, backward);
+    size_t limit = memory ? memory : memory_available();
+    p->arena_size = c.used;
+    if (c.overflow)
+        return cmat_fail(err, CMAT_ERR_NOMEM, "train: a batch of %d rows is too large",
+                         p->max_rows);
+    if ((!limit || c.used <= limit) && (p->arena = cmat_alloc_big(c.used, 1))) {
+        c = (carver){.base = p->arena};
+        carve_all(p, &c, backward);
+        return CMAT_OK;
+    }
+    return cmat_fail(err, CMAT_ERR_NOMEM,
+                     "train: a batch of %d rows needs %.0f MB of memory, %.0f MB may be used "
+                     "(fewer batch tokens, or keep recompute, need less)",
+                     p->max_rows, (double)c.used / 1e6, (double)limit / 1e6);
+}
+
+cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *adapters,
+                          int n_adapters, int max_rows, cmat_keep keep, bool backward,
+                          size_t memory, cmat_error *err)
+{
+    assert(n_adapters >= 0 && n_adapters <= CMAT_TUNE_MAX_ADAPTERS && max_rows > 0);
+    *out = NULL;
+    cmat_status st = cmat_model_prepare(
+        m, backward ? CMAT_USE_PROMPT | CMAT_USE_BACKWARD : CMAT_USE_PROMPT, err);
+    if (st != CMAT_OK)
+        return st;
+    cmat_pass *p = cmat_xcalloc(1, sizeof *p);
+    p->model = m;
+    p->k = m->kernel;
+    p->n_adapters = n_adapters;
+    p->max_rows = max_rows;
+    p->head_rows = max_rows < CMAT_HEAD_ROWS ? max_rows : CMAT_HEAD_ROWS;
+    p->keep = keep;
+    for (int i = 0; i < n_adapters; i++) {
+        p->adapters[i] = adapters[i];
+        if (adapters[i]->config.rank > p->max_rank)
+            p->max_rank = adapters[i]->config.rank;
+    }
+    p->layers = cmat_xcalloc((size_t)m->config.n_layers, sizeof *p->layers);
+    if ((st = arena_new(p, backward, memory, err)) != CMAT_OK) {
+        cmat_pass_free(p);
+        return st;
+    }
+    if (backward)
+        cmat_pass_zero_grads(p);
+    *out = p;
+    return CMAT_OK;
+}
+
+void cmat_pass_free(cmat_pass *p)
+{
+    if (!p)
+        return;
+    cmat_free_big(p->arena);
+    free(p->layers);
+    free(p);
+}
+
+void cmat_pass_zero_grads(cmat_pass *p)
+{
+    for (int i = 0; i < p->n_adapters; i++)
+        memset(p->grads[i], 0, p->adapters[i]->n_params * sizeof(float));
+}
+
+cmat_dims cmat_pass_dims(const cmat_pass *p, int T)
+{
+    const cmat_model_config *c = &p->model->config;
+    return (cmat_dims){.T = T,
+                       .D = c->n_embd,
+                       .F = c->n_ff,
+                       .H = c->n_heads,
+                       .G = c->n_kv_heads,
+                       .d = c->head_dim,
+                       .qkv = (c->n_heads + 2 * c->n_kv_heads) * c->head_dim};
+}
+
+/* bfloat16 as in cmat_f32_to_bf16, without the NaN case: a NaN ends the run anyway, and rounding
+ * never makes a finite value one. Plain loops, so that the compiler makes vectors of them. */
+static void narrow(uint16_t *out, const float *x, size_t n)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &x[i], sizeof u);
+        out[i] = (uint16_t)((u + 0x7fffU + ((u >> 16) & 1U)) >> 16);
+    }
+}
+
+static void widen(float *out, const uint16_t *x, size_t n)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u = (uint32_t)x[i] << 16;
+        memcpy(&out[i], &u, sizeof u);
+    }
+}
+
+float *cmat_act_out(cmat_pass *p, int l, int act)
+{
+    return p->layers[l].f32[act] ? p->layers[l].f32[act] : p->tmp[act];
+}
+
+void cmat_act_keep(cmat_pass *p, int l, int act, int T)
+{
+    uint16_t *b = p->layers[l].bf16[act];
+    if (b)
+        narrow(b, p->tmp[act], (size_t)T * cmat_act_width(&p->model->config, act));
+}
+
+float *cmat_act_in(cmat_pass *p, int l, int act, int T)
+{
+    const uint16_t *b = p->layers[l].bf16[act];
+    if (!b)
+        return cmat_act_out(p, l, act);
+    widen(p->tmp[act], b, (size_t)T * cmat_act_width(&p->model->config, act));
+    return p->tmp[act];
+}

@@ -1,0 +1,92 @@
+/* train/pass.h - one batch forward and backward through the frozen base and its LoRA adapters.
+ *
+ * Everything a pass touches lies in one arena that cmat_pass_new sizes from the model's
+ * configuration and the rows of a batch. Shapes are those of kernel/kernel.h. */
+#ifndef CMAT_TRAIN_PASS_H
+#define CMAT_TRAIN_PASS_H
+#include "train/pack.h"
+
+/* A layer's kept activations. */
+enum {
+    CMAT_ACT_X,
+    CMAT_ACT_QKV,
+    CMAT_ACT_O,
+    CMAT_ACT_XMID,
+    CMAT_ACT_GATE,
+    CMAT_ACT_UP,
+    CMAT_N_ACTS
+};
+
+typedef struct {
+    float *f32[CMAT_N_ACTS];     /* CMAT_KEEP_F32 (and ACT_X of CMAT_KEEP_RECOMPUTE) */
+    uint16_t *bf16[CMAT_N_ACTS]; /* CMAT_KEEP_BF16 */
+    float *lse;                  /* (T, H) */
+    float *u;                    /* (CMAT_N_LAYER_WEIGHTS, T, max_rank): x A^T of each matrix */
+} cmat_layer_acts;
+
+typedef struct {
+    cmat_model *model;
+    const cmat_kernel_ops *k;
+    const cmat_adapter *adapters[CMAT_TUNE_MAX_ADAPTERS];
+    float *grads[CMAT_TUNE_MAX_ADAPTERS]; /* (n_params of each); in the arena */
+    int n_adapters;
+    int max_rows, head_rows, max_rank;
+    cmat_keep keep;
+    bool dropout;       /* apply the adapters' dropout (training) */
+    uint64_t drop_seed; /* a new one for each batch */
+
+    cmat_layer_acts *layers; /* (n_layers) */
+    float *tmp[CMAT_N_ACTS]; /* one layer's activations where they are not kept as float32 */
+    float *x;                /* (T, D) the last layer's output */
+    float *dx, *xn, *dxn;    /* (T, D) */
+    float *h, *dh;           /* (T, F) */
+    float *dqkv;             /* (T, (H + 2G) d) */
+    float *dout;             /* (T, H d) */
+    float *du;               /* (T, max_rank) */
+    float *inv_rms;          /* (T) */
+    float *drop, *ddrop;     /* (T, max(D, F)) with dropout, else NULL */
+    float *hx, *hxn, *hdxn;  /* (head_rows, D) */
+    float *logits;           /* (head_rows, V) */
+    void *arena;
+    size_t arena_size;
+} cmat_pass;
+
+/* Prepares the model's weights for prompts and for backward. backward false: room for
+ * cmat_pass_forward and _loss with NULL scale only. memory: bytes the arena may take (0: what is
+ * free). */
+cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *adapters,
+                          int n_adapters, int max_rows, cmat_keep keep, bool backward,
+                          size_t memory, cmat_error *err);
+void cmat_pass_free(cmat_pass *p);
+void cmat_pass_zero_grads(cmat_pass *p);
+
+/* Runs all layers; p->x is their output. keep: save what backward needs. */
+void cmat_pass_forward(cmat_pass *p, const cmat_batch *b, bool keep);
+/* Adds each adapter's sum of weight * -log p into loss[adapter]. With scale (by adapter) not NULL,
+ * also writes into p->dx the gradient of sum(scale[adapter] * loss[adapter]) with respect to p->x.
+ */
+void cmat_pass_loss(cmat_pass *p, const cmat_batch *b, const float *scale, double *loss);
+/* Adds the gradients of all A and B into p->grads, from p->dx (which is used up). */
+void cmat_pass_backward(cmat_pass *p, const cmat_batch *b);
+
+/* Between the files of the pass: */
+enum { CMAT_HEAD_ROWS = 256 };
+typedef struct {
+    int T, D, F, H, G, d, qkv; /* qkv = (H + 2G) d */
+} cmat_dims;
+cmat_dims cmat_pass_dims(const cmat_pass *p, int T);
+size_t cmat_act_width(const cmat_model_config *c, int act);
+/* Where activation act of layer l is to be written, then that it has been, then where it is. */
+float *cmat_act_out(cmat_pass *p, int l, int act);
+void cmat_act_keep(cmat_pass *p, int l, int act, int T);
+float *cmat_act_in(cmat_pass *p, int l, int act, int T);
+/* Computes layer l from its input, which is in cmat_act_out(p, l, CMAT_ACT_X); y (T, D), its
+ * output, may be NULL. */
+void cmat_layer_forward(cmat_pass *p, const cmat_batch *b, int l, float *y, bool keep);
+/* y += scale (x A^T) B^T for the adapters of b's rows; keeps x A^T. */
+void cmat_lora_forward(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy,
+                       const float *x, int ldx);
+/* Adds dA, dB into the gradients and, with dx not NULL, the adapters' share into dx. */
+void cmat_lora_backward(cmat_pass *p, const cmat_batch *b, int l, int w, float *dx, int lddx,
+                        const float *dy, int lddy, const float *x, int ldx);
+#endif

@@ -1,0 +1,603 @@
+/* Tuning: gradients against finite differences, packing, the loop, resuming after a kill. */
+#include "core/fs.h"
+#include "core/mem.h"
+#include "model/adapter.h"
+#include "model/model.h"
+#include "tiny_model.h"
+#include "train/checkpoint.h"
+#include "train/pass.h"
+#include "train/train.h"
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define OK(call) assert_ok((call), &err, __LINE__)
+
+static void assert_ok(cmat_status st, const cmat_error *err, int line)
+{
+    if (st != CMAT_OK)
+        fail_msg("line %d: %s: %s", line, cmat_status_name(st), err->msg);
+}
+
+static cmat_error err;
+static cmat_model *model;
+
+static int open_model(void **state)
+{
+    (void)state;
+    char *path = tiny_tmp_path("train.gguf");
+    tiny_model_options o = {.std = 0.15F, .seed = 7};
+    tiny_model_write(path, &o);
+    cmat_status st = cmat_model_open(&model, path, NULL, &err);
+    if (st != CMAT_OK)
+        fprintf(stderr, "%s\n", err.msg);
+    unlink(path);
+    free(path);
+    return st != CMAT_OK;
+}
+
+static int close_model(void **state)
+{
+    (void)state;
+    cmat_model_free(model);
+    return 0;
+}
+
+/* An adapter whose B is not zero, so that every gradient flows. */
+static cmat_adapter *new_adapter(int rank, float dropout, unsigned targets, uint64_t seed)
+{
+    cmat_lora_config c = CMAT_LORA_DEFAULT;
+    cmat_rng rng;
+    cmat_adapter *a;
+    c.rank = rank;
+    c.alpha = 2.0F * (float)rank;
+    c.dropout = dropout;
+    c.targets = targets;
+    cmat_rng_init(&rng, seed);
+    OK(cmat_adapter_new(&a, model, &c, &rng, &err));
+    return a;
+}
+
+static void randomise(cmat_adapter *a, uint64_t seed)
+{
+    cmat_rng rng;
+    cmat_rng_init(&rng, seed);
+    for (size_t i = 0; i < a->n_params; i++)
+        a->params[i] = 0.1F * (float)cmat_rng_normal(&rng);
+}
+
+/* n samples that begin with one of two texts, then differ; loss on some of the last tokens. */
+static void make_set(cmat_train_set *set, int n, int prefix, int own, int n_adapters, uint64_t seed)
+{
+    cmat_rng rng;
+    int32_t tokens[512];
+    float weights[512];
+    *set = (cmat_train_set){0};
+    cmat_rng_init(&rng, seed);
+    for (int i = 0; i < n; i++) {
+        int len = prefix + own + (int)cmat_rng_below(&rng, 5);
+        for (int j = 0; j < len; j++) {
+            tokens[j] = j < prefix ? (j * 7 + 31 * (i % 2)) % 250 : (int)cmat_rng_below(&rng, 250);
+            weights[j] = j < prefix + 4 || j % 5 == 0 ? 0.0F : 0.5F + 0.5F * (float)(i % 3);
+        }
+        cmat_train_set_add(set, tokens, weights, len, i % n_adapters);
+    }
+}
+
+typedef struct {
+    cmat_clusters c;
+    cmat_plan p;
+    cmat_batch b;
+    cmat_pass *pass;
+} fixture;
+
+static void fixture_init(fixture *f, const cmat_train_set *set, cmat_adapter *const *adapters,
+                         int n, int max_rows, bool share, cmat_keep keep)
+{
+    OK(cmat_clusters_init(&f->c, set, max_rows, share, &err));
+    cmat_plan_init(&f->p, &f->c, true, 3, 0);
+    cmat_batch_init(&f->b, max_rows);
+    OK(cmat_pass_new(&f->pass, model, adapters, n, max_rows, keep, true, 0, &err));
+}
+
+static void fixture_clear(fixture *f)
+{
+    cmat_pass_free(f->pass);
+    cmat_batch_clear(&f->b);
+    cmat_plan_clear(&f->p);
+    cmat_clusters_clear(&f->c);
+}
+
+/* Sum of losses over all batches; with gradients of scale * that sum when backward. */
+static double run_all(fixture *f, bool backward, float scale, bool dropout)
+{
+    float scales[CMAT_TUNE_MAX_ADAPTERS];
+    double loss[CMAT_TUNE_MAX_ADAPTERS] = {0}, sum = 0;
+    for (int i = 0; i < CMAT_TUNE_MAX_ADAPTERS; i++)
+        scales[i] = scale;
+    if (backward)
+        cmat_pass_zero_grads(f->pass);
+    f->pass->dropout = dropout;
+    for (size_t i = 0; i < f->p.n_batches; i++) {
+        f->pass->drop_seed = 100 + i;
+        cmat_batch_fill(&f->b, &f->c, &f->p, i);
+        cmat_pass_forward(f->pass, &f->b, backward);
+        cmat_pass_loss(f->pass, &f->b, backward ? scales : NULL, loss);
+        if (backward)
+            cmat_pass_backward(f->pass, &f->b);
+    }
+    for (int i = 0; i < CMAT_TUNE_MAX_ADAPTERS; i++)
+        sum += loss[i];
+    return sum;
+}
+
+/* Relative size of the difference of two vectors. */
+static double difference(const float *a, const float *b, size_t n)
+{
+    double d = 0, s = 0;
+    for (size_t i = 0; i < n; i++) {
+        d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        s += (double)a[i] * (double)a[i];
+    }
+    return sqrt(d / (s + 1e-30));
+}
+
+/* (L(p + h dir) - L(p - h dir)) / 2h for one matrix p of n elements. */
+static double slope(fixture *f, float *p, const float *dir, size_t n, double h, bool dropout)
+{
+    float *saved = cmat_xmalloc(n * sizeof *saved);
+    memcpy(saved, p, n * sizeof *saved);
+    for (size_t i = 0; i < n; i++)
+        p[i] = saved[i] + (float)h * dir[i];
+    double up = run_all(f, false, 0, dropout);
+    for (size_t i = 0; i < n; i++)
+        p[i] = saved[i] - (float)h * dir[i];
+    double down = run_all(f, false, 0, dropout);
+    memcpy(p, saved, n * sizeof *saved);
+    free(saved);
+    return (up - down) / (2 * h);
+}
+
+static void check_matrix(fixture *f, float *p, const float *grad, size_t n, bool dropout,
+                         const char *what, int layer)
+{
+    float *dir = cmat_xcalloc(n, sizeof *dir);
+    double norm = 0;
+    size_t biggest = 0;
+    for (size_t i = 0; i < n; i++) {
+        norm += (double)grad[i] * (double)grad[i];
+        biggest = fabsf(grad[i]) > fabsf(grad[biggest]) ? i : biggest;
+    }
+    norm = sqrt(norm);
+    assert_true(norm > 1e-3);
+    for (size_t i = 0; i < n; i++)
+        dir[i] = (float)((double)grad[i] / norm);
+    double along = slope(f, p, dir, n, 0.02, dropout);
+    memset(dir, 0, n * sizeof *dir);
+    dir[biggest] = 1;
+    double one = slope(f, p, dir, n, 0.02, dropout);
+    if (fabs(along - norm) > 0.01 * norm ||
+        fabs(one - (double)grad[biggest]) > 0.01 * fabs((double)grad[biggest]) + 2e-3 * norm)
+        fail_msg("%s of layer %d: |g| %g, slope %g; largest %g, slope %g", what, layer, norm, along,
+                 (double)grad[biggest], one);
+    free(dir);
+}
+
+static void check_gradients(float dropout, bool rslora)
+{
+    fixture f;
+    cmat_train_set set;
+    cmat_adapter *a = new_adapter(4, dropout, 0x7f, 1);
+    a->config.rslora = rslora;
+    randomise(a, 2);
+    make_set(&set, 6, 20, 12, 1, 5);
+    fixture_init(&f, &set, &a, 1, 128, true, CMAT_KEEP_F32);
+    assert_true(f.p.n_batches > 1);
+    run_all(&f, true, 1, dropout > 0);
+    float *grad = cmat_xmalloc(a->n_params * sizeof *grad);
+    memcpy(grad, f.pass->grads[0], a->n_params * sizeof *grad);
+    for (int l = 0; l < model->config.n_layers; l++)
+        for (int w = 0; w < CMAT_N_LAYER_WEIGHTS; w++) {
+            const cmat_lora_pair *pair = cmat_adapter_pair(a, l, w);
+            const cmat_weight *base = &model->layers[l].w[w];
+            check_matrix(&f, pair->a, grad + (pair->a - a->params), (size_t)(4 * base->n_in),
+                         dropout > 0, cmat_weight_names[w], l);
+            check_matrix(&f, pair->b, grad + (pair->b - a->params), (size_t)(4 * base->n_out),
+                         dropout > 0, cmat_weight_names[w], l);
+        }
+    free(grad);
+    fixture_clear(&f);
+    cmat_train_set_clear(&set);
+    cmat_adapter_free(a);
+}
+
+static void gradients_match_finite_differences(void **state)
+{
+    (void)state;
+    check_gradients(0, false);
+}
+
+static void gradients_with_dropout(void **state)
+{
+    (void)state;
+    check_gradients(0.3F, false);
+}
+
+/* Every way of computing a batch gives the same loss and gradients as samples one by one. */
+static void same_gradients(bool share, cmat_keep keep, double bound)
+{
+    fixture plain, f;
+    cmat_train_set set;
+    cmat_adapter *a = new_adapter(4, 0, 0x7f, 1);
+    randomise(a, 2);
+    make_set(&set, 12, 40, 10, 1, 5);
+    fixture_init(&plain, &set, &a, 1, 60, false, CMAT_KEEP_F32); /* one sample a batch */
+    fixture_init(&f, &set, &a, 1, 200, share, keep);
+    assert_true(plain.p.n_batches == 12 && f.p.n_batches < 12);
+    double l0 = run_all(&plain, true, 1, false), l1 = run_all(&f, true, 1, false);
+    assert_true(fabs(l0 - l1) < 1e-5 * l0);
+    double d = difference(plain.pass->grads[0], f.pass->grads[0], a->n_params);
+    if (!(d < bound))
+        fail_msg("gradients differ by %g", d);
+    fixture_clear(&plain);
+    fixture_clear(&f);
+    cmat_train_set_clear(&set);
+    cmat_adapter_free(a);
+}
+
+static void packing_changes_nothing(void **state)
+{
+    (void)state;
+    same_gradients(false, CMAT_KEEP_F32, 1e-5);
+}
+
+static void shared_prefix_changes_nothing(void **state)
+{
+    (void)state;
+    same_gradients(true, CMAT_KEEP_F32, 1e-5);
+}
+
+static void keeping_less_changes_little(void **state)
+{
+    (void)state;
+    same_gradients(true, CMAT_KEEP_RECOMPUTE, 1e-5);
+    same_gradients(true, CMAT_KEEP_BF16, 0.01);
+}
+
+static void adapters_share_a_batch(void **state)
+{
+    (void)state;
+    cmat_train_set both, one[2] = {{0}, {0}};
+    cmat_adapter *a[2] = {new_adapter(4, 0, 0x7f, 1), new_adapter(8, 0, 0x03, 2)};
+    fixture f, g;
+    randomise(a[0], 3);
+    randomise(a[1], 4);
+    make_set(&both, 10, 30, 10, 2, 6);
+    for (size_t i = 0; i < both.n; i++)
+        cmat_train_set_add(&one[i % 2], both.items[i].tokens, both.items[i].weights,
+                           both.items[i].n, 0);
+    fixture_init(&f, &both, a, 2, 400, true, CMAT_KEEP_F32);
+    assert_int_equal(f.p.n_batches, 1);
+    double sum = run_all(&f, true, 1, false), parts = 0;
+    for (int i = 0; i < 2; i++) {
+        fixture_init(&g, &one[i], &a[i], 1, 100, true, CMAT_KEEP_F32);
+        parts += run_all(&g, true, 1, false);
+        assert_true(difference(g.pass->grads[0], f.pass->grads[i], a[i]->n_params) < 1e-5);
+        fixture_clear(&g);
+        cmat_train_set_clear(&one[i]);
+        cmat_adapter_free(a[i]);
+    }
+    assert_true(fabs(sum - parts) < 1e-5 * sum);
+    fixture_clear(&f);
+    cmat_train_set_clear(&both);
+}
+
+static void plan_has_every_sample_once(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    cmat_clusters c;
+    cmat_plan p;
+    cmat_batch b;
+    long rows = 0, tokens = 0;
+    make_set(&set, 101, 60, 20, 1, 9);
+    OK(cmat_clusters_init(&c, &set, 300, true, &err));
+    assert_int_equal(c.n_clusters, 2); /* make_set has two beginnings */
+    cmat_plan_init(&p, &c, true, 1, 0);
+    cmat_batch_init(&b, 300);
+    char seen[101] = {0};
+    for (size_t i = 0; i < p.n_batches; i++) {
+        cmat_batch_fill(&b, &c, &p, i);
+        assert_int_equal(b.n_rows, p.batches[i].rows);
+        assert_true(b.n_rows <= 300);
+        rows += b.n_rows;
+        tokens += b.n_tokens;
+    }
+    for (size_t i = 0; i < set.n; i++)
+        assert_int_equal(seen[p.order[i]]++, 0);
+    assert_true(rows < tokens * 45 / 100); /* 60 of 80 rows are shared by about ten */
+    cmat_batch_clear(&b);
+    cmat_plan_clear(&p);
+    cmat_clusters_clear(&c);
+    assert_int_equal(cmat_clusters_init(&c, &set, 50, true, &err), CMAT_ERR_ARG);
+    cmat_clusters_clear(&c);
+    cmat_train_set_clear(&set);
+}
+
+static cmat_tune_options default_options(void)
+{
+    cmat_tune_options o = {0};
+    OK(cmat_options_init(cmat_tune_option_table, &o, &err));
+    return o;
+}
+
+static void overfits_eight_samples(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    cmat_tune_options o = default_options();
+    cmat_tune_result r;
+    cmat_adapter *a = new_adapter(16, 0, 0x7f, 1);
+    make_set(&set, 8, 20, 14, 1, 5);
+    o.lr = 1e-2;
+    o.max_steps = 150;
+    o.batch_tokens = 512;
+    OK(cmat_tune(model, a, &set, NULL, &o, &r, &err));
+    assert_int_equal(r.steps, 150);
+    assert_true(r.first_loss > 3);
+    assert_true(r.loss < 0.05);
+    cmat_adapter_free(a);
+    cmat_train_set_clear(&set);
+}
+
+static void early_stop_keeps_the_best(void **state)
+{
+    (void)state;
+    cmat_train_set set, valid;
+    cmat_tune_options o = default_options();
+    cmat_tune_result r;
+    cmat_adapter *a = new_adapter(16, 0, 0x7f, 1);
+    double loss;
+    make_set(&set, 8, 20, 14, 1, 5);
+    make_set(&valid, 8, 20, 14, 1, 6); /* random tokens: nothing carries over */
+    o.lr = 1e-2;
+    o.max_steps = 200;
+    o.eval_every = 5;
+    o.patience = 3;
+    o.batch_tokens = 512;
+    OK(cmat_tune(model, a, &set, &valid, &o, &r, &err));
+    assert_int_equal(r.end, CMAT_TUNE_EARLY_STOP);
+    assert_true(r.steps < 200);
+    assert_true(r.best_step[0] == r.steps - 15);
+    OK(cmat_tune_eval(model, &a, 1, &valid, &o, &loss, &err));
+    assert_true(fabs(loss - r.eval_loss[0]) < 1e-5);
+    assert_true(loss <= r.eval_start);
+    cmat_adapter_free(a);
+    cmat_train_set_clear(&set);
+    cmat_train_set_clear(&valid);
+}
+
+/* ---- killed and resumed ---- */
+
+static void remove_dir(const char *dir)
+{
+    char *cmd = cmat_xasprintf("rm -rf '%s'", dir);
+    assert_int_equal(system(cmd), 0);
+    free(cmd);
+}
+
+static int kill_at;
+
+static void kill_step(void *user, const cmat_tune_metrics *m)
+{
+    (void)user;
+    if (m->step == kill_at && !m->has_eval)
+        kill(getpid(), SIGKILL);
+}
+
+/* One run in a child process, killed at step `at` (0: not): true when it came to its end, with the
+ * parameters in out. */
+static bool run_child(const char *dir, int at, const char *out)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        cmat_train_set set, valid;
+        cmat_tune_options o = default_options();
+        cmat_adapter *a = new_adapter(8, 0.1F, 0x7f, 1);
+        make_set(&set, 20, 20, 14, 1, 5);
+        make_set(&valid, 4, 20, 14, 1, 5);
+        o.lr = 3e-3;
+        o.epochs = 2.5;
+        o.batch_tokens = 100;
+        o.grad_accum = 2;
+        o.eval_every = 4;
+        o.save_every = 3;
+        o.patience = 0;
+        o.run_dir = (char *)dir;
+        o.on_step = kill_step;
+        kill_at = at;
+        cmat_status st = cmat_tune(model, a, &set, &valid, &o, NULL, &err);
+        if (st == CMAT_OK)
+            st = cmat_write_file(out, a->params, a->n_params * sizeof(float), &err);
+        if (st != CMAT_OK)
+            fprintf(stderr, "child: %s\n", err.msg);
+        _exit(st != CMAT_OK);
+    }
+    int status;
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    if (WIFEXITED(status))
+        assert_int_equal(WEXITSTATUS(status), 0);
+    return WIFEXITED(status);
+}
+
+static void resumed_run_is_identical(void **state)
+{
+    (void)state;
+    static const int kills[] = {1, 2, 3, 4, 5, 7, 8, 9};
+    char *dir = tiny_tmp_path("run"), *dir2 = tiny_tmp_path("run2");
+    char *out = tiny_tmp_path("params"), *out2 = tiny_tmp_path("params2");
+    char *a, *b;
+    size_t na, nb;
+    remove_dir(dir);
+    remove_dir(dir2);
+    assert_true(run_child(dir, 0, out));
+    size_t n_killed = 0;
+    for (size_t i = 0; i < sizeof kills / sizeof *kills; i++)
+        n_killed += !run_child(dir2, kills[i], out2);
+    assert_true(n_killed >= 6);
+    assert_true(run_child(dir2, 0, out2));
+    OK(cmat_read_file(out, SIZE_MAX, &a, &na, &err));
+    OK(cmat_read_file(out2, SIZE_MAX, &b, &nb, &err));
+    assert_int_equal(na, nb);
+    assert_memory_equal(a, b, na);
+    free(a);
+    free(b);
+    /* a finished run gives its result again */
+    assert_true(run_child(dir2, 1, out2));
+    remove_dir(dir);
+    remove_dir(dir2);
+    unlink(out);
+    unlink(out2);
+    free(dir);
+    free(dir2);
+    free(out);
+    free(out2);
+}
+
+static cmat_status tune_in(const char *dir, uint64_t data_seed)
+{
+    cmat_train_set set;
+    cmat_tune_options o = default_options();
+    cmat_adapter *a = new_adapter(8, 0, 0x7f, 1);
+    make_set(&set, 4, 20, 14, 1, data_seed);
+    o.max_steps = 2;
+    o.batch_tokens = 200;
+    o.run_dir = (char *)dir;
+    cmat_status st = cmat_tune(model, a, &set, NULL, &o, NULL, &err);
+    cmat_adapter_free(a);
+    cmat_train_set_clear(&set);
+    return st;
+}
+
+static void damaged_checkpoints_are_refused(void **state)
+{
+    (void)state;
+    char *dir = tiny_tmp_path("damaged"), *file = cmat_path_join(dir, "checkpoint.cmat");
+    char *data;
+    size_t n;
+    remove_dir(dir);
+    OK(tune_in(dir, 1));
+    assert_int_equal(tune_in(dir, 2), CMAT_ERR_STATE); /* other data */
+    OK(cmat_read_file(file, SIZE_MAX, &data, &n, &err));
+    for (size_t cut = 0; cut < n; cut += n / 50 + 1) {
+        OK(cmat_write_file(file, data, cut, &err));
+        assert_int_equal(tune_in(dir, 1), CMAT_ERR_FORMAT);
+    }
+    data[n - 5] ^= 1;
+    OK(cmat_write_file(file, data, n, &err));
+    assert_int_equal(tune_in(dir, 1), CMAT_ERR_FORMAT);
+    free(data);
+    remove_dir(dir);
+    free(dir);
+    free(file);
+}
+
+static void full_disk_is_one_error(void **state)
+{
+    (void)state;
+    char *dir = tiny_tmp_path("full"), *file = cmat_path_join(dir, "checkpoint.cmat");
+    remove_dir(dir);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit lim = {20000, 20000};
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &lim);
+        cmat_status st = tune_in(dir, 1);
+        _exit(st == CMAT_ERR_IO && strstr(err.msg, "too large") && !strchr(err.msg, '\n') ? 0 : 1);
+    }
+    int status;
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_false(cmat_path_exists(file));
+    char *cmd = cmat_xasprintf("test $(ls '%s' | wc -l) -eq 1", dir); /* metrics.jsonl alone */
+    assert_int_equal(system(cmd), 0);
+    free(cmd);
+    remove_dir(dir);
+    free(dir);
+    free(file);
+}
+
+static void too_little_memory_is_refused(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    cmat_tune_options o = default_options();
+    cmat_adapter *a = new_adapter(8, 0, 0x7f, 1);
+    make_set(&set, 4, 20, 14, 1, 1);
+    o.memory = 100000;
+    assert_int_equal(cmat_tune(model, a, &set, NULL, &o, NULL, &err), CMAT_ERR_NOMEM);
+    assert_non_null(strstr(err.msg, "MB"));
+    cmat_adapter_free(a);
+    cmat_train_set_clear(&set);
+}
+
+static void weights_follow_messages(void **state)
+{
+    (void)state;
+    cmat_train_set set = {0};
+    cmat_dataset ds = {0};
+    OK(cmat_dataset_add(&ds,
+                        json_loads("[{\"role\":\"user\",\"content\":\"hi\"},"
+                                   "{\"role\":\"assistant\",\"content\":\"no\",\"loss\":false},"
+                                   "{\"role\":\"user\",\"content\":\"more\"},"
+                                   "{\"role\":\"assistant\",\"content\":\"yes\",\"weight\":0.5}]",
+                                   0, NULL),
+                        NULL, 2, "test", &err));
+    OK(cmat_train_set_add_dataset(&set, model, &ds, 0, 0, &err));
+    assert_int_equal(set.n, 1);
+    const cmat_sample *s = &set.items[0];
+    cmat_buf learned = {0};
+    for (int i = 0; i < s->n; i++) {
+        if (s->weights[i] == 0)
+            continue;
+        assert_true(s->weights[i] == 1.0F);
+        cmat_tokenizer_decode(model->tokenizer, &s->tokens[i], 1, true, &learned);
+    }
+    assert_string_equal(cmat_buf_str(&learned), "yes<|im_end|>");
+    cmat_buf_clear(&learned);
+    OK(cmat_train_set_add_dataset(&set, model, &ds, 5, 0, &err));
+    assert_int_equal(set.n_too_long, 1);
+    cmat_dataset_clear(&ds);
+    cmat_train_set_clear(&set);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_match_finite_differences),
+        cmocka_unit_test(gradients_with_dropout),
+        cmocka_unit_test(packing_changes_nothing),
+        cmocka_unit_test(shared_prefix_changes_nothing),
+        cmocka_unit_test(keeping_less_changes_little),
+        cmocka_unit_test(adapters_share_a_batch),
+        cmocka_unit_test(plan_has_every_sample_once),
+        cmocka_unit_test(overfits_eight_samples),
+        cmocka_unit_test(early_stop_keeps_the_best),
+        cmocka_unit_test(resumed_run_is_identical),
+        cmocka_unit_test(damaged_checkpoints_are_refused),
+        cmocka_unit_test(full_disk_is_one_error),
+        cmocka_unit_test(too_little_memory_is_refused),
+        cmocka_unit_test(weights_follow_messages),
+    };
+    return cmocka_run_group_tests(tests, open_model, close_model);
+}
