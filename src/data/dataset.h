@@ -48,6 +48,8 @@ cmat_status cmat_dataset_load(cmat_dataset *ds, const char *path, cmat_data_form
                               cmat_data_format *found, cmat_error *err);
 /* JSONL in OpenAI's form, atomically; the same rows give the same bytes. */
 cmat_status cmat_dataset_save(const cmat_dataset *ds, const char *path, cmat_error *err);
+/* Drops the rows from n on. */
+void cmat_dataset_truncate(cmat_dataset *ds, size_t n);
 void cmat_dataset_clear(cmat_dataset *ds);
 
 /* Keeps the rows for which keep says true; returns how many were dropped. */
@@ -61,9 +63,9 @@ typedef struct {
     size_t n_exact, n_near; /* dropped */
 } cmat_dedupe_counts;
 /* Keeps the first of rows that say the same: exactly (case, white space and weights aside) or, with
- * threshold < 1, when the estimated Jaccard similarity of their word 5-grams is at least threshold
- * (MinHash, 128 hashes in bands, Broder 1997). The first n_keep messages ("system", say, where all
- * rows share it) are left out when messages of role system are to be ignored. */
+ * threshold below 1, when the estimated Jaccard similarity of their word 3-grams is at least
+ * threshold (MinHash with 128 hashes, found through bands: Broder 1997). ignore_system: messages of
+ * role system do not count, since a long prompt that all rows share would make all alike. */
 cmat_dedupe_counts cmat_dataset_dedupe(cmat_dataset *ds, double threshold, bool ignore_system);
 
 typedef struct {
