@@ -79,6 +79,11 @@ void cmat_progress_set(cmat_progress *p, int64_t done)
     draw(p, now, false);
 }
 
+void cmat_progress_set_total(cmat_progress *p, int64_t total)
+{
+    p->total = total;
+}
+
 void cmat_progress_note(cmat_progress *p, const char *fmt, ...)
 {
     va_list ap;
