@@ -49,6 +49,17 @@ static cmat_status collect_lessons(cmat_store *s, sqlite3_stmt *q, cmat_lesson_l
     return st;
 }
 
+/* Makes the search index follow the table. No triggers: a file's own SQL may not touch virtual tables
+ * (trusted_schema is off). */
+static cmat_status sync_index(cmat_store *s, cmat_error *err)
+{
+    return cmat_store_exec(s,
+                           "DELETE FROM lessons_fts WHERE rowid NOT IN (SELECT id FROM lessons);"
+                           "INSERT INTO lessons_fts(rowid, task, schema, lesson) SELECT id, task, schema, lesson"
+                           " FROM lessons WHERE id NOT IN (SELECT rowid FROM lessons_fts)",
+                           "index lessons", err);
+}
+
 static cmat_status insert_lesson(cmat_store *s, const cmat_lesson *l, int64_t *id, cmat_error *err)
 {
     /* The no-op update makes RETURNING give the id of the entry that is there already. */
@@ -96,6 +107,8 @@ cmat_status cmat_store_add_lesson(cmat_store *s, const cmat_lesson *lesson, int 
     st = insert_lesson(s, lesson, &new_id, err);
     if (st == CMAT_OK && max_lessons > 0)
         st = evict(s, max_lessons, new_id, err);
+    if (st == CMAT_OK)
+        st = sync_index(s, err);
     if (id)
         *id = new_id;
     return cmat_store_end(s, st, "add lesson", err);
@@ -187,15 +200,31 @@ cmat_status cmat_store_get_lesson(cmat_store *s, int64_t id, cmat_lesson_list *o
     return st;
 }
 
+/* Deletes by a statement that has been bound, in one transaction with the index. */
+static cmat_status forget(cmat_store *s, sqlite3_stmt *q, int *n, cmat_error *err)
+{
+    cmat_status st = cmat_store_exec(s, "BEGIN IMMEDIATE", "forget lessons", err);
+    if (st != CMAT_OK) {
+        sqlite3_finalize(q);
+        return st;
+    }
+    st = cmat_store_run(s, q, "forget lessons", err);
+    *n = st == CMAT_OK ? sqlite3_changes(s->db) : 0;
+    if (st == CMAT_OK)
+        st = sync_index(s, err);
+    return cmat_store_end(s, st, "forget lessons", err);
+}
+
 cmat_status cmat_store_forget_lesson(cmat_store *s, int64_t id, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(s, &q, "DELETE FROM lessons WHERE id = ?", "forget lesson", err);
+    int n = 0;
+    cmat_status st = cmat_store_prepare(s, &q, "DELETE FROM lessons WHERE id = ?", "forget lessons", err);
     if (st != CMAT_OK)
         return st;
     sqlite3_bind_int64(q, 1, id);
-    st = cmat_store_run(s, q, "forget lesson", err);
-    if (st == CMAT_OK && sqlite3_changes(s->db) == 0)
+    st = forget(s, q, &n, err);
+    if (st == CMAT_OK && n == 0)
         st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "store %s: there is no lesson %lld", s->path, (long long)id);
     return st;
 }
@@ -203,13 +232,14 @@ cmat_status cmat_store_forget_lesson(cmat_store *s, int64_t id, cmat_error *err)
 cmat_status cmat_store_forget_lessons(cmat_store *s, const char *kind, int *n, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
+    int count = 0;
     cmat_status st = cmat_store_prepare(s, &q, "DELETE FROM lessons WHERE ?1 IS NULL OR kind = ?1",
                                         "forget lessons", err);
     if (st != CMAT_OK)
         return st;
     cmat_store_bind(q, 1, kind);
-    st = cmat_store_run(s, q, "forget lessons", err);
+    st = forget(s, q, &count, err);
     if (n)
-        *n = st == CMAT_OK ? sqlite3_changes(s->db) : 0;
+        *n = count;
     return st;
 }

@@ -29,14 +29,7 @@ static const char schema_sql[] =
     " id INTEGER PRIMARY KEY, origin TEXT NOT NULL, kind TEXT NOT NULL, task TEXT NOT NULL,"
     " schema TEXT NOT NULL, lesson TEXT NOT NULL, created INTEGER NOT NULL,"
     " uses INTEGER NOT NULL DEFAULT 0, wins INTEGER NOT NULL DEFAULT 0, UNIQUE(kind, task, lesson));"
-    "CREATE VIRTUAL TABLE lessons_fts USING fts5(task, schema, lesson, content='lessons',"
-    " content_rowid='id', tokenize='porter unicode61');"
-    "CREATE TRIGGER lessons_insert AFTER INSERT ON lessons BEGIN"
-    " INSERT INTO lessons_fts(rowid, task, schema, lesson)"
-    " VALUES(new.id, new.task, new.schema, new.lesson); END;"
-    "CREATE TRIGGER lessons_delete AFTER DELETE ON lessons BEGIN"
-    " INSERT INTO lessons_fts(lessons_fts, rowid, task, schema, lesson)"
-    " VALUES('delete', old.id, old.task, old.schema, old.lesson); END;"
+    "CREATE VIRTUAL TABLE lessons_fts USING fts5(task, schema, lesson, tokenize='porter unicode61');"
     "CREATE TABLE texts(name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
 
