@@ -3,6 +3,7 @@
  * Elementwise operations work on chunks of fixed size, whatever the number of threads, with masked
  * vectors at the end, so that each element sees the same arithmetic wherever it stands. */
 #include "core/mem.h"
+#include "kernel/attention_avx2.h"
 #include "kernel/avx2.h"
 #include "kernel/avx2_math.h"
 #include "kernel/plain.h"
@@ -343,10 +344,10 @@ const cmat_kernel_ops cmat_kernel_avx2 = {
     .rope = rope,
     .swiglu = swiglu,
     .swiglu_backward = swiglu_backward,
-    .attention = cmat_plain_attention,
-    .attention_backward = cmat_plain_attention_backward,
+    .attention = cmat_avx2_attention,
+    .attention_backward = cmat_avx2_attention_backward,
     .kv_store = cmat_plain_kv_store,
-    .attention_paged = cmat_plain_attention_paged,
+    .attention_paged = cmat_avx2_attention_paged,
     .cross_entropy = cross_entropy,
     .adamw = adamw,
     .add = add,
