@@ -42,6 +42,8 @@ typedef struct {
     /* Tokens of a text, for the budget of the trajectory (an estimate for remote). */
     size_t (*count_tokens)(cmat_llm *llm, const char *text);
     int (*n_ctx)(cmat_llm *llm);
+    /* Forgets every request that is pending: nothing borrowed by one is used afterwards, none is answered. */
+    void (*cancel)(cmat_llm *llm);
     void (*free)(cmat_llm *llm);
 } cmat_llm_ops;
 struct cmat_llm {
@@ -53,7 +55,24 @@ cmat_status cmat_llm_local_new(cmat_llm **out, cmat_engine *engine, cmat_model *
 void cmat_llm_local_set_adapter(cmat_llm *llm, cmat_role role, const cmat_adapter *adapter);
 /* remote: base URL such as http://127.0.0.1:8080/v1; key may be NULL. Through libcurl's multi interface. */
 cmat_status cmat_llm_remote_new(cmat_llm **out, const char *url, const char *model, const char *key, cmat_error *err);
+/* A model name for one role (copied), where the server serves tuned ones under names of their own. */
+void cmat_llm_remote_set_model(cmat_llm *llm, cmat_role role, const char *model);
+typedef struct {
+    double timeout;       /* seconds for one try, connection included */
+    double connect_timeout;
+    int max_tries;        /* a dropped connection, a time-out, 408, 429 and 5xx are tried again */
+    double backoff;       /* seconds before the second try; doubled for each further one, at most 30 */
+    size_t max_body;      /* bytes of a response; above: CMAT_ERR_LIMIT */
+    int max_connections;  /* requests in flight at once */
+    int n_ctx;            /* tokens that the server's model takes; it does not say */
+} cmat_llm_remote_limits;
+#define CMAT_LLM_REMOTE_LIMITS_DEFAULT                                                                          \
+    {.timeout = 300, .connect_timeout = 10, .max_tries = 5, .backoff = 0.5, .max_body = 8u << 20,               \
+     .max_connections = 16, .n_ctx = 8192}
+void cmat_llm_remote_set_limits(cmat_llm *llm, const cmat_llm_remote_limits *limits);
 /* scripted: fn answers each request with a malloc'd string, for tests. */
 cmat_llm *cmat_llm_scripted_new(char *(*fn)(void *user, const cmat_llm_request *req), void *user);
+/* For tests: the context (default 4096), and what counts as a token is a started 4 bytes. */
+void cmat_llm_scripted_set_n_ctx(cmat_llm *llm, int n_ctx);
 void cmat_llm_free(cmat_llm *llm);
 #endif

@@ -1,0 +1,507 @@
+/* episode.c - the state machine: propose, check, run, observe. */
+#include "agent/episode.h"
+#include "agent/episode_impl.h"
+#include "agent/verdict.h"
+#include "core/cancel.h"
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/json.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "memory/lesson.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONTEXT_MARGIN 16 /* tokens left free beside prompt and reply */
+#define HISTORY_BYTES 600 /* of earlier steps in the Checker's prompt */
+
+const char *const cmat_checker_names[] = {"off", "facts", "model", "both", NULL};
+const char *const cmat_outcome_names[CMAT_N_OUTCOMES] = {
+    [CMAT_OUTCOME_COMPLETED] = "completed",           [CMAT_OUTCOME_CONTEXT_LIMIT] = "context limit",
+    [CMAT_OUTCOME_INVALID_FORMAT] = "invalid format", [CMAT_OUTCOME_INVALID_ACTION] = "invalid action",
+    [CMAT_OUTCOME_TASK_LIMIT] = "task limit",         [CMAT_OUTCOME_TASK_ERROR] = "task error"};
+
+static const char *const fact_names[] = {
+    [CMAT_FACT_OK] = "ok", [CMAT_FACT_NOTE] = "note", [CMAT_FACT_BAD] = "bad"};
+
+/* --- starting --- */
+
+char *cmat_task_schema(const cmat_task *task, const char *world)
+{
+    cmat_buf b = {0};
+    const json_t *table = json_object_get(task->json, "table");
+    const char *names[] = {cmat_json_str(task->json, "schema", NULL), cmat_json_str(table, "table_name", NULL),
+                           world ? cmat_path_base(world) : NULL};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i])
+            cmat_buf_printf(&b, "%s%s", b.len ? " " : "", names[i]);
+    size_t i;
+    const json_t *column;
+    json_array_foreach(json_object_get(json_object_get(table, "table_info"), "columns"), i, column)
+        cmat_buf_printf(&b, " %s", cmat_json_str(column, "name", ""));
+    cmat_buf_puts(&b, "");
+    return cmat_buf_detach(&b);
+}
+
+/* Appends the entries that were found for this task, and remembers their ids. */
+static cmat_status add_lessons(cmat_episode *e, cmat_buf *out, cmat_error *err)
+{
+    const cmat_agent_options *o = e->shared->opts;
+    if (!o->lessons || !e->shared->store || o->n_lessons <= 0)
+        return CMAT_OK;
+    cmat_lesson_list found = {0};
+    char *schema = cmat_task_schema(&e->task, e->env->opts.path);
+    /* An entry made from this very task would tell its answer. */
+    cmat_status st = cmat_store_search_lessons(e->shared->store, e->task.instruction, schema, NULL, true,
+                                               (size_t)o->n_lessons, &found, err);
+    free(schema);
+    e->lessons = cmat_xcalloc(found.n + 1, sizeof *e->lessons);
+    for (size_t i = 0; i < found.n; i++) {
+        const cmat_lesson *l = &found.items[i];
+        const cmat_prompt_var vars[] = {{"task", l->task}, {"lesson", l->lesson}, {0}};
+        bool example = strcmp(l->kind, "example") == 0;
+        cmat_prompt_render(e->shared->prompts, example ? CMAT_PROMPT_EXAMPLE : CMAT_PROMPT_LESSON, vars, out);
+        e->lessons[e->n_lessons++] = l->id;
+    }
+    cmat_lesson_list_clear(&found);
+    return st;
+}
+
+static cmat_status first_turns(cmat_episode *e, const cmat_obs *obs, cmat_error *err)
+{
+    const cmat_prompts *prompts = e->shared->prompts;
+    cmat_buf environment = {0}, system = {0}, memory = {0}, task = {0};
+    if (e->env->ops->prompt)
+        e->env->ops->prompt(e->env, &environment);
+    const cmat_prompt_var system_vars[] = {{"environment", cmat_buf_str(&environment)}, {0}};
+    cmat_prompt_render(prompts, CMAT_PROMPT_ACTOR_SYSTEM, system_vars, &system);
+    cmat_trajectory_add(&e->trajectory, CMAT_TURN_SYSTEM, cmat_buf_str(&system));
+    cmat_prompt_render(prompts, CMAT_PROMPT_CHECKER_SYSTEM, system_vars, &e->checker_system);
+
+    cmat_status st = add_lessons(e, &memory, err);
+    const cmat_prompt_var task_vars[] = {{"memory", cmat_buf_str(&memory)}, {"task", cmat_buf_str(&obs->text)}, {0}};
+    cmat_prompt_render(prompts, CMAT_PROMPT_ACTOR_TASK, task_vars, &task);
+    cmat_trajectory_add(&e->trajectory, CMAT_TURN_TASK, cmat_buf_str(&task));
+
+    char name[17];
+    if (st == CMAT_OK && e->shared->store &&
+        (st = cmat_store_put_text(e->shared->store, cmat_buf_str(&system), name, err)) == CMAT_OK)
+        json_object_set_new(e->json, "system", json_string(name));
+    json_object_set_new(e->json, "start", cmat_json_text(cmat_buf_str(&task), task.len));
+    cmat_buf_clear(&environment);
+    cmat_buf_clear(&system);
+    cmat_buf_clear(&memory);
+    cmat_buf_clear(&task);
+    return st;
+}
+
+/* The head of the record. A task's own table is left out: the tasks' file has it. */
+static void record_head(cmat_episode *e)
+{
+    static const char *const kept[] = {"id", "kind", "instruction", "gold", "answer", "answer_md5", "type"};
+    json_t *task = json_object();
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (json_object_get(e->task.json, kept[i]))
+            json_object_set(task, kept[i], json_object_get(e->task.json, kept[i]));
+    json_object_set_new(e->json, "task", task);
+    json_object_set_new(e->json, "steps", json_array());
+    json_object_set_new(e->json, "temperature", json_real(e->temperature));
+}
+
+cmat_status cmat_episode_new(cmat_episode **out, const cmat_episode_shared *shared, cmat_env *env,
+                             const cmat_task *task, int k, cmat_error *err)
+{
+    *out = NULL;
+    cmat_episode *e = cmat_xcalloc(1, sizeof *e);
+    cmat_obs obs = {0};
+    cmat_status st = cmat_task_init(&e->task, task->json, err);
+    e->shared = shared;
+    e->env = env;
+    e->k = k;
+    e->start = cmat_now();
+    e->json = json_object();
+    e->temperature = k == 0 ? 0 : shared->opts->temperature;
+    e->trajectory.raw = env->opts.style && strcmp(env->opts.style, "agentbench") == 0;
+    if (st == CMAT_OK)
+        st = cmat_env_reset(env, &e->task, &obs, err);
+    if (st != CMAT_OK)
+        goto done;
+    cmat_rng_init_sub(&e->rng, (uint64_t)shared->opts->seed,
+                      cmat_fnv1a(e->task.id, strlen(e->task.id)) + 0x9e3779b97f4a7c15u * (uint64_t)k);
+    record_head(e);
+    st = first_turns(e, &obs, err);
+done:
+    cmat_obs_clear(&obs);
+    if (st == CMAT_OK)
+        *out = e;
+    else
+        cmat_episode_free(e);
+    return st;
+}
+
+void cmat_episode_free(cmat_episode *e)
+{
+    if (!e)
+        return;
+    for (size_t i = 0; i < e->n_verdicts; i++)
+        free((char *)e->verdicts[i].reason);
+    free(e->verdicts);
+    free(e->lessons);
+    cmat_trajectory_clear(&e->trajectory);
+    cmat_buf_clear(&e->checker_system);
+    cmat_acceptor_free(e->constraint);
+    json_decref(e->json);
+    cmat_task_clear(&e->task);
+    free(e);
+}
+
+/* --- asking --- */
+
+static cmat_status ask_actor(cmat_episode *e, cmat_error *err)
+{
+    const cmat_agent_options *o = e->shared->opts;
+    cmat_llm *llm = e->shared->llm;
+    cmat_status st = CMAT_OK;
+    int64_t room = llm->ops->n_ctx(llm) - o->max_tokens - CONTEXT_MARGIN;
+    int64_t budget = o->token_budget > 0 && o->token_budget < room ? o->token_budget : room;
+    json_t *messages = cmat_trajectory_messages(&e->trajectory, e->shared->prompts, llm,
+                                                budget > 0 ? (size_t)budget : 1, &e->cut);
+    cmat_acceptor_free(e->constraint);
+    e->constraint = NULL;
+    if (o->constraint && e->env->ops->constraint)
+        st = e->env->ops->constraint(e->env, &e->constraint, err);
+    if (st == CMAT_OK) {
+        double t = e->n_rejects > 0 && o->retry_temperature > e->temperature ? o->retry_temperature
+                                                                             : e->temperature;
+        cmat_llm_request req = {.role = CMAT_ROLE_ACTOR,
+                                .messages = messages,
+                                .max_tokens = (int)o->max_tokens,
+                                .sampling = CMAT_SAMPLING_DEFAULT,
+                                .constraint = e->constraint,
+                                .tag = e};
+        req.sampling.temperature = (float)t;
+        req.sampling.top_p = t > 0 ? (float)o->top_p : 1;
+        req.sampling.seed = cmat_rng_u64(&e->rng);
+        e->state = EPISODE_ACTING;
+        st = llm->ops->submit(llm, &req, err);
+    }
+    json_decref(messages);
+    return st;
+}
+
+/* What was run before in this episode, the newest last, cut at its head. */
+static void add_history(const cmat_episode *e, cmat_buf *out)
+{
+    cmat_buf all = {0};
+    size_t i;
+    const json_t *step;
+    json_array_foreach(json_object_get(e->json, "steps"), i, step)
+    {
+        const json_t *attempts = json_object_get(step, "attempts");
+        const char *observation = cmat_json_str(step, "observation", NULL);
+        if (!observation)
+            continue;
+        const json_t *last = json_array_get(attempts, json_array_size(attempts) - 1);
+        cmat_buf_printf(&all, "%s\n=> %.*s\n", cmat_json_str(last, "reply", ""),
+                        (int)cmat_utf8_valid_prefix(observation, strlen(observation) < 120 ? strlen(observation) : 120),
+                        observation);
+    }
+    if (all.len > 0) {
+        size_t from = all.len > HISTORY_BYTES ? all.len - HISTORY_BYTES : 0;
+        while (from > 0 && (all.data[from] & 0xc0) == 0x80)
+            from++;
+        cmat_buf_puts(out, "Done so far:\n<data>\n");
+        cmat_prompt_add_data(out, all.data + from, all.len - from);
+        cmat_buf_puts(out, "</data>\n");
+    }
+    cmat_buf_clear(&all);
+}
+
+json_t *cmat_checker_messages(const cmat_prompts *prompts, const char *system, const char *task,
+                              const char *history, const char *action, const char *facts)
+{
+    cmat_buf text = {0}, act = {0}, shown = {0};
+    cmat_prompt_add_data(&act, action, strlen(action));
+    if (facts && *facts) {
+        cmat_buf data = {0};
+        cmat_prompt_add_data(&data, facts, strlen(facts));
+        const cmat_prompt_var vars[] = {{"facts", cmat_buf_str(&data)}, {0}};
+        cmat_prompt_render(prompts, CMAT_PROMPT_CHECKER_FACTS, vars, &shown);
+        cmat_buf_clear(&data);
+    }
+    const cmat_prompt_var vars[] = {{"task", task},
+                                    {"history", history},
+                                    {"action", cmat_buf_str(&act)},
+                                    {"facts", cmat_buf_str(&shown)},
+                                    {0}};
+    cmat_prompt_render(prompts, CMAT_PROMPT_CHECKER_TASK, vars, &text);
+    json_t *messages = json_array();
+    cmat_add_message(messages, "system", system);
+    cmat_add_message(messages, "user", cmat_buf_str(&text));
+    cmat_buf_clear(&text);
+    cmat_buf_clear(&act);
+    cmat_buf_clear(&shown);
+    return messages;
+}
+
+void cmat_add_message(json_t *messages, const char *role, const char *content)
+{
+    json_t *m = json_object();
+    json_object_set_new(m, "role", json_string(role));
+    json_object_set_new(m, "content", cmat_json_text(content, strlen(content)));
+    json_array_append_new(messages, m);
+}
+
+static cmat_status ask_checker(cmat_episode *e, cmat_error *err)
+{
+    const cmat_agent_options *o = e->shared->opts;
+    cmat_llm *llm = e->shared->llm;
+    cmat_buf history = {0};
+    add_history(e, &history);
+    const json_t *facts = json_object_get(e->attempt, "facts");
+    json_t *messages = cmat_checker_messages(
+        e->shared->prompts, cmat_buf_str(&e->checker_system), e->task.instruction, cmat_buf_str(&history),
+        cmat_json_str(e->attempt, "reply", ""), o->checker == CMAT_CHECKER_BOTH ? cmat_json_str(facts, "text", "") : NULL);
+    cmat_llm_request req = {.role = CMAT_ROLE_CHECKER,
+                            .messages = messages,
+                            .max_tokens = (int)o->checker_tokens,
+                            .sampling = CMAT_SAMPLING_DEFAULT,
+                            .constraint = e->shared->verdict_constraint,
+                            .tag = e};
+    req.sampling.seed = cmat_rng_u64(&e->rng);
+    e->state = EPISODE_CHECKING;
+    if (cmat_buf_str(&history)[0])
+        json_object_set_new(e->attempt, "history", cmat_json_text(history.data, history.len));
+    cmat_status st = llm->ops->submit(llm, &req, err);
+    json_decref(messages);
+    cmat_buf_clear(&history);
+    return st;
+}
+
+/* --- running --- */
+
+static json_t *current_step(cmat_episode *e)
+{
+    json_t *steps = json_object_get(e->json, "steps");
+    if (json_array_size(steps) == (size_t)e->n_steps) {
+        json_t *step = json_object();
+        json_object_set_new(step, "attempts", json_array());
+        json_array_append_new(steps, step);
+    }
+    return json_array_get(steps, (size_t)e->n_steps);
+}
+
+static void record_attempt(cmat_episode *e, const cmat_llm_reply *r)
+{
+    json_t *attempts = json_object_get(current_step(e), "attempts");
+    e->attempt = json_object();
+    json_array_append_new(attempts, e->attempt);
+    json_object_set_new(e->attempt, "reply", cmat_json_text(r->text, strlen(r->text)));
+    json_object_set_new(e->attempt, "n_prompt", json_integer((json_int_t)r->n_prompt));
+    json_object_set_new(e->attempt, "n_tokens", json_integer((json_int_t)r->n_tokens));
+    json_object_set_new(e->attempt, "seconds", json_real(r->seconds));
+    if (e->cut.n_shortened > 0)
+        json_object_set_new(e->attempt, "n_shortened", json_integer(e->cut.n_shortened));
+    if (e->cut.n_omitted > 0)
+        json_object_set_new(e->attempt, "n_omitted", json_integer(e->cut.n_omitted));
+}
+
+static cmat_status look_at_facts(cmat_episode *e, cmat_fact_level *level, cmat_error *err)
+{
+    cmat_facts facts = {0};
+    cmat_status st = cmat_env_dry_run(e->env, cmat_json_str(e->attempt, "reply", ""), &facts, err);
+    if (st == CMAT_OK) {
+        *level = facts.verdict;
+        json_t *j = json_object();
+        json_object_set_new(j, "verdict", json_string(fact_names[facts.verdict]));
+        json_object_set_new(j, "text", cmat_json_text(cmat_buf_str(&facts.text), facts.text.len));
+        if (facts.facts)
+            json_object_set(j, "facts", facts.facts);
+        json_object_set_new(e->attempt, "facts", j);
+    }
+    cmat_facts_clear(&facts);
+    return st;
+}
+
+static void record_verdict(cmat_episode *e, const char *source, bool accepted, bool executed, const char *reason)
+{
+    const json_t *attempts = json_object_get(current_step(e), "attempts");
+    e->verdicts = cmat_xgrow(e->verdicts, &e->cap_verdicts, e->n_verdicts + 1, sizeof *e->verdicts);
+    e->verdicts[e->n_verdicts++] = (cmat_verdict_row){.step = e->n_steps,
+                                                      .attempt = (int)json_array_size(attempts) - 1,
+                                                      .source = source,
+                                                      .accepted = accepted,
+                                                      .executed = executed,
+                                                      .right = -1,
+                                                      .reason = cmat_xstrdup(reason)};
+}
+
+static void finish(cmat_episode *e, cmat_outcome outcome)
+{
+    e->outcome = outcome;
+    e->state = EPISODE_DONE;
+}
+
+static cmat_outcome outcome_of(const cmat_obs *obs)
+{
+    if (obs->task_limit)
+        return CMAT_OUTCOME_TASK_LIMIT;
+    if (obs->invalid_format)
+        return CMAT_OUTCOME_INVALID_FORMAT;
+    return obs->invalid_action ? CMAT_OUTCOME_INVALID_ACTION : CMAT_OUTCOME_COMPLETED;
+}
+
+/* Runs the last reply in the environment. */
+static cmat_status execute(cmat_episode *e, cmat_error *err)
+{
+    cmat_obs obs = {0};
+    double start = cmat_now();
+    cmat_status st = cmat_env_step(e->env, cmat_json_str(e->attempt, "reply", ""), &obs, err);
+    if (st != CMAT_OK)
+        goto done;
+    json_t *step = current_step(e);
+    json_object_set_new(step, "observation", cmat_json_text(cmat_buf_str(&obs.text), obs.text.len));
+    json_object_set_new(step, "error", json_boolean(obs.error || obs.invalid_action || obs.invalid_format));
+    json_object_set_new(step, "seconds", json_real(cmat_now() - start));
+    cmat_trajectory_add(&e->trajectory, CMAT_TURN_OBSERVATION, cmat_buf_str(&obs.text));
+    e->n_steps++;
+    e->n_rejects = 0;
+    e->note_sent = false;
+    if (obs.done)
+        finish(e, outcome_of(&obs));
+    else
+        st = ask_actor(e, err);
+done:
+    cmat_obs_clear(&obs);
+    return st;
+}
+
+/* Sends the last reply back, or runs it all the same when that was done often enough. */
+static cmat_status object(cmat_episode *e, const char *source, const char *reason, cmat_error *err)
+{
+    bool give_in = e->n_rejects >= e->shared->opts->max_rejects;
+    record_verdict(e, source, false, give_in, reason);
+    if (give_in)
+        return execute(e, err);
+    cmat_buf data = {0}, text = {0};
+    cmat_prompt_add_data(&data, reason, strlen(reason));
+    const cmat_prompt_var vars[] = {{"reason", cmat_buf_str(&data)}, {0}};
+    cmat_prompt_render(e->shared->prompts, CMAT_PROMPT_REJECT, vars, &text);
+    cmat_trajectory_add(&e->trajectory, CMAT_TURN_OBJECTION, cmat_buf_str(&text));
+    json_object_set_new(e->attempt, "objection", cmat_json_text(cmat_buf_str(&text), text.len));
+    cmat_buf_clear(&data);
+    cmat_buf_clear(&text);
+    e->n_rejects++;
+    return ask_actor(e, err);
+}
+
+static cmat_status after_reply(cmat_episode *e, const cmat_llm_reply *r, cmat_error *err)
+{
+    const int mode = e->shared->opts->checker;
+    const bool facts_speak = mode == CMAT_CHECKER_FACTS || mode == CMAT_CHECKER_BOTH;
+    cmat_fact_level level = CMAT_FACT_OK;
+    cmat_status st;
+    record_attempt(e, r);
+    e->n_turns++;
+    cmat_trajectory_add(&e->trajectory, CMAT_TURN_REPLY, r->text);
+    if ((facts_speak || e->shared->opts->record_facts) && (st = look_at_facts(e, &level, err)) != CMAT_OK)
+        return st;
+    const char *text = cmat_json_str(json_object_get(e->attempt, "facts"), "text", "");
+    if (facts_speak && level == CMAT_FACT_BAD)
+        return object(e, "facts", text, err);
+    if (facts_speak && level == CMAT_FACT_NOTE && !e->note_sent && e->n_rejects < e->shared->opts->max_rejects) {
+        e->note_sent = true;
+        return object(e, "note", text, err);
+    }
+    if (mode == CMAT_CHECKER_MODEL || mode == CMAT_CHECKER_BOTH)
+        return ask_checker(e, err);
+    if (mode == CMAT_CHECKER_FACTS)
+        record_verdict(e, "facts", true, true, NULL);
+    return execute(e, err);
+}
+
+static cmat_status after_verdict(cmat_episode *e, const cmat_llm_reply *r, cmat_error *err)
+{
+    cmat_buf reason = {0};
+    cmat_verdict v = cmat_verdict_parse(r->text, &reason);
+    json_t *j = json_object();
+    json_object_set_new(j, "reply", cmat_json_text(r->text, strlen(r->text)));
+    json_object_set_new(j, "n_prompt", json_integer((json_int_t)r->n_prompt));
+    json_object_set_new(j, "n_tokens", json_integer((json_int_t)r->n_tokens));
+    json_object_set_new(j, "seconds", json_real(r->seconds));
+    json_object_set_new(e->attempt, "checker", j);
+    cmat_status st;
+    if (v == CMAT_VERDICT_REJECT) {
+        st = object(e, "model", reason.len ? reason.data : "no reason given", err);
+    } else {
+        /* A reply that is neither counts as consent: the Checker must not stop what it cannot fault. */
+        record_verdict(e, "model", true, true, v == CMAT_VERDICT_UNCLEAR ? "unclear reply" : NULL);
+        st = execute(e, err);
+    }
+    cmat_buf_clear(&reason);
+    return st;
+}
+
+static cmat_status next(cmat_episode *e, cmat_llm_reply *r, cmat_error *err)
+{
+    if (!r)
+        return ask_actor(e, err);
+    e->n_prompt += (int64_t)r->n_prompt;
+    e->n_tokens += (int64_t)r->n_tokens;
+    if (r->status == CMAT_ERR_LIMIT || r->status == CMAT_ERR_FORMAT) {
+        json_object_set_new(e->json, "failure", cmat_json_text(r->err.msg, strlen(r->err.msg)));
+        finish(e, CMAT_OUTCOME_TASK_ERROR);
+        return CMAT_OK;
+    }
+    if (r->status != CMAT_OK)
+        return cmat_fail(err, r->status, "%s", r->err.msg);
+    if (r->context_limit && e->state == EPISODE_ACTING) {
+        finish(e, CMAT_OUTCOME_CONTEXT_LIMIT);
+        return CMAT_OK;
+    }
+    /* A Checker whose context is full says nothing: the action passes. */
+    return e->state == EPISODE_ACTING ? after_reply(e, r, err) : after_verdict(e, r, err);
+}
+
+cmat_status cmat_episode_advance(cmat_episode *e, cmat_llm_reply *reply, cmat_error *err)
+{
+    cmat_status st = next(e, reply, err);
+    if (st == CMAT_OK && e->state == EPISODE_DONE)
+        st = cmat_episode_conclude(e, err);
+    if (st != CMAT_OK)
+        return cmat_fail_prefix(err, st, "task %s: ", e->task.id);
+    return st;
+}
+
+bool cmat_episode_done(const cmat_episode *e)
+{
+    return e->state == EPISODE_DONE;
+}
+
+const cmat_episode_row *cmat_episode_result(const cmat_episode *e)
+{
+    return &e->row;
+}
+
+const cmat_verdict_row *cmat_episode_verdicts(const cmat_episode *e, size_t *n)
+{
+    *n = e->n_verdicts;
+    return e->verdicts;
+}
+
+const int64_t *cmat_episode_lessons(const cmat_episode *e, size_t *n)
+{
+    *n = e->n_lessons;
+    return e->lessons;
+}
+
+cmat_env *cmat_episode_env(cmat_episode *e)
+{
+    return e->env;
+}
+
+const cmat_task *cmat_episode_task(const cmat_episode *e)
+{
+    return &e->task;
+}

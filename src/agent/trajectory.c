@@ -1,0 +1,196 @@
+/* trajectory.c - turns to messages within a budget. */
+#include "agent/trajectory.h"
+#include "core/json.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define SHORT_BYTES 120       /* what is kept of an old observation */
+#define MIN_NEWEST_BYTES 200  /* the newest observation is not cut below this */
+#define TURN_OVERHEAD 8       /* tokens that a chat template adds to a turn, about */
+
+/* One turn on its way into the prompt. */
+typedef struct {
+    const cmat_turn *turn;
+    size_t keep;     /* bytes of an observation kept */
+    size_t n_tokens; /* of the rendered turn */
+    bool omitted;
+} piece;
+
+typedef struct {
+    const cmat_trajectory *t;
+    const cmat_prompts *prompts;
+    cmat_llm *llm;
+    piece *pieces; /* (t->n) */
+    size_t total, budget;
+} fitting;
+
+void cmat_trajectory_add(cmat_trajectory *t, cmat_turn_kind kind, const char *text)
+{
+    t->items = cmat_xgrow(t->items, &t->cap, t->n + 1, sizeof *t->items);
+    t->items[t->n++] = (cmat_turn){kind, cmat_xstrdup(text)};
+}
+
+void cmat_trajectory_clear(cmat_trajectory *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        free(t->items[i].text);
+    free(t->items);
+    *t = (cmat_trajectory){0};
+}
+
+static void add_observation(cmat_buf *out, const char *text, size_t keep, bool raw)
+{
+    size_t len = strlen(text);
+    size_t kept = keep < len ? cmat_utf8_valid_prefix(text, keep) : len;
+    if (raw)
+        cmat_text_inert(out, text, kept);
+    else
+        cmat_prompt_add_data(out, text, kept);
+    if (kept < len)
+        cmat_buf_printf(out, "%s[%zu of %zu bytes of this observation are left out here]", kept ? " " : "",
+                        len - kept, len);
+}
+
+static void render(const fitting *f, const piece *p, cmat_buf *out)
+{
+    if (p->turn->kind != CMAT_TURN_OBSERVATION) {
+        cmat_buf_puts(out, p->turn->text);
+        return;
+    }
+    cmat_buf text = {0};
+    add_observation(&text, p->turn->text, p->keep, f->t->raw);
+    if (f->t->raw) {
+        cmat_buf_puts(out, cmat_buf_str(&text));
+    } else {
+        const cmat_prompt_var vars[] = {{"observation", cmat_buf_str(&text)}, {0}};
+        cmat_prompt_render(f->prompts, CMAT_PROMPT_OBSERVATION, vars, out);
+    }
+    cmat_buf_clear(&text);
+}
+
+static void measure(fitting *f, piece *p)
+{
+    cmat_buf text = {0};
+    render(f, p, &text);
+    f->total -= p->n_tokens;
+    p->n_tokens = f->llm->ops->count_tokens(f->llm, cmat_buf_str(&text)) + TURN_OVERHEAD;
+    f->total += p->n_tokens;
+    cmat_buf_clear(&text);
+}
+
+static bool over(const fitting *f)
+{
+    return f->budget > 0 && f->total > f->budget;
+}
+
+/* Cuts old observations, the oldest first, to `keep` bytes each until the whole fits. */
+static void shorten_old(fitting *f, size_t newest, size_t keep)
+{
+    for (size_t i = 0; i < newest && over(f); i++) {
+        piece *p = &f->pieces[i];
+        if (p->turn->kind != CMAT_TURN_OBSERVATION || strlen(p->turn->text) <= keep)
+            continue;
+        p->keep = keep;
+        measure(f, p);
+    }
+}
+
+/* Leaves out the oldest reply and what answered it, pair by pair; the last pair stays. */
+static void omit_old(fitting *f)
+{
+    size_t i = 2;
+    while (over(f) && i + 3 < f->t->n) {
+        f->pieces[i].omitted = f->pieces[i + 1].omitted = true;
+        f->total -= f->pieces[i].n_tokens + f->pieces[i + 1].n_tokens;
+        i += 2;
+    }
+}
+
+static void cut_newest(fitting *f, size_t newest)
+{
+    piece *p = &f->pieces[newest];
+    if (newest >= f->t->n || p->turn->kind != CMAT_TURN_OBSERVATION)
+        return;
+    size_t len = strlen(p->turn->text);
+    p->keep = p->keep < len ? p->keep : len;
+    while (over(f) && p->keep > MIN_NEWEST_BYTES) {
+        p->keep = p->keep / 2 > MIN_NEWEST_BYTES ? p->keep / 2 : MIN_NEWEST_BYTES;
+        measure(f, p);
+    }
+}
+
+static size_t newest_observation(const cmat_trajectory *t)
+{
+    for (size_t i = t->n; i-- > 0;)
+        if (t->items[i].kind == CMAT_TURN_OBSERVATION)
+            return i;
+    return t->n;
+}
+
+static void add_message(json_t *messages, const char *role, const char *text, size_t len)
+{
+    json_t *m = json_object();
+    json_object_set_new(m, "role", json_string(role));
+    json_object_set_new(m, "content", cmat_json_text(text, len));
+    json_array_append_new(messages, m);
+}
+
+static json_t *to_messages(const fitting *f, int n_omitted)
+{
+    static const char *const roles[] = {[CMAT_TURN_SYSTEM] = "system",
+                                        [CMAT_TURN_TASK] = "user",
+                                        [CMAT_TURN_REPLY] = "assistant",
+                                        [CMAT_TURN_OBSERVATION] = "user",
+                                        [CMAT_TURN_OBJECTION] = "user"};
+    json_t *messages = json_array();
+    for (size_t i = 0; i < f->t->n; i++) {
+        const piece *p = &f->pieces[i];
+        if (p->omitted)
+            continue;
+        cmat_buf text = {0};
+        render(f, p, &text);
+        if (p->turn->kind == CMAT_TURN_TASK && n_omitted > 0)
+            cmat_buf_printf(&text, "\n[NOTICE] %d messages are omitted.", n_omitted);
+        add_message(messages, roles[p->turn->kind], cmat_buf_str(&text), text.len);
+        cmat_buf_clear(&text);
+    }
+    return messages;
+}
+
+static void report(const fitting *f, cmat_trajectory_cut *cut)
+{
+    *cut = (cmat_trajectory_cut){.n_tokens = f->total};
+    for (size_t i = 0; i < f->t->n; i++) {
+        const piece *p = &f->pieces[i];
+        cut->n_omitted += p->omitted;
+        cut->n_shortened += !p->omitted && p->turn->kind == CMAT_TURN_OBSERVATION &&
+                            p->keep < strlen(p->turn->text);
+    }
+}
+
+json_t *cmat_trajectory_messages(const cmat_trajectory *t, const cmat_prompts *prompts, cmat_llm *llm, size_t budget,
+                                 cmat_trajectory_cut *cut)
+{
+    fitting f = {.t = t, .prompts = prompts, .llm = llm, .budget = budget};
+    f.pieces = cmat_xcalloc(t->n + 1, sizeof *f.pieces);
+    for (size_t i = 0; i < t->n; i++) {
+        f.pieces[i].turn = &t->items[i];
+        f.pieces[i].keep = SIZE_MAX;
+        if (budget > 0)
+            measure(&f, &f.pieces[i]);
+    }
+    size_t newest = newest_observation(t);
+    shorten_old(&f, newest, SHORT_BYTES);
+    shorten_old(&f, newest, 0);
+    omit_old(&f);
+    cut_newest(&f, newest);
+    cmat_trajectory_cut c;
+    report(&f, &c);
+    if (cut)
+        *cut = c;
+    json_t *messages = to_messages(&f, c.n_omitted);
+    free(f.pieces);
+    return messages;
+}
