@@ -63,6 +63,11 @@ typedef struct {
 cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_options *o, char **text,
                          cmat_gen_result *res, cmat_error *err);
 
+/* "runs/NAME" for "path/to/NAME.sqlite": the caller's to free(). */
+char *cli_default_run(const char *database);
+/* The table before and after, and where the report is. */
+void cli_print_evolve_summary(const json_t *summary, const char *run_dir, const char *database);
+
 /* Prints j on stdout, indented. */
 void cli_print_json(const json_t *j);
 /* Asks on the terminal; false when there is none to answer or the answer is not yes. */

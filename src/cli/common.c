@@ -83,6 +83,13 @@ cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_opti
     return cmat_cancelled() ? cmat_fail(err, CMAT_ERR_CANCELLED, "stopped") : CMAT_OK;
 }
 
+char *cli_default_run(const char *database)
+{
+    const char *base = cmat_path_base(database), *dot = strrchr(base, '.');
+    return cmat_xasprintf("runs/%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base),
+                          base);
+}
+
 void cli_print_json(const json_t *j)
 {
     json_dumpf(j, stdout, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);

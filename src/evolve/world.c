@@ -1,0 +1,142 @@
+/* world.c - opens what a run needs: folder, store, engine, tasks. */
+#include "core/fs.h"
+#include "core/hash.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "evolve/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What must be equal for a folder to be gone on with. */
+static cmat_status identity_new(const cmat_loop *l, json_t **out, cmat_error *err)
+{
+    char sha[65];
+    json_t *options;
+    cmat_status st = cmat_sha256_file(l->o->database, sha, err);
+
+    if (st != CMAT_OK)
+        return st;
+    options = cmat_options_to_json(cmat_evolve_option_table, l->o);
+    json_object_del(options, "concurrency"); /* does not change results */
+    *out = json_pack("{s:s, s:s, s:o, s:{s:s, s:s}, s:{s:s, s:s}, s:o, s:s}", "command", "evolve",
+                     "cmat", CMAT_VERSION, "options", options, "database", "path", l->o->database,
+                     "sha256", sha, "model", "path", l->model->path ? l->model->path : "", "sha256",
+                     cmat_model_hash(l->model), "prompts", cmat_prompts_identity(l->prompts),
+                     "kernel", l->model->kernel->name);
+    return CMAT_OK;
+}
+
+static cmat_status make_split(cmat_loop *l, cmat_env *env, int split, size_t n, const char *name,
+                              cmat_task_list *out, cmat_error *err)
+{
+    char *path = cmat_run_dir_path(&l->dir, "tasks-%s.jsonl", name);
+    cmat_status st = CMAT_OK;
+
+    if (cmat_path_exists(path)) {
+        st = cmat_task_list_load(out, path, err);
+    } else {
+        st = env->ops->generate(env, split, n, (uint64_t)l->o->seed, out, err);
+        if (st == CMAT_OK)
+            st = cmat_task_list_save(out, path, err);
+    }
+    if (st == CMAT_OK && out->n < n)
+        cmat_warn("%s tasks: %zu wanted, the database gave %zu", name, n, out->n);
+    if (st == CMAT_OK && !out->n)
+        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                       "%s: no %s tasks could be made from this database", l->o->database, name);
+    free(path);
+    return st;
+}
+
+static cmat_status make_tasks(cmat_loop *l, cmat_error *err)
+{
+    const cmat_evolve_options *o = l->o;
+    cmat_env_options eo = {.path = o->database, .seed = (uint64_t)o->seed};
+    size_t n_train = (size_t)(o->first_tasks + (o->rounds - 1) * o->round_tasks);
+    cmat_env *env;
+    cmat_status st = cmat_env_open(&env, "db", &eo, err);
+
+    if (st != CMAT_OK)
+        return st;
+    if ((st = make_split(l, env, 0, n_train, "train", &l->train, err)) == CMAT_OK &&
+        (st = make_split(l, env, 1, (size_t)o->valid_tasks, "valid", &l->valid, err)) == CMAT_OK)
+        st = make_split(l, env, 2, (size_t)o->heldout_tasks, "heldout", &l->heldout, err);
+    cmat_env_close(env);
+    if (st == CMAT_OK)
+        cmat_info("tasks: %zu to learn from, %zu for choosing, %zu held out", l->train.n,
+                  l->valid.n, l->heldout.n);
+    return st;
+}
+
+cmat_status cmat_loop_open(cmat_loop *l, const cmat_evolve_options *o, cmat_model *model,
+                           cmat_error *err)
+{
+    cmat_engine_options eo = {.n_ctx = 4096, .n_seqs = (int)o->agent.concurrency};
+    json_t *identity = NULL;
+    char *store = NULL;
+    cmat_status st;
+
+    *l = (cmat_loop){.o = o, .model = model, .dir.lock = -1};
+    if (eo.n_ctx > model->config.n_ctx)
+        eo.n_ctx = model->config.n_ctx;
+    if ((st = cmat_prompts_load(&l->prompts, NULL, err)) != CMAT_OK ||
+        (st = identity_new(l, &identity, err)) != CMAT_OK ||
+        (st = cmat_run_dir_open(&l->dir, o->run_dir, identity, err)) != CMAT_OK)
+        goto done;
+    store = cmat_run_dir_path(&l->dir, "store.db");
+    if ((st = cmat_store_open(&l->store, store, false, err)) != CMAT_OK ||
+        (st = make_tasks(l, err)) != CMAT_OK ||
+        (st = cmat_model_prepare(model, CMAT_USE_DECODE | CMAT_USE_PROMPT | CMAT_USE_BACKWARD,
+                                 err)) != CMAT_OK ||
+        (st = cmat_engine_new(&l->engine, model, &eo, err)) != CMAT_OK)
+        goto done;
+    st = cmat_llm_local_new(&l->llm, l->engine, model, err);
+done:
+    json_decref(identity);
+    free(store);
+    if (st != CMAT_OK)
+        cmat_loop_close(l);
+    return st;
+}
+
+void cmat_loop_close(cmat_loop *l)
+{
+    cmat_llm_free(l->llm);
+    cmat_engine_free(l->engine);
+    cmat_store_close(l->store);
+    cmat_prompts_free(l->prompts);
+    for (int r = 0; r < CMAT_N_ROLES; r++)
+        cmat_adapter_free(l->adapters[r]);
+    cmat_task_list_clear(&l->train);
+    cmat_task_list_clear(&l->valid);
+    cmat_task_list_clear(&l->heldout);
+    cmat_run_dir_close(&l->dir);
+}
+
+void cmat_loop_use(cmat_loop *l, cmat_role role, cmat_adapter *adapter)
+{
+    if (l->adapters[role])
+        cmat_engine_forget(l->engine, l->adapters[role]);
+    cmat_llm_local_set_adapter(l->llm, role, adapter);
+    cmat_adapter_free(l->adapters[role]);
+    l->adapters[role] = adapter;
+}
+
+cmat_run_config cmat_loop_config(const cmat_loop *l, const char *phase, int round,
+                                 const char *label)
+{
+    return (cmat_run_config){
+        .env = "db",
+        .env_opts = {.path = l->o->database, .seed = (uint64_t)l->o->seed},
+        .llm = l->llm,
+        .store = l->store,
+        .prompts = l->prompts,
+        .phase = phase,
+        .round = round,
+        .opts = l->o->agent,
+        .label = label,
+    };
+}
