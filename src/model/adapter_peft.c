@@ -196,7 +196,9 @@ static cmat_status check_features(const json_t *j, const char *what, cmat_error 
                                            "megatron_config",
                                            "arrow_config",
                                            "monteclora_config",
-                                           "velora_config"};
+                                           "velora_config",
+                                           "kasa_config",
+                                           "use_bdlora"};
     const char *type = cmat_json_str(j, "peft_type", "");
     if (strcmp(type, "LORA") != 0)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED,

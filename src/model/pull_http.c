@@ -301,7 +301,9 @@ cmat_status cmat_pull_http(const char *url, const char *part, cmat_error *err)
     cmat_progress_free(d.progress);
     if (st == CMAT_OK && fsync(d.fd) != 0)
         st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", part, strerror(errno));
-    if (st == CMAT_OK)
+    if (st != CMAT_OK && lseek(d.fd, 0, SEEK_END) == 0) /* nothing came: leave nothing behind */
+        unlink(part);
+    if (st == CMAT_OK || !cmat_path_exists(part))
         unlink(d.from);
 done:
     curl_easy_cleanup(c);
