@@ -1,4 +1,5 @@
-/* tests/model_util.h - opening models for tests: a tiny random one, or the real one when it is there. */
+/* tests/model_util.h - opening models for tests: a tiny random one, or the real one when it is
+ * there. */
 #ifndef MODEL_UTIL_H
 #define MODEL_UTIL_H
 #include "core/fs.h"
@@ -26,7 +27,8 @@ static inline cmat_model *tiny_model_open(const tiny_model_options *o, const cha
     return m;
 }
 
-/* CMAT_TEST_MODEL, or the default model where `cmat pull` puts it: the caller's to free(); NULL: absent. */
+/* CMAT_TEST_MODEL, or the default model where `cmat pull` puts it: the caller's to free(); NULL:
+ * absent. */
 static inline char *real_model_path(void)
 {
     const char *given = getenv("CMAT_TEST_MODEL");

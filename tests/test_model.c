@@ -105,16 +105,24 @@ static void refuses_what_does_not_fit(void **state)
         {.drop_key = "llama.context_length", .set_u32 = "llama.context_length", .u32 = 0},
         {.drop_key = "llama.context_length", .set_u32 = "llama.context_length", .u32 = 1u << 31},
         {.drop_key = "llama.embedding_length", .set_u32 = "llama.embedding_length", .u32 = 128},
-        {.drop_key = "llama.feed_forward_length", .set_u32 = "llama.feed_forward_length", .u32 = 96},
-        {.drop_key = "llama.attention.head_count", .set_u32 = "llama.attention.head_count", .u32 = 0},
-        {.drop_key = "llama.attention.head_count", .set_u32 = "llama.attention.head_count", .u32 = 3},
+        {.drop_key = "llama.feed_forward_length",
+         .set_u32 = "llama.feed_forward_length",
+         .u32 = 96},
+        {.drop_key = "llama.attention.head_count",
+         .set_u32 = "llama.attention.head_count",
+         .u32 = 0},
+        {.drop_key = "llama.attention.head_count",
+         .set_u32 = "llama.attention.head_count",
+         .u32 = 3},
         {.drop_key = "llama.attention.head_count_kv",
          .set_u32 = "llama.attention.head_count_kv",
          .u32 = 3},
         {.drop_key = "llama.attention.head_count_kv",
          .set_u32 = "llama.attention.head_count_kv",
          .u32 = 8},
-        {.drop_key = "llama.rope.dimension_count", .set_u32 = "llama.rope.dimension_count", .u32 = 8},
+        {.drop_key = "llama.rope.dimension_count",
+         .set_u32 = "llama.rope.dimension_count",
+         .u32 = 8},
         {.drop_key = "llama.attention.layer_norm_rms_epsilon",
          .set_f32 = "llama.attention.layer_norm_rms_epsilon",
          .f32 = NAN},
@@ -158,8 +166,11 @@ static void scales_rope(void **state)
     char *path = tiny_tmp_path("plain.gguf"), *linear = tiny_tmp_path("linear.gguf");
     char *freqs = tiny_tmp_path("freqs.gguf");
     tiny_model_write(path, NULL);
-    rewrite(path, linear, &(change){.set_str = "llama.rope.scaling.type", .str = "linear",
-                                    .set_f32 = "llama.rope.scaling.factor", .f32 = 2});
+    rewrite(path, linear,
+            &(change){.set_str = "llama.rope.scaling.type",
+                      .str = "linear",
+                      .set_f32 = "llama.rope.scaling.factor",
+                      .f32 = 2});
     rewrite(path, freqs, &(change){.add_tensor = "rope_freqs.weight", .n_add = 8}); /* 1, 2 .. 8 */
     cmat_model *a = open_plain(path), *b = open_plain(linear), *c = open_plain(freqs);
     for (int i = 0; i < 16; i++) /* position 6 at half speed is position 3 */
@@ -242,7 +253,8 @@ static void adapter_equals_merged_weights(void **state)
         float *delta = cmat_xcalloc(n_in * n_out, sizeof *delta), change_seen = 0;
         char name[64];
         assert_int_equal(cmat_adapter_new(&ad, m, &config, &rng, NULL), CMAT_OK);
-        const cmat_lora_pair *pair = cmat_adapter_pair(ad, 1, k), *first = cmat_adapter_pair(ad, 0, k);
+        const cmat_lora_pair *pair = cmat_adapter_pair(ad, 1, k),
+                             *first = cmat_adapter_pair(ad, 0, k);
         assert_non_null(pair->a);
         assert_null(cmat_adapter_pair(ad, 1, (k + 1) % CMAT_N_LAYER_WEIGHTS)->a);
         for (size_t i = 0; i < n_out * R; i++)
@@ -314,8 +326,8 @@ static double compare_vectors(cmat_model *m, const char *file, double *worst, do
                 best = row[v] > row[best] ? v : best;
             n_same += (json_int_t)best == json_integer_value(json_array_get(ids, 0));
             if (i > 0) {
-                const double lp = json_number_value(
-                    json_array_get(json_object_get(seq, "logprobs"), i - 1));
+                const double lp =
+                    json_number_value(json_array_get(json_object_get(seq, "logprobs"), i - 1));
                 *worst_logprob = fmax(*worst_logprob, fabs((double)logprobs[i] - lp));
             }
         }
@@ -346,12 +358,14 @@ static void logits_equal_transformers(void **state)
         assert_int_equal(cmat_model_open(&m, path, cmat_kernels[i], NULL), CMAT_OK);
         assert_int_equal(cmat_model_prepare(m, CMAT_USE_DECODE | CMAT_USE_PROMPT, NULL), CMAT_OK);
         same = compare_vectors(m, file, &worst, &worst_logprob);
-        print_message("%s: worst logit error %.2g, worst log-probability error %.2g, same top "
-                      "token at %.1f %%\n",
-                      cmat_kernels[i]->name, worst, worst_logprob, 100 * same);
+        print_message(
+            "%s: worst logit error %.2g, worst log-probability error %.2g, same top "
+            "token at %.1f %%\n",
+            cmat_kernels[i]->name, worst, worst_logprob, 100 * same);
         assert_true(worst < (plain ? 1e-3 : 5e-2));
         assert_true(worst_logprob < (plain ? 1e-2 : 0.5));
-        assert_true(same >= (plain ? 1.0 : 0.97)); /* 88 positions: 99 % of a long text, see bench */
+        assert_true(same >=
+                    (plain ? 1.0 : 0.97)); /* 88 positions: 99 % of a long text, see bench */
         cmat_model_free(m);
     }
     free(path);
@@ -361,8 +375,10 @@ static void logits_equal_transformers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_the_configuration), cmocka_unit_test(refuses_what_does_not_fit),
-        cmocka_unit_test(scales_rope),             cmocka_unit_test(logits_are_causal),
+        cmocka_unit_test(reads_the_configuration),
+        cmocka_unit_test(refuses_what_does_not_fit),
+        cmocka_unit_test(scales_rope),
+        cmocka_unit_test(logits_are_causal),
         cmocka_unit_test(adapter_equals_merged_weights),
         cmocka_unit_test(logits_equal_transformers),
     };

@@ -1,8 +1,10 @@
-/* model/engine.c - who runs when: queues of requests, their pages, and what goes into the next batch.
+/* model/engine.c - who runs when: queues of requests, their pages, and what goes into the next
+ * batch.
  *
- * A request waits until a place and all pages it can ever need are there, so that it never has to be
- * thrown out again. Its whole pages are published as soon as it is admitted: later requests with the
- * same beginning hold them too and run once (or in the same pass in which) they are computed. */
+ * A request waits until a place and all pages it can ever need are there, so that it never has to
+ * be thrown out again. Its whole pages are published as soon as it is admitted: later requests with
+ * the same beginning hold them too and run once (or in the same pass in which) they are computed.
+ */
 #include "model/engine.h"
 #include "core/cancel.h"
 #include "core/hash.h"
@@ -227,8 +229,9 @@ void cmat_engine_free(cmat_engine *e)
     free(e);
 }
 
-/* What cached pages of an adapter go by: its address and a sample of its weights, so that pages of an
- * adapter that was tuned further, or freed with another at its address, are not taken for its own. */
+/* What cached pages of an adapter go by: its address and a sample of its weights, so that pages of
+ * an adapter that was tuned further, or freed with another at its address, are not taken for its
+ * own. */
 static uint64_t adapter_key(const cmat_adapter *a)
 {
     enum { SAMPLES = 509 };
@@ -260,18 +263,20 @@ static cmat_status request_check(const cmat_engine *e, const cmat_gen_request *r
     }
     if (!(s->temperature >= 0) || s->top_k < 0 || !(s->top_p > 0 && s->top_p <= 1) ||
         !(s->min_p >= 0 && s->min_p <= 1) || !(s->repeat_penalty > 0))
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "engine: temperature %g, top_k %d, top_p %g, min_p %g or repeat_penalty %g "
-                         "out of range",
-                         (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p,
-                         (double)s->repeat_penalty);
+        return cmat_fail(
+            err, CMAT_ERR_ARG,
+            "engine: temperature %g, top_k %d, top_p %g, min_p %g or repeat_penalty %g "
+            "out of range",
+            (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p,
+            (double)s->repeat_penalty);
     if (r->n_logprobs < 0 || r->n_logprobs > MAX_LOGPROBS)
         return cmat_fail(err, CMAT_ERR_ARG, "engine: %d log-probabilities, must be 0 to %d",
                          r->n_logprobs, MAX_LOGPROBS);
     if (r->adapter && r->adapter->model != e->model)
         return cmat_fail(err, CMAT_ERR_ARG, "engine: the adapter belongs to another model");
     if (r->constraint && r->constraint->state_size > CMAT_ACCEPTOR_STATE_MAX)
-        return cmat_fail(err, CMAT_ERR_ARG, "engine: the constraint's state is %zu bytes, at most %d",
+        return cmat_fail(err, CMAT_ERR_ARG,
+                         "engine: the constraint's state is %zu bytes, at most %d",
                          r->constraint->state_size, CMAT_ACCEPTOR_STATE_MAX);
     return CMAT_OK;
 }
@@ -300,11 +305,13 @@ static void active_remove(cmat_engine *e, int i)
     e->n_active--;
 }
 
-/* Gives an active request's pages back. Those that were not computed yet are no longer to be found. */
+/* Gives an active request's pages back. Those that were not computed yet are no longer to be found.
+ */
 static void pages_release(cmat_engine *e, cmat_sequence *s)
 {
     e->n_promised -= s->max_pages - s->n_pages;
-    for (int i = s->n_pages - 1; i >= 0; i--) { /* the end of a text is forgotten before its beginning */
+    for (int i = s->n_pages - 1; i >= 0;
+         i--) { /* the end of a text is forgotten before its beginning */
         if (i >= s->n_shared && !cmat_kv_ready(e->kv, s->pages[i]))
             cmat_kv_unpublish(e->kv, s->pages[i]);
         cmat_kv_drop(e->kv, s->pages[i]);
@@ -456,8 +463,8 @@ static void plan_rows(cmat_engine *e)
                 continue;
             s->n_rows = pending < budget + sure ? pending : budget + sure;
             budget -= s->n_rows > sure ? s->n_rows - sure : 0;
-            /* Pages that will be whole after this step serve the requests that follow in it, too: in
-             * each layer keys and values are stored before anybody attends to them. */
+            /* Pages that will be whole after this step serve the requests that follow in it, too:
+             * in each layer keys and values are stored before anybody attends to them. */
             for (int p = (int)s->n_kv / CMAT_KV_PAGE;
                  (size_t)(p + 1) * CMAT_KV_PAGE <= s->n_kv + (size_t)s->n_rows; p++)
                 cmat_kv_set_ready(e->kv, s->pages[p]);
@@ -465,8 +472,8 @@ static void plan_rows(cmat_engine *e)
     }
 }
 
-/* Sequences with rows: those that generate first, and in each part those with one adapter together, in the
- * order in which the adapters first appear. Returns how many. */
+/* Sequences with rows: those that generate first, and in each part those with one adapter together,
+ * in the order in which the adapters first appear. Returns how many. */
 static int order_rows(cmat_engine *e, int *n_generating)
 {
     cmat_sequence **order = e->room.order;
@@ -498,7 +505,10 @@ static int order_rows(cmat_engine *e, int *n_generating)
 static int run_batch(cmat_engine *e, int *n_out)
 {
     batch_room *r = &e->room;
-    cmat_batch b = {.tokens = r->tokens, .pos = r->pos, .adapters = r->adapters, .seqs = r->seqs,
+    cmat_batch b = {.tokens = r->tokens,
+                    .pos = r->pos,
+                    .adapters = r->adapters,
+                    .seqs = r->seqs,
                     .out_rows = r->out_rows};
     int n_generating = 0;
     plan_rows(e);

@@ -1,6 +1,6 @@
-/* model/forward.c - the llama architecture (arXiv 2302.13971): RMSNorm, rotary positions, grouped-query
- * attention over the paged cache, SwiGLU. In the last layer only the rows whose logits are wanted go on
- * after attention. */
+/* model/forward.c - the llama architecture (arXiv 2302.13971): RMSNorm, rotary positions,
+ * grouped-query attention over the paged cache, SwiGLU. In the last layer only the rows whose
+ * logits are wanted go on after attention. */
 #include "model/forward.h"
 #include "core/mem.h"
 #include <assert.h>
@@ -106,8 +106,8 @@ static void rows_init(cmat_forward *f, const cmat_batch *b)
 }
 
 /* y (n, n_out) (+)= x (n, n_in) W^T, plus scale * (x A^T) B^T for the rows of each adapter. */
-static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx, int layer, int weight,
-                    const row_set *s, bool accumulate)
+static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx, int layer,
+                    int weight, const row_set *s, bool accumulate)
 {
     const cmat_kernel_ops *k = f->m->kernel;
     const cmat_weight *w = &f->m->layers[layer].w[weight];

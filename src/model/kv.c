@@ -1,5 +1,5 @@
-/* model/kv.c - pages, who holds them, and the table that finds a prefix (like the automatic prefix caching
- * of vLLM, arXiv 2309.06180). */
+/* model/kv.c - pages, who holds them, and the table that finds a prefix (like the automatic prefix
+ * caching of vLLM, arXiv 2309.06180). */
 #include "model/kv.h"
 #include "core/hash.h"
 #include "core/mem.h"

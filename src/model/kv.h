@@ -1,9 +1,10 @@
 /* model/kv.h - the paged cache of keys and values, with pages shared between sequences.
  *
  * A page holds CMAT_KV_PAGE positions of every layer. A page that is full can be published under
- * (what came before it, its tokens); whoever needs the same prefix finds and holds it. What came before is
- * named by a serial number that is never used twice, so that a match is exact, not a matter of hashes.
- * Published pages that nobody holds stay until their room is needed, the least recently used going first. */
+ * (what came before it, its tokens); whoever needs the same prefix finds and holds it. What came
+ * before is named by a serial number that is never used twice, so that a match is exact, not a
+ * matter of hashes. Published pages that nobody holds stay until their room is needed, the least
+ * recently used going first. */
 #ifndef CMAT_MODEL_KV_H
 #define CMAT_MODEL_KV_H
 #include "cmat/error.h"
@@ -28,10 +29,10 @@ void cmat_kv_hold(cmat_kv *kv, int page);
 void cmat_kv_drop(cmat_kv *kv, int page);
 bool cmat_kv_held(const cmat_kv *kv, int page); /* by anybody */
 
-/* Makes a held page findable: `tokens` (CMAT_KV_PAGE) after the prefix `parent` (a serial, or a root from
- * cmat_kv_root). owner: what forget will name. Returns the serial to use as parent of the next
- * page: of an earlier page with the same content if there is one. ready false: its contents are still to
- * be computed by the caller. */
+/* Makes a held page findable: `tokens` (CMAT_KV_PAGE) after the prefix `parent` (a serial, or a
+ * root from cmat_kv_root). owner: what forget will name. Returns the serial to use as parent of the
+ * next page: of an earlier page with the same content if there is one. ready false: its contents
+ * are still to be computed by the caller. */
 uint64_t cmat_kv_publish(cmat_kv *kv, int page, uint64_t parent, const int32_t *tokens,
                          const void *owner, bool ready);
 void cmat_kv_unpublish(cmat_kv *kv, int page);

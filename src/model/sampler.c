@@ -91,7 +91,8 @@ static int argmax(const float *logits, int n_vocab, const cmat_token_set *allowe
     return best;
 }
 
-static int gather(cmat_candidate *c, const float *logits, int n_vocab, const cmat_token_set *allowed)
+static int gather(cmat_candidate *c, const float *logits, int n_vocab,
+                  const cmat_token_set *allowed)
 {
     int n = 0;
     if (allowed && allowed->ids) {

@@ -1,4 +1,5 @@
-/* model/score.c - logits and log-probabilities of one given text, in chunks, with a cache of its own. */
+/* model/score.c - logits and log-probabilities of one given text, in chunks, with a cache of its
+ * own. */
 #include "core/mem.h"
 #include "model/engine.h"
 #include "model/forward.h"
@@ -42,8 +43,8 @@ static cmat_status check_tokens(const cmat_model *m, const cmat_adapter *adapter
     return CMAT_OK;
 }
 
-static cmat_status scorer_init(scorer *s, const cmat_model *m, const cmat_adapter *adapter, size_t n,
-                               cmat_error *err)
+static cmat_status scorer_init(scorer *s, const cmat_model *m, const cmat_adapter *adapter,
+                               size_t n, cmat_error *err)
 {
     const int n_pages = (int)((n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
     cmat_status st;
@@ -79,9 +80,14 @@ static cmat_status each_row(const cmat_model *m, const cmat_adapter *adapter, co
     for (size_t at = 0; at < n;) {
         const int len = (int)(n - at < CHUNK ? n - at : CHUNK);
         const cmat_paged_seq seq = {.row = 0, .n = len, .n_past = (int)at, .pages = s.pages};
-        const cmat_batch b = {.n_rows = len, .tokens = tokens + at, .pos = s.pos,
-                              .adapters = s.adapters, .seqs = &seq, .n_seqs = 1,
-                              .out_rows = s.rows, .n_out = len};
+        const cmat_batch b = {.n_rows = len,
+                              .tokens = tokens + at,
+                              .pos = s.pos,
+                              .adapters = s.adapters,
+                              .seqs = &seq,
+                              .n_seqs = 1,
+                              .out_rows = s.rows,
+                              .n_out = len};
         for (int i = 0; i < len; i++)
             s.pos[i] = (int32_t)at + i;
         cmat_forward_run(s.forward, s.kv, &b);
@@ -114,8 +120,7 @@ static void score_row(void *user, size_t i, float *logits)
 {
     score_job *j = user;
     if (i + 1 < j->n)
-        j->out[i + 1] =
-            logits[j->tokens[i + 1]] - cmat_log_sum_exp(logits, (int)j->n_vocab);
+        j->out[i + 1] = logits[j->tokens[i + 1]] - cmat_log_sum_exp(logits, (int)j->n_vocab);
 }
 
 cmat_status cmat_model_logits(cmat_model *m, const cmat_adapter *adapter, const int32_t *tokens,

@@ -114,9 +114,9 @@ void cmat_sequence_begin(cmat_sequence *s)
 void cmat_sequence_advance(cmat_sequence *s, float *logits, int n_vocab, cmat_candidate *scratch)
 {
     const size_t at = s->n_tokens - s->n_prompt;
-    const int token = cmat_sample(logits, n_vocab, &s->req.sampling,
-                                  s->mask ? &s->mask->allowed : NULL, s->tokens, s->n_tokens,
-                                  &s->rng, scratch);
+    const int token =
+        cmat_sample(logits, n_vocab, &s->req.sampling, s->mask ? &s->mask->allowed : NULL,
+                    s->tokens, s->n_tokens, &s->rng, scratch);
     float lse;
     if (cmat_tokenizer_is_end(s->tokenizer, token)) {
         end(s, CMAT_FINISH_STOP);

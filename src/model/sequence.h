@@ -1,5 +1,5 @@
-/* model/sequence.h - one request inside the engine: its tokens, its constraint, its text. What pages it
- * holds and when it runs is engine.c's matter. */
+/* model/sequence.h - one request inside the engine: its tokens, its constraint, its text. What
+ * pages it holds and when it runs is engine.c's matter. */
 #ifndef CMAT_MODEL_SEQUENCE_H
 #define CMAT_MODEL_SEQUENCE_H
 #include "model/engine.h"
@@ -28,18 +28,18 @@ typedef struct cmat_sequence {
 
     int32_t *pages; /* (max_pages), the first n_pages held */
     int n_pages, max_pages;
-    int n_shared;      /* of them found in the cache */
-    int n_published;   /* leading pages that others may find */
-    uint64_t root;     /* parent of page 0 */
-    uint64_t parent;   /* parent of the next page to publish */
-    size_t n_kv;       /* positions whose keys and values are computed (or about to be) */
+    int n_shared;    /* of them found in the cache */
+    int n_published; /* leading pages that others may find */
+    uint64_t root;   /* parent of page 0 */
+    uint64_t parent; /* parent of the next page to publish */
+    size_t n_kv;     /* positions whose keys and values are computed (or about to be) */
     size_t n_cached;
-    int n_rows, out;   /* in this step: rows in the batch; which logits row, or -1 */
+    int n_rows, out; /* in this step: rows in the batch; which logits row, or -1 */
 
     cmat_rng rng;
     cmat_stream stream;
-    size_t n_read; /* new tokens whose text is in the stream */
-    size_t n_sent; /* bytes of text given to on_text */
+    size_t n_read;   /* new tokens whose text is in the stream */
+    size_t n_sent;   /* bytes of text given to on_text */
     float *logprobs; /* (n_limit - n_prompt) */
     int32_t *top_tokens;
     float *top_logprobs;
@@ -51,14 +51,15 @@ typedef struct cmat_sequence {
     cmat_finish finish;
 } cmat_sequence;
 
-/* req has been checked. n_ctx: tokens at most. masks may be NULL and is borrowed until cmat_sequence_free. */
+/* req has been checked. n_ctx: tokens at most. masks may be NULL and is borrowed until
+ * cmat_sequence_free. */
 cmat_sequence *cmat_sequence_new(const cmat_gen_request *req, uint64_t id, const cmat_tokenizer *t,
                                  size_t n_ctx, cmat_mask_share *masks);
 void cmat_sequence_free(cmat_sequence *s);
 /* The first mask, and the tokens that the constraint forces before anything is computed. */
 void cmat_sequence_begin(cmat_sequence *s);
-/* Chooses the next token from logits (n_vocab) and adds it with the ones that are forced after it; or
- * sets ended. scratch (n_vocab). Different sequences may do so at the same time. */
+/* Chooses the next token from logits (n_vocab) and adds it with the ones that are forced after it;
+ * or sets ended. scratch (n_vocab). Different sequences may do so at the same time. */
 void cmat_sequence_advance(cmat_sequence *s, float *logits, int n_vocab, cmat_candidate *scratch);
 /* Text of new tokens: looks for stop strings, calls on_text. last: nothing more will come. */
 void cmat_sequence_deliver(cmat_sequence *s, bool last);

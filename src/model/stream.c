@@ -33,7 +33,8 @@ void cmat_stream_clear(cmat_stream *s)
     memset(s, 0, sizeof *s);
 }
 
-/* Moves n pending bytes to the text. What could still become a whole character stays when more may come. */
+/* Moves n pending bytes to the text. What could still become a whole character stays when more may
+ * come. */
 static void release(cmat_stream *s, size_t n, bool more)
 {
     const char *p = s->pending.data;

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A trie in depth-first order: the children of a node follow it; skip is the node after its subtree. */
+/* A trie in depth-first order: the children of a node follow it; skip is the node after its
+ * subtree. */
 typedef struct {
     int32_t token; /* that ends here, or -1 */
     int32_t skip;
@@ -56,8 +57,7 @@ static void trie_build(cmat_token_trie *t, const token_bytes *tokens, size_t n, 
         while (end < n && (uint8_t)tokens[end].bytes[depth] == byte)
             end++;
         t->nodes = cmat_xgrow(t->nodes, &t->cap, t->n_nodes, sizeof *t->nodes);
-        t->nodes[node] =
-            (trie_node){.token = -1, .depth = (uint16_t)(depth + 1), .byte = byte};
+        t->nodes[node] = (trie_node){.token = -1, .depth = (uint16_t)(depth + 1), .byte = byte};
         for (size_t k = end; k-- > i;) {
             if (tokens[k].len == depth + 1) {
                 t->same[tokens[k].token] = t->nodes[node].token;
@@ -111,8 +111,8 @@ void cmat_token_trie_free(cmat_token_trie *t)
     free(t);
 }
 
-/* UTF-8 byte by byte (RFC 3629): 0 between characters, 1-3 that many continuation bytes to come, 4-7 a
- * second byte of a narrower range. */
+/* UTF-8 byte by byte (RFC 3629): 0 between characters, 1-3 that many continuation bytes to come,
+ * 4-7 a second byte of a narrower range. */
 static bool utf8_step(uint8_t *s, uint8_t b)
 {
     static const uint8_t low[8] = {0, 0x80, 0x80, 0x80, 0xa0, 0x80, 0x90, 0x80};
@@ -229,7 +229,8 @@ static int walk(const cmat_token_trie *t, const cmat_acceptor *a, const cmat_cur
     return n_first;
 }
 
-/* Appends the bytes that must come next, as long as there is only one way; true when the text then ends. */
+/* Appends the bytes that must come next, as long as there is only one way; true when the text then
+ * ends. */
 static bool forced_bytes(const cmat_acceptor *a, cmat_cursor *c, cmat_buf *out)
 {
     enum { LONGEST = 512 };
@@ -259,8 +260,8 @@ static bool forced_bytes(const cmat_acceptor *a, cmat_cursor *c, cmat_buf *out)
     return true;
 }
 
-/* A run of forced bytes as the tokenizer would write it. Its last token is left to the model unless the
- * text ends there: it might be written together with what follows (" na" of " name"). */
+/* A run of forced bytes as the tokenizer would write it. Its last token is left to the model unless
+ * the text ends there: it might be written together with what follows (" na" of " name"). */
 static void force(const cmat_token_trie *t, const cmat_acceptor *a, const cmat_cursor *at,
                   cmat_mask *m)
 {
@@ -282,8 +283,8 @@ static void force(const cmat_token_trie *t, const cmat_acceptor *a, const cmat_c
     cmat_buf_clear(&run);
 }
 
-static mask_entry *mask_make(const cmat_token_trie *t, const cmat_acceptor *a, const cmat_cursor *at,
-                             uint64_t key)
+static mask_entry *mask_make(const cmat_token_trie *t, const cmat_acceptor *a,
+                             const cmat_cursor *at, uint64_t key)
 {
     mask_entry *e = cmat_xcalloc(1, sizeof *e);
     cmat_mask *m = &e->mask;

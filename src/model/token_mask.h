@@ -1,9 +1,9 @@
 /* model/token_mask.h - which tokens a constraint allows next.
  *
  * A constraint speaks of bytes (core/acceptor.h). A trie over the bytes of all tokens is walked
- * with copies of its state; what survives is the mask. Results are kept by the state's key. Text stays
- * valid UTF-8 beside what the constraint says. Special tokens are never allowed, except those that end a
- * turn, exactly when the text may end. */
+ * with copies of its state; what survives is the mask. Results are kept by the state's key. Text
+ * stays valid UTF-8 beside what the constraint says. Special tokens are never allowed, except those
+ * that end a turn, exactly when the text may end. */
 #ifndef CMAT_MODEL_TOKEN_MASK_H
 #define CMAT_MODEL_TOKEN_MASK_H
 #include "core/acceptor.h"
@@ -34,7 +34,8 @@ typedef struct {
     uint64_t key; /* 0: not kept */
 } cmat_mask;
 
-/* The masks of one acceptor, shared by the requests that use it; may be asked by several threads. */
+/* The masks of one acceptor, shared by the requests that use it; may be asked by several threads.
+ */
 typedef struct cmat_mask_cache cmat_mask_cache;
 cmat_mask_cache *cmat_mask_cache_new(const cmat_token_trie *trie, const cmat_acceptor *a);
 void cmat_mask_cache_free(cmat_mask_cache *c);
