@@ -61,7 +61,7 @@ struct cmat_tokenizer {
     cmat_bpe bpe;
     cmat_pretokenizer *pre;
     special_list controls, users;
-    int bos, eos, unk;
+    int bos, eos;
     bool add_bos;
     char hash[65];
     encoder_pool *pool;
@@ -286,8 +286,6 @@ static cmat_status special_ids_load(cmat_tokenizer *t, const cmat_gguf *g, cmat_
     cmat_status st = id_load(t, g, "tokenizer.ggml.bos_token_id", &t->bos, err);
     if (st == CMAT_OK)
         st = id_load(t, g, "tokenizer.ggml.eos_token_id", &t->eos, err);
-    if (st == CMAT_OK)
-        st = id_load(t, g, "tokenizer.ggml.unknown_token_id", &t->unk, err);
     for (size_t i = 0; st == CMAT_OK && i < sizeof end_keys / sizeof *end_keys; i++) {
         int id;
         st = id_load(t, g, end_keys[i], &id, err);
@@ -428,15 +426,14 @@ static void sink_add(token_sink *out, const int32_t *ids, size_t n)
     *out->n += n;
 }
 
-/* Bytes without a token of their own become the unknown token, or nothing where there is none. */
+/* A byte without a token of its own (rare: bytes that hardly any text has) is left out, as
+ * llama.cpp and the tokenizers library do; the unknown token would be a control token. */
 static size_t bytes_to_ids(const cmat_tokenizer *t, const char *s, size_t len, cmat_bpe_work *w)
 {
     size_t n = 0;
     cmat_bpe_work_reserve(w, len);
     for (size_t i = 0; i < len; i++) {
         int32_t id = t->byte_ids[(unsigned char)s[i]];
-        if (id < 0)
-            id = t->unk;
         if (id >= 0)
             w->ids[n++] = id;
     }

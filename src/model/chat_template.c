@@ -1,0 +1,70 @@
+/* A chat template: its source's tree, and one rendering of it. */
+#include "model/chat_template.h"
+#include "model/jinja.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_SOURCE = 1 << 20 }; /* bytes of a template's text */
+
+struct cmat_chat_template {
+    cmat_arena arena;
+    jinja_node *body;
+};
+
+const char cmat_chat_template_chatml[] =
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
+    "+ "
+    "'<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' "
+    "}}"
+    "{% endif %}";
+
+cmat_status cmat_chat_template_new(cmat_chat_template **out, const char *source, size_t len,
+                                   cmat_error *err)
+{
+    *out = NULL;
+    if (len > MAX_SOURCE)
+        return cmat_fail(err, CMAT_ERR_LIMIT, "chat template: %zu bytes, more than %d", len,
+                         MAX_SOURCE);
+    cmat_chat_template *t = cmat_xcalloc(1, sizeof *t);
+    jinja_tokens tokens = {0};
+    cmat_status st = jinja_lex(&t->arena, source, len, &tokens, err);
+    if (st == CMAT_OK)
+        st = jinja_parse(&t->arena, &tokens, &t->body, err);
+    free(tokens.items);
+    if (st != CMAT_OK) {
+        cmat_chat_template_free(t);
+        return st;
+    }
+    *out = t;
+    return CMAT_OK;
+}
+
+void cmat_chat_template_free(cmat_chat_template *t)
+{
+    if (!t)
+        return;
+    cmat_arena_clear(&t->arena);
+    free(t);
+}
+
+cmat_status cmat_chat_template_render(const cmat_chat_template *t, json_t *vars, cmat_buf *out,
+                                      cmat_error *err)
+{
+    cmat_arena arena = {0};
+    cmat_buf text = {0};
+    jinja_run r = {.arena = &arena, .out = &text, .err = err};
+    jinja_value globals = jinja_from_json(&r, vars, 0);
+    jinja_scope scope = {0};
+    if (r.st == CMAT_OK && globals.kind != JV_DICT)
+        r.st = cmat_fail(err, CMAT_ERR_ARG, "chat template: the variables are not an object");
+    if (r.st == CMAT_OK) {
+        scope.vars = *globals.u.dict;
+        r.scope = r.globals = &scope;
+        jinja_exec(&r, t->body);
+    }
+    if (r.st == CMAT_OK)
+        cmat_buf_add(out, cmat_buf_str(&text), text.len);
+    cmat_buf_clear(&text);
+    cmat_arena_clear(&arena);
+    return r.st;
+}

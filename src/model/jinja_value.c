@@ -1,0 +1,620 @@
+/* Values of the template interpreter: making, comparing, printing. All live in the arena of one
+ * rendering; memory is counted, so that a template cannot take more than its share. */
+#include "core/text.h"
+#include "model/jinja.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+jinja_value jinja_fail(jinja_run *r, cmat_status st, const jinja_node *at, const char *fmt, ...)
+{
+    if (r->st == CMAT_OK) {
+        char msg[512];
+        va_list ap;
+        va_start(ap, fmt);
+        vsnprintf(msg, sizeof msg, fmt, ap);
+        va_end(ap);
+        if (at)
+            r->st = cmat_fail(r->err, st, "chat template: line %d, column %d: %s", at->line,
+                              at->col, msg);
+        else
+            r->st = cmat_fail(r->err, st, "chat template: %s", msg);
+    }
+    return (jinja_value){.kind = JV_UNDEFINED};
+}
+
+void *jinja_alloc(jinja_run *r, size_t size)
+{
+    if (size > JINJA_MAX_MEMORY || (r->memory += size + 16) > JINJA_MAX_MEMORY) {
+        jinja_fail(r, CMAT_ERR_LIMIT, NULL, "takes more than %d MiB", JINJA_MAX_MEMORY >> 20);
+        return NULL;
+    }
+    return cmat_arena_alloc(r->arena, size);
+}
+
+jinja_value jinja_string(const char *s, size_t len)
+{
+    return (jinja_value){.kind = JV_STRING, .u.str = {s, len}};
+}
+
+jinja_value jinja_text(const char *s)
+{
+    return jinja_string(s, strlen(s));
+}
+
+jinja_value jinja_copy(jinja_run *r, const char *s, size_t len)
+{
+    if (len > JINJA_MAX_OUTPUT)
+        return jinja_fail(r, CMAT_ERR_LIMIT, NULL, "a string is over %d MiB",
+                          JINJA_MAX_OUTPUT >> 20);
+    char *copy = jinja_alloc(r, len + 1);
+    if (!copy)
+        return (jinja_value){.kind = JV_UNDEFINED};
+    if (len)
+        memcpy(copy, s, len);
+    return jinja_string(copy, len);
+}
+
+jinja_value jinja_int(int64_t i)
+{
+    return (jinja_value){.kind = JV_INT, .u.i = i};
+}
+
+jinja_value jinja_bool(bool b)
+{
+    return (jinja_value){.kind = JV_BOOL, .u.b = b};
+}
+
+jinja_value jinja_list_new(jinja_run *r, size_t n)
+{
+    jinja_list *l = cmat_arena_alloc(r->arena, sizeof *l);
+    if (n)
+        l->items = jinja_alloc(r, n * sizeof *l->items);
+    l->cap = l->items ? n : 0;
+    return (jinja_value){.kind = JV_LIST, .u.list = l};
+}
+
+/* Twice as many items in a new place: the old one stays in the arena until the end. */
+static jinja_value *grown(jinja_run *r, jinja_value *old, size_t n, size_t cap)
+{
+    jinja_value *items = jinja_alloc(r, cap * sizeof *items);
+    if (items && n)
+        memcpy(items, old, n * sizeof *items);
+    return items;
+}
+
+/* Values nest to a limit, so that comparing and printing need none of their own. */
+static int depth_over(jinja_run *r, int depth, jinja_value v)
+{
+    int k = v.kind == JV_LIST ? v.u.list->depth : v.kind == JV_DICT ? v.u.dict->depth : 0;
+    if (k > 2 * JINJA_MAX_DEPTH)
+        jinja_fail(r, CMAT_ERR_LIMIT, NULL, "values nested more than %d deep", 2 * JINJA_MAX_DEPTH);
+    return k + 1 > depth ? k + 1 : depth;
+}
+
+void jinja_list_add(jinja_run *r, jinja_value list, jinja_value v)
+{
+    jinja_list *l = list.u.list;
+    l->depth = depth_over(r, l->depth, v);
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : 8;
+        jinja_value *items = grown(r, l->items, l->n, cap);
+        if (!items)
+            return;
+        l->items = items;
+        l->cap = cap;
+    }
+    l->items[l->n++] = v;
+}
+
+jinja_value jinja_dict_new(jinja_run *r)
+{
+    return (jinja_value){.kind = JV_DICT, .u.dict = cmat_arena_alloc(r->arena, sizeof(jinja_dict))};
+}
+
+static size_t dict_index(const jinja_dict *d, jinja_value key)
+{
+    size_t i = 0;
+    if (key.kind == JV_STRING) {
+        for (; i < d->n; i++) {
+            const jinja_value *k = &d->keys[i];
+            if (k->kind == JV_STRING && k->u.str.len == key.u.str.len &&
+                memcmp(k->u.str.s, key.u.str.s, key.u.str.len) == 0)
+                break;
+        }
+        return i;
+    }
+    while (i < d->n && !jinja_equal(d->keys[i], key))
+        i++;
+    return i;
+}
+
+void jinja_dict_set(jinja_run *r, jinja_dict *d, jinja_value key, jinja_value v)
+{
+    size_t i = dict_index(d, key);
+    d->depth = depth_over(r, d->depth, v);
+    if (i == d->n) {
+        if (d->n == d->cap) {
+            size_t cap = d->cap ? 2 * d->cap : 4;
+            jinja_value *keys = grown(r, d->keys, d->n, cap);
+            jinja_value *values = grown(r, d->values, d->n, cap);
+            if (!keys || !values)
+                return;
+            d->keys = keys;
+            d->values = values;
+            d->cap = cap;
+        }
+        d->keys[d->n++] = key;
+    }
+    d->values[i] = v;
+}
+
+const jinja_value *jinja_dict_get(const jinja_dict *d, jinja_value key)
+{
+    size_t i = dict_index(d, key);
+    return i < d->n ? &d->values[i] : NULL;
+}
+
+const jinja_value *jinja_dict_find(const jinja_dict *d, const char *key, size_t len)
+{
+    return jinja_dict_get(d, jinja_string(key, len));
+}
+
+bool jinja_truth(jinja_value v)
+{
+    switch (v.kind) {
+    case JV_UNDEFINED:
+    case JV_NONE:
+        return false;
+    case JV_BOOL:
+        return v.u.b;
+    case JV_INT:
+        return v.u.i != 0;
+    case JV_FLOAT:
+        return v.u.f != 0;
+    case JV_STRING:
+        return v.u.str.len > 0;
+    case JV_LIST:
+        return v.u.list->n > 0;
+    case JV_DICT:
+        return v.u.dict->n > 0;
+    default:
+        return true;
+    }
+}
+
+bool jinja_is_number(jinja_value v)
+{
+    return v.kind == JV_INT || v.kind == JV_FLOAT || v.kind == JV_BOOL;
+}
+
+double jinja_number(jinja_value v)
+{
+    return v.kind == JV_FLOAT ? v.u.f : v.kind == JV_BOOL ? v.u.b : (double)v.u.i;
+}
+
+static int64_t as_int(jinja_value v)
+{
+    return v.kind == JV_BOOL ? v.u.b : v.u.i;
+}
+
+static bool list_equal(const jinja_list *a, const jinja_list *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        if (!jinja_equal(a->items[i], b->items[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool dict_equal(const jinja_dict *a, const jinja_dict *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const jinja_value *v = jinja_dict_get(b, a->keys[i]);
+        if (!v || !jinja_equal(a->values[i], *v))
+            return false;
+    }
+    return true;
+}
+
+bool jinja_equal(jinja_value a, jinja_value b)
+{
+    if (jinja_is_number(a) && jinja_is_number(b)) {
+        if (a.kind == JV_FLOAT || b.kind == JV_FLOAT)
+            return jinja_number(a) == jinja_number(b);
+        return as_int(a) == as_int(b);
+    }
+    if (a.kind != b.kind)
+        return false;
+    switch (a.kind) {
+    case JV_STRING:
+        return a.u.str.len == b.u.str.len && memcmp(a.u.str.s, b.u.str.s, a.u.str.len) == 0;
+    case JV_LIST:
+        return a.tuple == b.tuple && list_equal(a.u.list, b.u.list);
+    case JV_DICT:
+        return dict_equal(a.u.dict, b.u.dict);
+    case JV_NAMESPACE:
+        return a.u.dict == b.u.dict;
+    case JV_MACRO:
+        return a.u.macro == b.u.macro;
+    case JV_BUILTIN:
+        return a.u.builtin == b.u.builtin;
+    case JV_LOOP:
+        return a.u.loop == b.u.loop;
+    default:
+        return true;
+    }
+}
+
+static int string_compare(jinja_value a, jinja_value b)
+{
+    size_t n = a.u.str.len < b.u.str.len ? a.u.str.len : b.u.str.len;
+    int k = n ? memcmp(a.u.str.s, b.u.str.s, n) : 0;
+    return k ? k : (a.u.str.len > b.u.str.len) - (a.u.str.len < b.u.str.len);
+}
+
+int jinja_compare(jinja_value a, jinja_value b, bool *ok)
+{
+    *ok = true;
+    if (jinja_is_number(a) && jinja_is_number(b)) {
+        if (a.kind == JV_FLOAT || b.kind == JV_FLOAT) {
+            double x = jinja_number(a), y = jinja_number(b);
+            return (x > y) - (x < y);
+        }
+        return (as_int(a) > as_int(b)) - (as_int(a) < as_int(b));
+    }
+    if (a.kind == JV_STRING && b.kind == JV_STRING)
+        return string_compare(a, b);
+    if (a.kind == JV_LIST && b.kind == JV_LIST) {
+        const jinja_list *x = a.u.list, *y = b.u.list;
+        for (size_t i = 0; i < x->n && i < y->n; i++) {
+            int k = jinja_compare(x->items[i], y->items[i], ok);
+            if (k || !*ok)
+                return k;
+        }
+        return (x->n > y->n) - (x->n < y->n);
+    }
+    *ok = false;
+    return 0;
+}
+
+size_t jinja_chars(const char *s, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        n += ((unsigned char)s[i] & 0xc0) != 0x80;
+    return n;
+}
+
+const char *jinja_kind_name(jinja_value v)
+{
+    static const char *const names[] = {
+        [JV_UNDEFINED] = "undefined", [JV_NONE] = "none",        [JV_BOOL] = "boolean",
+        [JV_INT] = "integer",         [JV_FLOAT] = "float",      [JV_STRING] = "string",
+        [JV_LIST] = "list",           [JV_DICT] = "mapping",     [JV_NAMESPACE] = "namespace",
+        [JV_MACRO] = "macro",         [JV_BUILTIN] = "function", [JV_LOOP] = "loop",
+    };
+    return names[v.kind];
+}
+
+/* --- printing --------------------------------------------------------------------------------- */
+
+/* The shortest decimal that reads back as f, written as Python does. */
+static void float_print(cmat_buf *b, double f, bool json)
+{
+    char text[40];
+    if (isnan(f) || isinf(f)) {
+        const char *word = isnan(f) ? (json ? "NaN" : "nan") : json ? "Infinity" : "inf";
+        cmat_buf_printf(b, "%s%s", f < 0 ? "-" : "", word);
+        return;
+    }
+    int digits = 1;
+    do
+        snprintf(text, sizeof text, "%.*e", digits - 1, f);
+    while (strtod(text, NULL) != f && digits++ < 17);
+    int exponent = atoi(strchr(text, 'e') + 1);
+    if (exponent < -4 || exponent >= 16) {
+        cmat_buf_puts(b, text);
+        return;
+    }
+    int decimals = digits - 1 - exponent;
+    cmat_buf_printf(b, "%.*f", decimals > 0 ? decimals : 1, f);
+}
+
+static void string_quote(cmat_buf *b, const char *s, size_t len)
+{
+    bool has_single = memchr(s, '\'', len), has_double = memchr(s, '"', len);
+    char quote = has_single && !has_double ? '"' : '\'';
+    cmat_buf_putc(b, quote);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '\n')
+            cmat_buf_puts(b, "\\n");
+        else if (c == '\r')
+            cmat_buf_puts(b, "\\r");
+        else if (c == '\t')
+            cmat_buf_puts(b, "\\t");
+        else if (c == '\\' || c == (unsigned char)quote)
+            cmat_buf_printf(b, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            cmat_buf_printf(b, "\\x%02x", c);
+        else
+            cmat_buf_putc(b, (char)c);
+    }
+    cmat_buf_putc(b, quote);
+}
+
+static bool too_deep(jinja_run *r, const cmat_buf *b)
+{
+    if (r->depth > JINJA_MAX_EVAL_DEPTH)
+        jinja_fail(r, CMAT_ERR_LIMIT, NULL, "nested too deep");
+    else if (b->len > JINJA_MAX_OUTPUT)
+        jinja_fail(r, CMAT_ERR_LIMIT, NULL, "output is over %d MiB", JINJA_MAX_OUTPUT >> 20);
+    return r->st != CMAT_OK;
+}
+
+static void list_print(jinja_run *r, cmat_buf *b, jinja_value v)
+{
+    const jinja_list *l = v.u.list;
+    cmat_buf_putc(b, v.tuple ? '(' : '[');
+    for (size_t i = 0; i < l->n && r->st == CMAT_OK; i++) {
+        if (i)
+            cmat_buf_puts(b, ", ");
+        jinja_print(r, b, l->items[i], true);
+    }
+    if (v.tuple && l->n == 1)
+        cmat_buf_putc(b, ',');
+    cmat_buf_putc(b, v.tuple ? ')' : ']');
+}
+
+static void dict_print(jinja_run *r, cmat_buf *b, const jinja_dict *d)
+{
+    cmat_buf_putc(b, '{');
+    for (size_t i = 0; i < d->n && r->st == CMAT_OK; i++) {
+        if (i)
+            cmat_buf_puts(b, ", ");
+        jinja_print(r, b, d->keys[i], true);
+        cmat_buf_puts(b, ": ");
+        jinja_print(r, b, d->values[i], true);
+    }
+    cmat_buf_putc(b, '}');
+}
+
+void jinja_print(jinja_run *r, cmat_buf *b, jinja_value v, bool quoted)
+{
+    r->depth++;
+    if (too_deep(r, b)) {
+        r->depth--;
+        return;
+    }
+    switch (v.kind) {
+    case JV_UNDEFINED:
+        cmat_buf_puts(b, quoted ? "Undefined" : "");
+        break;
+    case JV_NONE:
+        cmat_buf_puts(b, "None");
+        break;
+    case JV_BOOL:
+        cmat_buf_puts(b, v.u.b ? "True" : "False");
+        break;
+    case JV_INT:
+        cmat_buf_printf(b, "%lld", (long long)v.u.i);
+        break;
+    case JV_FLOAT:
+        float_print(b, v.u.f, false);
+        break;
+    case JV_STRING:
+        if (quoted)
+            string_quote(b, v.u.str.s, v.u.str.len);
+        else
+            cmat_buf_add(b, v.u.str.s, v.u.str.len);
+        break;
+    case JV_LIST:
+        list_print(r, b, v);
+        break;
+    case JV_DICT:
+        dict_print(r, b, v.u.dict);
+        break;
+    default:
+        jinja_fail(r, CMAT_ERR_UNSUPPORTED, NULL, "not supported: printing a %s",
+                   jinja_kind_name(v));
+    }
+    r->depth--;
+}
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+jinja_value jinja_from_json(jinja_run *r, json_t *j, int depth)
+{
+    const char *key;
+    json_t *item;
+    size_t i;
+    if (depth > JINJA_MAX_DEPTH)
+        return jinja_fail(r, CMAT_ERR_LIMIT, NULL, "variables are nested more than %d deep",
+                          JINJA_MAX_DEPTH);
+    switch (json_typeof(j)) {
+    case JSON_OBJECT: {
+        jinja_value v = jinja_dict_new(r);
+        json_object_foreach(j, key, item)
+        {
+            jinja_value k = jinja_copy(r, key, strlen(key));
+            jinja_dict_set(r, v.u.dict, k, jinja_from_json(r, item, depth + 1));
+        }
+        return v;
+    }
+    case JSON_ARRAY: {
+        jinja_value v = jinja_list_new(r, json_array_size(j));
+        json_array_foreach(j, i, item) jinja_list_add(r, v, jinja_from_json(r, item, depth + 1));
+        return v;
+    }
+    case JSON_STRING: /* borrowed: the variables outlive the rendering */
+        return jinja_string(json_string_value(j), json_string_length(j));
+    case JSON_INTEGER:
+        return jinja_int(json_integer_value(j));
+    case JSON_REAL:
+        return (jinja_value){.kind = JV_FLOAT, .u.f = json_real_value(j)};
+    case JSON_NULL:
+        return (jinja_value){.kind = JV_NONE};
+    default:
+        return jinja_bool(json_is_true(j));
+    }
+}
+
+static void json_string_print(cmat_buf *b, const char *s, size_t len)
+{
+    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+    cmat_buf_putc(b, '"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        const char *k = c ? memchr(from, c, sizeof from - 1) : NULL;
+        if (k)
+            cmat_buf_printf(b, "\\%c", to[k - from]);
+        else if (c < 0x20)
+            cmat_buf_printf(b, "\\u%04x", c);
+        else
+            cmat_buf_putc(b, (char)c);
+    }
+    cmat_buf_putc(b, '"');
+}
+
+static void json_newline(cmat_buf *b, int indent, int level)
+{
+    if (indent < 0)
+        return;
+    cmat_buf_putc(b, '\n');
+    for (int i = 0; i < indent * level; i++)
+        cmat_buf_putc(b, ' ');
+}
+
+static int key_order(const void *a, const void *b, void *dict)
+{
+    const jinja_dict *d = dict;
+    bool ok;
+    return jinja_compare(d->keys[*(const size_t *)a], d->keys[*(const size_t *)b], &ok);
+}
+
+static void json_dict(jinja_run *r, cmat_buf *b, jinja_dict *d, int indent, int level,
+                      bool sort_keys, const char *item_sep, const char *key_sep,
+                      const jinja_node *at)
+{
+    size_t *order = d->n ? jinja_alloc(r, d->n * sizeof *order) : NULL;
+    for (size_t i = 0; order && i < d->n; i++)
+        order[i] = i;
+    if (order && sort_keys)
+        qsort_r(order, d->n, sizeof *order, key_order, d);
+    cmat_buf_putc(b, '{');
+    for (size_t i = 0; order && i < d->n && r->st == CMAT_OK; i++) {
+        jinja_value key = d->keys[order[i]];
+        if (i)
+            cmat_buf_puts(b, item_sep);
+        json_newline(b, indent, level + 1);
+        if (key.kind == JV_STRING) {
+            json_string_print(b, key.u.str.s, key.u.str.len);
+        } else {
+            cmat_buf_putc(b, '"');
+            jinja_json(r, b, key, -1, 0, false, item_sep, key_sep, at);
+            cmat_buf_putc(b, '"');
+        }
+        cmat_buf_puts(b, key_sep);
+        jinja_json(r, b, d->values[order[i]], indent, level + 1, sort_keys, item_sep, key_sep, at);
+    }
+    if (d->n)
+        json_newline(b, indent, level);
+    cmat_buf_putc(b, '}');
+}
+
+static void json_list(jinja_run *r, cmat_buf *b, const jinja_list *l, int indent, int level,
+                      bool sort_keys, const char *item_sep, const char *key_sep,
+                      const jinja_node *at)
+{
+    cmat_buf_putc(b, '[');
+    for (size_t i = 0; i < l->n && r->st == CMAT_OK; i++) {
+        if (i)
+            cmat_buf_puts(b, item_sep);
+        json_newline(b, indent, level + 1);
+        jinja_json(r, b, l->items[i], indent, level + 1, sort_keys, item_sep, key_sep, at);
+    }
+    if (l->n)
+        json_newline(b, indent, level);
+    cmat_buf_putc(b, ']');
+}
+
+void jinja_json(jinja_run *r, cmat_buf *b, jinja_value v, int indent, int level, bool sort_keys,
+                const char *item_sep, const char *key_sep, const jinja_node *at)
+{
+    if (level > JINJA_MAX_DEPTH || too_deep(r, b)) {
+        jinja_fail(r, CMAT_ERR_LIMIT, at, "tojson of something nested too deep");
+        return;
+    }
+    switch (v.kind) {
+    case JV_NONE:
+        cmat_buf_puts(b, "null");
+        break;
+    case JV_BOOL:
+        cmat_buf_puts(b, v.u.b ? "true" : "false");
+        break;
+    case JV_INT:
+        cmat_buf_printf(b, "%lld", (long long)v.u.i);
+        break;
+    case JV_FLOAT:
+        float_print(b, v.u.f, true);
+        break;
+    case JV_STRING:
+        json_string_print(b, v.u.str.s, v.u.str.len);
+        break;
+    case JV_LIST:
+        json_list(r, b, v.u.list, indent, level, sort_keys, item_sep, key_sep, at);
+        break;
+    case JV_DICT:
+        json_dict(r, b, v.u.dict, indent, level, sort_keys, item_sep, key_sep, at);
+        break;
+    default:
+        jinja_fail(r, CMAT_ERR_ARG, at, "tojson: a %s is not JSON", jinja_kind_name(v));
+    }
+}
+
+bool jinja_iterate(jinja_run *r, jinja_value v, jinja_list **out)
+{
+    jinja_value list;
+    switch (v.kind) {
+    case JV_LIST:
+        *out = v.u.list;
+        return true;
+    case JV_UNDEFINED:
+        *out = jinja_list_new(r, 0).u.list;
+        return true;
+    case JV_DICT:
+        list = jinja_list_new(r, v.u.dict->n);
+        for (size_t i = 0; i < v.u.dict->n; i++)
+            jinja_list_add(r, list, v.u.dict->keys[i]);
+        break;
+    case JV_STRING:
+        list = jinja_list_new(r, 0);
+        for (size_t i = 0, n; i < v.u.str.len && r->st == CMAT_OK; i += n) {
+            for (n = 1; i + n < v.u.str.len && ((unsigned char)v.u.str.s[i + n] & 0xc0) == 0x80;)
+                n++;
+            jinja_list_add(r, list, jinja_string(v.u.str.s + i, n));
+        }
+        break;
+    default:
+        return false;
+    }
+    *out = list.u.list;
+    return true;
+}
+
+jinja_value jinja_arg_get(const jinja_args *args, size_t i, const char *name, jinja_value def)
+{
+    if (i < args->n)
+        return args->pos[i];
+    for (size_t k = 0; name && k < args->n_named; k++) {
+        if (strcmp(args->names[k], name) == 0)
+            return args->named[k];
+    }
+    return def;
+}
