@@ -99,7 +99,8 @@ static cmat_status read_columns(db_schema *s, db_table *t, sqlite3 *db, cmat_err
         memset(c, 0, sizeof *c);
         c->name = cmat_arena_strdup(&s->arena, text_of(st, 0));
         c->type = cmat_arena_strdup(&s->arena, text_of(st, 1));
-        c->def = cmat_arena_strdup(&s->arena, (const char *)sqlite3_column_text(st, 3));
+        if (sqlite3_column_type(st, 3) != SQLITE_NULL)
+            c->def = cmat_arena_strdup(&s->arena, text_of(st, 3));
         c->affinity = affinity_of(c->type);
         c->not_null = sqlite3_column_int(st, 2) != 0;
         c->pk = sqlite3_column_int(st, 4);

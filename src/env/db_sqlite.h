@@ -59,10 +59,11 @@ typedef struct {
     bool ok;
     bool denied; /* refused by the sandbox, rather than wrong */
     bool timeout;
-    bool writes;     /* the statement is no plain query */
-    bool ddl;        /* it changes the schema */
-    char error[512]; /* !ok: one line, without position */
-    int n_columns;   /* 0: the statement gives no rows */
+    bool writes;            /* the statement is no plain query */
+    bool ddl;               /* it changes the schema */
+    char error[512];        /* !ok: one line, without position */
+    char sqlite_error[256]; /* !ok: SQLite's own words, \"\" when it was not SQLite that refused */
+    int n_columns;          /* 0: the statement gives no rows */
     const char **columns;
     db_value *rows; /* (n_rows, n_columns) row-major */
     size_t n_rows, cap_rows;

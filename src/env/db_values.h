@@ -52,6 +52,8 @@ const db_value_entry *db_values_nearest(const db_values *v, int table, int colum
 
 /* Appends s folded: lower case, accents stripped, runs of white space as one blank. */
 void db_fold(cmat_buf *out, const char *s, size_t n);
+/* The same, with white space left as it is. */
+void db_fold_plain(cmat_buf *out, const char *s, size_t n);
 
 typedef struct {
     size_t budget; /* bytes; 0: 500 */

@@ -16,7 +16,7 @@
 /* A task as JSON: {"id", "env", "kind" (for tables by kind), "instruction", "gold": [actions ...],
  * "answer": [...] and what else the environment needs}. Ids do not depend on file order. */
 typedef struct {
-    json_t *json;       /* owned reference */
+    json_t *json;                        /* owned reference */
     const char *id, *kind, *instruction; /* borrowed from json */
 } cmat_task;
 cmat_status cmat_task_init(cmat_task *t, json_t *json, cmat_error *err); /* takes a new reference */
@@ -25,17 +25,18 @@ void cmat_task_clear(cmat_task *t);
 typedef struct {
     cmat_task *items;
     size_t n, cap;
-} cmat_task_list; /* all zero is empty */
+} cmat_task_list;                                        /* all zero is empty */
 void cmat_task_list_add(cmat_task_list *l, cmat_task t); /* takes t */
 void cmat_task_list_clear(cmat_task_list *l);
 cmat_status cmat_task_list_load(cmat_task_list *l, const char *path, cmat_error *err); /* JSONL */
 cmat_status cmat_task_list_save(const cmat_task_list *l, const char *path, cmat_error *err);
 
 typedef struct {
-    cmat_buf text;  /* what the Actor sees, already cut to the budget, with a note when cut */
-    bool done;      /* the episode has ended (an answer was given, or the world says so) */
-    bool error;     /* the action failed: text says why */
+    cmat_buf text; /* what the Actor sees, already cut to the budget, with a note when cut */
+    bool done;     /* the episode has ended (an answer was given, or the world says so) */
+    bool error;    /* the action failed: text says why */
     bool invalid_format, invalid_action; /* AgentBench's outcome classes */
+    bool task_limit;                     /* done only because max_steps were taken */
 } cmat_obs;
 void cmat_obs_clear(cmat_obs *o);
 
@@ -43,28 +44,33 @@ typedef enum { CMAT_FACT_OK, CMAT_FACT_NOTE, CMAT_FACT_BAD } cmat_fact_level;
 /* What a dry run found out about an action; nothing was changed. */
 typedef struct {
     cmat_fact_level verdict; /* BAD: the action cannot be right (does not parse, unknown column) */
-    json_t *facts;           /* {"parses": true, "unknown": ["columns"], "rows": 3, "writes": false ...} */
-    cmat_buf text;           /* one or a few lines for a prompt */
+    json_t *facts; /* {"parses": true, "unknown": ["columns"], "rows": 3, "writes": false ...} */
+    cmat_buf text; /* one or a few lines for a prompt */
 } cmat_facts;
 void cmat_facts_clear(cmat_facts *f);
 
 typedef struct cmat_env cmat_env;
 typedef struct {
-    const char *path;        /* the world: a database file ...; NULL where tasks bring their own */
-    const char *style;       /* prompt style: "short" (ours) or "agentbench" */
-    int max_steps;           /* 0: the environment's own */
-    int obs_budget;          /* bytes of an observation; 0: the environment's own */
-    double step_timeout;     /* seconds; 0: the environment's own */
+    const char *path;    /* the world: a database file ...; NULL where tasks bring their own */
+    const char *style;   /* prompt style: "short" (ours) or "agentbench" */
+    int max_steps;       /* 0: the environment's own */
+    int obs_budget;      /* bytes of an observation; 0: the environment's own */
+    double step_timeout; /* seconds; 0: the environment's own */
     uint64_t seed;
+    const cmat_env *like; /* an open environment of the same name and path, whose world (schema,
+                           * index, frozen copy) is shared instead of read again; NULL: none. It may
+                           * be closed first. */
 } cmat_env_options;
 
 typedef struct {
     const char *name, *summary;
     cmat_status (*open)(cmat_env **out, const cmat_env_options *opts, cmat_error *err);
     void (*close)(cmat_env *env);
-    /* Makes n tasks with known answers from the world itself. NULL: cannot. split: 0 train, 1 validation,
-     * 2 held out; no question, template-with-value or gold of one split occurs in another. */
-    cmat_status (*generate)(cmat_env *env, int split, size_t n, uint64_t seed, cmat_task_list *out, cmat_error *err);
+    /* Makes n tasks with known answers from the world itself. NULL: cannot. split: 0 train, 1
+     * validation, 2 held out; no question, template-with-value or gold of one split occurs in
+     * another. */
+    cmat_status (*generate)(cmat_env *env, int split, size_t n, uint64_t seed, cmat_task_list *out,
+                            cmat_error *err);
     /* Reads a benchmark's own file into tasks. NULL: none. */
     cmat_status (*import)(const char *path, cmat_task_list *out, cmat_error *err);
     /* Starts an episode; obs gets what the Actor sees first. */
@@ -72,15 +78,17 @@ typedef struct {
     /* The part of the prompt that is the same for every task of this world (rules of the protocol,
      * then the schema): appended to out. It stands first, so that episodes share it. */
     void (*prompt)(cmat_env *env, cmat_buf *out);
-    /* Runs the action in the Actor's reply (thought and action, in the style's syntax). A wrong one is
-     * an observation, never a failure. */
+    /* Runs the action in the Actor's reply (thought and action, in the style's syntax). A wrong one
+     * is an observation, never a failure. */
     cmat_status (*step)(cmat_env *env, const char *reply, cmat_obs *obs, cmat_error *err);
     cmat_status (*dry_run)(cmat_env *env, const char *reply, cmat_facts *facts, cmat_error *err);
-    /* What the next reply may look like; NULL: anything. *out is the caller's (cmat_acceptor_free). */
+    /* What the next reply may look like; NULL: anything. *out is the caller's (cmat_acceptor_free).
+     */
     cmat_status (*constraint)(cmat_env *env, cmat_acceptor **out, cmat_error *err);
     /* 0..1 for the episode so far. */
     cmat_status (*score)(cmat_env *env, double *score, cmat_error *err);
-    /* The next reply an oracle that knows the task's gold would give, appended to out; false: none. NULL: no oracle. */
+    /* The next reply an oracle that knows the task's gold would give, appended to out; false: none.
+     * NULL: no oracle. */
     bool (*oracle)(cmat_env *env, cmat_buf *out);
     /* The error kind of a failed episode by the paper's names ("wrong column", ...), or NULL. */
     const char *(*error_kind)(cmat_env *env);
@@ -89,17 +97,19 @@ typedef struct {
 struct cmat_env { /* first member of each environment's own struct */
     const cmat_env_ops *ops;
     cmat_env_options opts;
-    int steps;      /* taken in this episode */
+    int steps; /* taken in this episode */
     bool done;
 };
 
 extern const cmat_env_ops *const cmat_envs[]; /* NULL at the end */
 const cmat_env_ops *cmat_env_find(const char *name);
 
-cmat_status cmat_env_open(cmat_env **out, const char *name, const cmat_env_options *opts, cmat_error *err);
+cmat_status cmat_env_open(cmat_env **out, const char *name, const cmat_env_options *opts,
+                          cmat_error *err);
 void cmat_env_close(cmat_env *env); /* accepts NULL */
 cmat_status cmat_env_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs, cmat_error *err);
-/* Counts the step; past max_steps obs->done is set by the caller's rule (AgentBench: task limit). */
+/* Counts the step; past max_steps obs->done is set by the caller's rule (AgentBench: task limit).
+ */
 cmat_status cmat_env_step(cmat_env *env, const char *reply, cmat_obs *obs, cmat_error *err);
 cmat_status cmat_env_dry_run(cmat_env *env, const char *reply, cmat_facts *facts, cmat_error *err);
 cmat_status cmat_env_score(cmat_env *env, double *score, cmat_error *err);

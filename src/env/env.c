@@ -1,0 +1,185 @@
+/* env/env.c - the list of environments, and what holds for all of them: steps are counted, limits
+ * kept, an ended episode takes no action. */
+#include "env/env.h"
+#include "core/fs.h"
+#include "core/json.h"
+#include "core/mem.h"
+#include <stdlib.h>
+#include <string.h>
+
+extern const cmat_env_ops cmat_env_db;
+const cmat_env_ops *const cmat_envs[] = {&cmat_env_db, NULL};
+
+cmat_status cmat_task_init(cmat_task *t, json_t *json, cmat_error *err)
+{
+    const char *id = cmat_json_str(json, "id", NULL);
+    const char *instruction = cmat_json_str(json, "instruction", NULL);
+    memset(t, 0, sizeof *t);
+    if (!json_is_object(json))
+        return cmat_fail(err, CMAT_ERR_FORMAT, "task: not a JSON object");
+    if (!id || !*id)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "task: member \"id\" is missing or not a string");
+    if (!instruction || !*instruction)
+        return cmat_fail(err, CMAT_ERR_FORMAT,
+                         "task %s: member \"instruction\" is missing or not a string", id);
+    t->json = json_incref(json);
+    t->id = id;
+    t->instruction = instruction;
+    t->kind = cmat_json_str(json, "kind", "other");
+    return CMAT_OK;
+}
+
+void cmat_task_clear(cmat_task *t)
+{
+    json_decref(t->json);
+    memset(t, 0, sizeof *t);
+}
+
+void cmat_task_list_add(cmat_task_list *l, cmat_task t)
+{
+    l->items = cmat_xgrow(l->items, &l->cap, l->n + 1, sizeof *l->items);
+    l->items[l->n++] = t;
+}
+
+void cmat_task_list_clear(cmat_task_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        cmat_task_clear(&l->items[i]);
+    free(l->items);
+    memset(l, 0, sizeof *l);
+}
+
+cmat_status cmat_task_list_load(cmat_task_list *l, const char *path, cmat_error *err)
+{
+    json_t *all = cmat_jsonl_load(path, err);
+    if (!all)
+        return err ? err->status : CMAT_ERR_FORMAT;
+    cmat_status st = CMAT_OK;
+    size_t n = l->n;
+    for (size_t i = 0; st == CMAT_OK && i < json_array_size(all); i++) {
+        cmat_task t;
+        if ((st = cmat_task_init(&t, json_array_get(all, i), err)) == CMAT_OK)
+            cmat_task_list_add(l, t);
+        else
+            st = cmat_fail_prefix(err, st, "%s: entry %zu: ", path, i + 1);
+    }
+    while (st != CMAT_OK && l->n > n)
+        cmat_task_clear(&l->items[--l->n]);
+    json_decref(all);
+    return st;
+}
+
+cmat_status cmat_task_list_save(const cmat_task_list *l, const char *path, cmat_error *err)
+{
+    cmat_buf out = {0};
+    for (size_t i = 0; i < l->n; i++) {
+        cmat_json_print(&out, l->items[i].json);
+        cmat_buf_putc(&out, '\n');
+    }
+    cmat_status st = cmat_write_file(path, cmat_buf_str(&out), out.len, err);
+    cmat_buf_clear(&out);
+    return st;
+}
+
+void cmat_obs_clear(cmat_obs *o)
+{
+    cmat_buf_clear(&o->text);
+    memset(o, 0, sizeof *o);
+}
+
+void cmat_facts_clear(cmat_facts *f)
+{
+    json_decref(f->facts);
+    cmat_buf_clear(&f->text);
+    memset(f, 0, sizeof *f);
+}
+
+const cmat_env_ops *cmat_env_find(const char *name)
+{
+    for (size_t i = 0; cmat_envs[i]; i++)
+        if (!strcmp(cmat_envs[i]->name, name))
+            return cmat_envs[i];
+    return NULL;
+}
+
+cmat_status cmat_env_open(cmat_env **out, const char *name, const cmat_env_options *opts,
+                          cmat_error *err)
+{
+    *out = NULL;
+    const cmat_env_ops *ops = cmat_env_find(name);
+    if (!ops)
+        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "env: no environment is called \"%s\"", name);
+    cmat_env_options own = opts ? *opts : (cmat_env_options){0};
+    if (own.max_steps < 0 || own.obs_budget < 0 || own.step_timeout < 0)
+        return cmat_fail(err, CMAT_ERR_ARG, "env %s: a limit is negative", name);
+    if (own.like && own.like->ops != ops)
+        own.like = NULL;
+    /* The environment keeps these strings for as long as it lives. */
+    char *path = cmat_xstrdup(own.path), *style = cmat_xstrdup(own.style);
+    own.path = path;
+    own.style = style;
+    cmat_status st = ops->open(out, &own, err);
+    if (st != CMAT_OK) {
+        free(path);
+        free(style);
+        *out = NULL;
+        return st;
+    }
+    (*out)->ops = ops;
+    (*out)->opts.path = path;
+    (*out)->opts.style = style;
+    (*out)->opts.like = NULL;
+    (*out)->done = true; /* until the first reset */
+    return CMAT_OK;
+}
+
+void cmat_env_close(cmat_env *env)
+{
+    if (!env)
+        return;
+    char *path = (char *)env->opts.path, *style = (char *)env->opts.style;
+    env->ops->close(env);
+    free(path);
+    free(style);
+}
+
+cmat_status cmat_env_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs, cmat_error *err)
+{
+    cmat_obs_clear(obs);
+    env->steps = 0;
+    env->done = true;
+    cmat_status st = env->ops->reset(env, task, obs, err);
+    env->done = st != CMAT_OK || obs->done;
+    return st;
+}
+
+cmat_status cmat_env_step(cmat_env *env, const char *reply, cmat_obs *obs, cmat_error *err)
+{
+    cmat_obs_clear(obs);
+    if (env->done)
+        return cmat_fail(err, CMAT_ERR_STATE, "env %s: the episode has ended", env->ops->name);
+    env->steps++;
+    cmat_status st = env->ops->step(env, reply, obs, err);
+    if (st == CMAT_OK && !obs->done && env->opts.max_steps > 0 && env->steps >= env->opts.max_steps)
+        obs->done = obs->task_limit = true;
+    env->done = st != CMAT_OK || obs->done;
+    return st;
+}
+
+cmat_status cmat_env_dry_run(cmat_env *env, const char *reply, cmat_facts *facts, cmat_error *err)
+{
+    cmat_facts_clear(facts);
+    if (!env->ops->dry_run) {
+        facts->facts = json_object();
+        return CMAT_OK;
+    }
+    return env->ops->dry_run(env, reply, facts, err);
+}
+
+cmat_status cmat_env_score(cmat_env *env, double *score, cmat_error *err)
+{
+    *score = 0;
+    if (!env->ops->score)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "env %s: cannot judge", env->ops->name);
+    return env->ops->score(env, score, err);
+}
