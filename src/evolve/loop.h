@@ -32,12 +32,8 @@ cmat_run_config cmat_loop_config(const cmat_loop *l, const char *phase, int roun
 cmat_status cmat_loop_measure(cmat_loop *l, const char *stage, int round,
                               const cmat_task_list *tasks, const cmat_agent_options *opts,
                               const char *label, const json_t **result, cmat_error *err);
-/* success rate of a measurement */
-double cmat_loop_rate(const json_t *result);
 
 /* learn.c: rows of a round (from worked answers in round 1, from collected episodes after that),
  * then the adapters; keeps what is better on the validation tasks. *better: the Actor improved. */
 cmat_status cmat_loop_round(cmat_loop *l, int round, bool *better, cmat_error *err);
-/* Uses the adapters that the finished rounds kept. */
-cmat_status cmat_loop_restore(cmat_loop *l, cmat_error *err);
 #endif
