@@ -24,7 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_ATTEMPTS 4 /* of which each but the first continues where the last one broke off */
+#define MAX_STALLED \
+    4 /* attempts in a row that bring nothing; one that brings bytes counts from 0 again */
 #define MAX_REDIRECTS 5
 #define MAX_ETAG 200
 
@@ -259,22 +260,23 @@ static cmat_status fetch(download *d, CURL *c, cmat_error *err)
 {
     char message[CURL_ERROR_SIZE] = "";
     set_options(d, c, message);
-    for (int i = 1;; i++) {
+    for (int stalled = 0;;) {
         CURLcode code = attempt(d, c, message);
         if (code == CURLE_OK)
             return CMAT_OK;
         verdict v = judge(d, c, code);
         if (v == COMPLETE)
             return CMAT_OK;
-        if (v == GIVE_UP || i == MAX_ATTEMPTS || cmat_cancelled())
+        stalled = lseek(d->fd, 0, SEEK_END) > d->have ? 0 : stalled + 1;
+        if (v == GIVE_UP || stalled == MAX_STALLED || cmat_cancelled())
             return failed(d, code, message, err);
         if (v == START_OVER) {
             cmat_status st = restart(d, err);
             if (st != CMAT_OK)
                 return st;
         } else {
-            const struct timespec pause = {i - 1, 200000000};
-            cmat_warn("download %s: %s; trying again", d->url,
+            const struct timespec pause = {stalled / 2, 100000000 + stalled % 2 * 400000000};
+            cmat_warn("download %s: %s; going on", d->url,
                       message[0] ? message : curl_easy_strerror(code));
             nanosleep(&pause, NULL);
         }
