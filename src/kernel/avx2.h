@@ -3,10 +3,13 @@
 #ifndef CMAT_KERNEL_AVX2_H
 #define CMAT_KERNEL_AVX2_H
 #include "kernel/kernel.h"
+#include "kernel/qgemm.h"
 #include "kernel/sgemm.h"
 #include <immintrin.h>
+#include <string.h>
 
 extern const cmat_sgemm_tile cmat_avx2_tile; /* 6 x 16 */
+extern const cmat_q_tile cmat_avx2_q_tile;   /* 6 x 16 */
 
 /* Blocks to float, as cmat_type_info's to_f32 (the same bits). Types without a fast form give
  * quant.c's. */
@@ -21,6 +24,9 @@ typedef struct {
     size_t ld;
 } cmat_avx2_matrix;
 cmat_sgemm_pack cmat_avx2_pack_matrix, cmat_avx2_pack_transposed;
+
+/* Packs for cmat_qgemm; b is a cmat_weight, for pack_rows of a quantised type. */
+cmat_q_pack cmat_avx2_q_pack_rows, cmat_avx2_q_pack_columns;
 
 /* The table's products. */
 void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
@@ -42,4 +48,46 @@ static inline __m256i cmat_avx2_mask(int n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
+/* The 8 x 8 block at src (rows ld apart), transposed to dst (rows `width` apart). */
+static inline void cmat_avx2_transpose8(const float *src, size_t ld, float *dst, size_t width)
+{
+    __m256 r[8], t[8];
+    for (size_t i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(src + i * ld);
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        _mm256_store_ps(dst + i * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_store_ps(dst + (i + 4) * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+
+/* 16 bytes of nibbles to 32 bytes: low nibbles first. */
+static inline __m256i cmat_avx2_nibbles(const uint8_t *p)
+{
+    const __m128i x = _mm_loadu_si128((const __m128i *)p);
+    return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(x, 4), x), _mm256_set1_epi8(15));
+}
+
+/* 32 bits to 32 bytes of 0 or 16. */
+static inline __m256i cmat_avx2_fifth_bits(const uint8_t *p)
+{
+    int32_t bits;
+    memcpy(&bits, p, 4);
+    const __m256i spread = _mm256_shuffle_epi8(
+        _mm256_set1_epi32(bits), _mm256_setr_epi64x(0x0000000000000000, 0x0101010101010101,
+                                                    0x0202020202020202, 0x0303030303030303));
+    const __m256i bit = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    const __m256i is = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+    return _mm256_and_si256(is, _mm256_set1_epi8(16));
+}
+
 #endif

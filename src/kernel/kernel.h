@@ -61,14 +61,14 @@ typedef struct {
 typedef struct cmat_kernel_ops {
     const char *name;         /* "plain", "avx2", "avx512" */
     bool (*available)(void);  /* this machine can run it */
-    int int8_rows;            /* matmul rounds x to int8 in blocks of 32 when T <= int8_rows (0: never)
-                               * and W is quantised; a row's result is the same for every such T */
-
     /* Makes w->prepared for the uses (bits above; called once before threads share w).
      * CMAT_ERR_NOMEM. release frees it. Without prepare every product still works, slower. */
     cmat_status (*prepare)(cmat_weight *w, int uses, cmat_error *err);
     void (*release)(cmat_weight *w);
 
+    /* Faster tables multiply quantised W in integers, with x rounded to 16 bits in blocks of 32: 1e-5 of a
+     * row's size (matmul_backward: 14 bits and W to 13, 2e-4). A row of y depends on its row of x only,
+     * not on T. */
     /* y (T, n_out) = x (T, n_in) W^T, y rows ldy floats apart, x rows ldx apart; accumulate: += */
     void (*matmul)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T, bool accumulate);
     /* dx (T, n_in) = dy (T, n_out) W; accumulate: += */

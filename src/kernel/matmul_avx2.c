@@ -1,5 +1,11 @@
-/* kernel/matmul_avx2.c - the AVX2 table's products, in terms of cmat_sgemm. */
+/* kernel/matmul_avx2.c - the AVX2 table's products: quantised weights by cmat_qgemm, float ones and
+ * plain matrices by cmat_sgemm. */
 #include "kernel/avx2.h"
+
+static bool quantised(const cmat_weight *w)
+{
+    return cmat_type_get((int)w->type)->block_weights > 1;
+}
 
 /* Widest run of columns that must be widened together: a block, and whole panels. */
 static int column_stripe(const cmat_weight *w, int width)
@@ -11,6 +17,22 @@ static int column_stripe(const cmat_weight *w, int width)
 void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                       bool accumulate)
 {
+    if (quantised(w)) {
+        cmat_qgemm(&(cmat_q_job){.T = T,
+                                 .N = w->n_out,
+                                 .K = w->n_in,
+                                 .x = x,
+                                 .ldx = (size_t)ldx,
+                                 .y = y,
+                                 .ldy = (size_t)ldy,
+                                 .accumulate = accumulate,
+                                 .b = w,
+                                 .pack = cmat_avx2_q_pack_rows,
+                                 .pairs = w->type == CMAT_TYPE_Q6_K ? 8 : 16,
+                                 .max = CMAT_Q_MAX},
+                   &cmat_avx2_q_tile);
+        return;
+    }
     const cmat_sgemm_job job = {.M = T,
                                 .N = w->n_out,
                                 .K = w->n_in,
@@ -30,6 +52,23 @@ void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_wei
 void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w,
                                int T, bool accumulate)
 {
+    if (quantised(w)) {
+        cmat_qgemm(&(cmat_q_job){.T = T,
+                                 .N = w->n_in,
+                                 .K = w->n_out,
+                                 .x = dy,
+                                 .ldx = (size_t)lddy,
+                                 .y = dx,
+                                 .ldy = (size_t)lddx,
+                                 .accumulate = accumulate,
+                                 .b = w,
+                                 .pack = cmat_avx2_q_pack_columns,
+                                 .pairs = 16,
+                                 .stripe = column_stripe(w, cmat_avx2_q_tile.width),
+                                 .max = CMAT_Q_BACKWARD_X},
+                   &cmat_avx2_q_tile);
+        return;
+    }
     const cmat_sgemm_job job = {.M = T,
                                 .N = w->n_in,
                                 .K = w->n_out,

@@ -7,35 +7,13 @@
 
 enum { MAX_SLICE = 512 };
 
-/* The 8 x 8 block at src (rows ld apart), transposed to dst (rows `width` apart). */
-static inline void transpose8(const float *src, size_t ld, float *dst, size_t width)
-{
-    __m256 r[8], t[8];
-    for (size_t i = 0; i < 8; i++)
-        r[i] = _mm256_loadu_ps(src + i * ld);
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (size_t i = 0; i < 4; i++) {
-        _mm256_store_ps(dst + i * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-        _mm256_store_ps(dst + (i + 4) * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-    }
-}
-
 /* Columns c .. c+8 of a panel from rows of src: panel[k][c + j] = src[j][k], zero for j >= n. */
 static void transpose_group(float *panel, int width, const float *src, size_t ld, int n, int kc)
 {
     int k = 0;
     if (n >= 8)
         for (; k + 8 <= kc; k += 8)
-            transpose8(src + k, ld, panel + (size_t)k * (size_t)width, (size_t)width);
+            cmat_avx2_transpose8(src + k, ld, panel + (size_t)k * (size_t)width, (size_t)width);
     for (; k < kc; k++)
         for (int j = 0; j < 8; j++)
             panel[(size_t)k * (size_t)width + (size_t)j] =

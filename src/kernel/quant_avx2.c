@@ -20,52 +20,34 @@ static inline void store32(float *out, __m256i q, __m256 d, __m256 m)
                          _mm256_fmadd_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(part[i])), m));
 }
 
-/* 16 bytes of nibbles to 32 bytes: low nibbles first. */
-static inline __m256i nibbles(const uint8_t *p)
-{
-    const __m128i x = _mm_loadu_si128((const __m128i *)p);
-    return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(x, 4), x), _mm256_set1_epi8(15));
-}
-
-/* 32 bits to 32 bytes of 0 or 16. */
-static inline __m256i fifth_bits(const uint8_t *p)
-{
-    int32_t bits;
-    memcpy(&bits, p, 4);
-    const __m256i spread = _mm256_shuffle_epi8(
-        _mm256_set1_epi32(bits), _mm256_setr_epi64x(0x0000000000000000, 0x0101010101010101,
-                                                    0x0202020202020202, 0x0303030303030303));
-    const __m256i bit = _mm256_set1_epi64x((int64_t)0x8040201008040201);
-    const __m256i is = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
-    return _mm256_and_si256(is, _mm256_set1_epi8(16));
-}
-
 static void q4_0(const void *blocks, float *out, size_t n)
 {
     for (const uint8_t *p = blocks; n; n -= 32, p += 18, out += 32)
-        store32(out, _mm256_sub_epi8(nibbles(p + 2), _mm256_set1_epi8(8)),
+        store32(out, _mm256_sub_epi8(cmat_avx2_nibbles(p + 2), _mm256_set1_epi8(8)),
                 _mm256_set1_ps(load_f16(p)), _mm256_setzero_ps());
 }
 
 static void q4_1(const void *blocks, float *out, size_t n)
 {
     for (const uint8_t *p = blocks; n; n -= 32, p += 20, out += 32)
-        store32(out, nibbles(p + 4), _mm256_set1_ps(load_f16(p)), _mm256_set1_ps(load_f16(p + 2)));
+        store32(out, cmat_avx2_nibbles(p + 4), _mm256_set1_ps(load_f16(p)),
+                _mm256_set1_ps(load_f16(p + 2)));
 }
 
 static void q5_0(const void *blocks, float *out, size_t n)
 {
     for (const uint8_t *p = blocks; n; n -= 32, p += 22, out += 32)
-        store32(out,
-                _mm256_sub_epi8(_mm256_or_si256(nibbles(p + 6), fifth_bits(p + 2)),
-                                _mm256_set1_epi8(16)),
-                _mm256_set1_ps(load_f16(p)), _mm256_setzero_ps());
+        store32(
+            out,
+            _mm256_sub_epi8(_mm256_or_si256(cmat_avx2_nibbles(p + 6), cmat_avx2_fifth_bits(p + 2)),
+                            _mm256_set1_epi8(16)),
+            _mm256_set1_ps(load_f16(p)), _mm256_setzero_ps());
 }
 
 static void q5_1(const void *blocks, float *out, size_t n)
 {
     for (const uint8_t *p = blocks; n; n -= 32, p += 24, out += 32)
-        store32(out, _mm256_or_si256(nibbles(p + 8), fifth_bits(p + 4)),
+        store32(out, _mm256_or_si256(cmat_avx2_nibbles(p + 8), cmat_avx2_fifth_bits(p + 4)),
                 _mm256_set1_ps(load_f16(p)), _mm256_set1_ps(load_f16(p + 2)));
 }
 

@@ -1,0 +1,120 @@
+/* kernel/qgemm.c - the loops around an integer tile; see qgemm.h. */
+#include "kernel/qgemm.h"
+#include "kernel/kernel.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SLICE_BYTES = 24 << 10,  /* of one panel, so that it stays in the first cache */
+    PANEL_BYTES = 160 << 10, /* a thread's packed panels */
+    CHUNK_ROWS = 48,         /* fewest rows of x worth a packing of their own */
+    MAX_WIDTH = 64,
+    MAX_ROWS = 16
+};
+
+static int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static size_t round_up(size_t n)
+{
+    return (n + 63) / 64 * 64;
+}
+
+/* Room for T rounded rows, in one piece: to be freed by free(rows.q). */
+static cmat_qrows rows_new(int T, int n_blocks)
+{
+    const size_t blocks = (size_t)T * (size_t)n_blocks;
+    const size_t q = round_up(blocks * CMAT_Q_BLOCK * sizeof(int16_t));
+    const size_t d = round_up(blocks * sizeof(float));
+    char *p = aligned_alloc(64, q + 2 * d);
+    if (!p)
+        abort();
+    return (cmat_qrows){(int16_t *)p, (float *)(p + q), (float *)(p + q + d), n_blocks};
+}
+
+/* Blocks of 32 in a slice of K: equal slices, no longer than fits. */
+static int slice_blocks(const cmat_q_job *j, int n_blocks, int width, int stripe)
+{
+    const size_t bytes = cmat_q_block_bytes(width, j->pairs) * (j->pairs == 8 ? 2 : 1);
+    const size_t room = PANEL_BYTES / (size_t)(stripe / width);
+    const int fits = (int)((room < SLICE_BYTES ? room : SLICE_BYTES) / bytes);
+    assert(fits > 0);
+    return ceil_div(n_blocks, ceil_div(n_blocks, fits));
+}
+
+/* A tile whose columns are not all there goes through a buffer. */
+static void edge_tile(const cmat_q_tile *t, const cmat_q_job *j, int m, int n, const cmat_qrows *x,
+                      size_t t0, int b0, const char *panel, int n_blocks, float *c)
+{
+    _Alignas(64) float buf[MAX_ROWS * MAX_WIDTH] = {0};
+    for (int i = 0; i < m; i++)
+        memcpy(buf + i * t->width, c + (size_t)i * j->ldy, (size_t)n * sizeof *c);
+    t->tile(m, x, t0, b0, panel, n_blocks, j->pairs, buf, (size_t)t->width);
+    for (int i = 0; i < m; i++)
+        memcpy(c + (size_t)i * j->ldy, buf + i * t->width, (size_t)n * sizeof *c);
+}
+
+/* Rows m0 .. m1 times the columns n0 .. n0+n, slice by slice. */
+static void stripe_product(const cmat_q_job *j, const cmat_q_tile *t, const cmat_qrows *x,
+                           char *panels, int n0, int n, int m0, int m1, int slice)
+{
+    for (int m = m0; m < m1 && !j->accumulate; m++)
+        memset(j->y + (size_t)m * j->ldy + n0, 0, (size_t)n * sizeof *j->y);
+    for (int b0 = 0; b0 < x->n_blocks; b0 += slice) {
+        const int nb = x->n_blocks - b0 < slice ? x->n_blocks - b0 : slice;
+        const int blocks = j->pairs == 8 ? 2 * nb : nb;
+        const size_t panel_bytes = (size_t)blocks * cmat_q_block_bytes(t->width, j->pairs);
+        j->pack(j->b, panels, t->width, n0, n, b0, nb);
+        for (int p = 0; p < n; p += t->width)
+            for (int m = m0; m < m1; m += t->rows) {
+                const int h = m1 - m < t->rows ? m1 - m : t->rows;
+                const char *panel = panels + (size_t)(p / t->width) * panel_bytes;
+                float *c = j->y + (size_t)m * j->ldy + n0 + p;
+                if (n - p >= t->width)
+                    t->tile(h, x, (size_t)m, b0, panel, blocks, j->pairs, c, j->ldy);
+                else
+                    edge_tile(t, j, h, n - p, x, (size_t)m, b0, panel, blocks, c);
+            }
+    }
+}
+
+/* Rows of x that one item of work takes: all, unless the stripes alone do not keep the threads
+ * busy. */
+static int chunk_rows(const cmat_q_job *j, const cmat_q_tile *t, int n_stripes, int threads)
+{
+    if (threads == 1 || n_stripes >= 4 * threads)
+        return j->T;
+    int rows = ceil_div(j->T, ceil_div(4 * threads, n_stripes));
+    rows = rows < CHUNK_ROWS ? CHUNK_ROWS : rows;
+    return ceil_div(rows, t->rows) * t->rows;
+}
+
+void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
+{
+    const int threads = cmat_threads(), stripe = j->stripe ? j->stripe : t->width;
+    const int n_stripes = ceil_div(j->N, stripe), n_blocks = ceil_div(j->K, CMAT_Q_BLOCK);
+    const int slice = slice_blocks(j, n_blocks, t->width, stripe);
+    const int chunk = chunk_rows(j, t, n_stripes, threads), n_chunks = ceil_div(j->T, chunk);
+    cmat_qrows x = rows_new(j->T, n_blocks);
+    assert(t->rows <= MAX_ROWS && t->width <= MAX_WIDTH && stripe % t->width == 0);
+#pragma omp parallel num_threads(threads) if (n_stripes * n_chunks > 1)
+    {
+        _Alignas(64) char panels[PANEL_BYTES];
+#pragma omp for schedule(static)
+        for (int i = 0; i < j->T; i++) {
+            const size_t at = (size_t)i * (size_t)n_blocks;
+            t->round(x.q + at * CMAT_Q_BLOCK, x.d + at, x.s + at, j->x + (size_t)i * j->ldx, j->K,
+                     j->max);
+        }
+#pragma omp for schedule(dynamic)
+        for (int i = 0; i < n_stripes * n_chunks; i++) {
+            const int n0 = i / n_chunks * stripe, m0 = i % n_chunks * chunk;
+            stripe_product(j, t, &x, panels, n0, j->N - n0 < stripe ? j->N - n0 : stripe, m0,
+                           j->T - m0 < chunk ? j->T : m0 + chunk, slice);
+        }
+    }
+    free(x.q);
+}
