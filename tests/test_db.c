@@ -131,9 +131,9 @@ static void test_prompt_and_hints(void **state)
     cmat_task t = make_task(
         TASK("How many green teas did people from porto buy on 3 May 2024?", "\"gold\": []"));
     assert_int_equal(cmat_env_reset(env, &t, &obs, NULL), CMAT_OK);
-    assert_non_null(strstr(obs.text.data, "\"order lines\".product = 'Green Tea' (2 rows)"));
-    assert_non_null(strstr(obs.text.data, "customers.city = 'Porto' (2 rows)"));
-    assert_non_null(strstr(obs.text.data, "orders.placed_on = '2024-05-03' (1 row)"));
+    assert_non_null(strstr(obs.text.data, "'Green Tea': \"order lines\".product"));
+    assert_non_null(strstr(obs.text.data, "'Porto': customers.city"));
+    assert_non_null(strstr(obs.text.data, "'2024-05-03': orders.placed_on"));
     assert_non_null(strstr(obs.text.data, "Question: How many"));
     cmat_obs_clear(&obs);
     cmat_task_clear(&t);

@@ -82,41 +82,48 @@ static bool is_numeric(const char *s)
     return !*end;
 }
 
-/* A hint line for one entry; false when it does not fit any more. */
-static bool add_line(search *q, const db_value_entry *e)
+/* Numbers of numeric columns say little: 2023 is some order's id. A question that means one gives
+ * it itself. */
+static bool tells_something(const search *q, const db_value_entry *e)
+{
+    return q->s->tables[e->table].columns[e->column].affinity == DB_AFFINITY_TEXT ||
+           !is_numeric(e->text);
+}
+
+/* One line: the value as it is stored, then the columns that hold it, at most MAX_COLUMNS_A_VALUE:
+ *   'Gdansk': customers.city, addresses.city */
+static bool add_matches(search *q, const char *s, size_t n)
 {
     size_t before = q->out->len;
-    const db_table *t = &q->s->tables[e->table];
-    const db_column *c = &t->columns[e->column];
-    db_name_add(q->out, t->name, q->quote);
-    cmat_buf_putc(q->out, '.');
-    db_name_add(q->out, c->name, q->quote);
-    cmat_buf_puts(q->out, " = ");
-    if (c->affinity != DB_AFFINITY_TEXT && is_numeric(e->text))
-        cmat_buf_puts(q->out, e->text);
-    else
-        db_literal_add(q->out, e->text);
-    cmat_buf_printf(q->out, " (%lld row%s)\n", (long long)e->count, e->count == 1 ? "" : "s");
+    int columns = 0;
+    const db_value_entry *e = db_values_find(q->v, s, n), *last = NULL;
+
+    for (; e && columns < MAX_COLUMNS_A_VALUE && q->n < q->max; e = db_values_next(q->v, e)) {
+        const db_table *t = &q->s->tables[e->table];
+        if ((last && last->table == e->table && last->column == e->column) ||
+            !tells_something(q, e))
+            continue;
+        if (last && strcmp(last->text, e->text) != 0)
+            break; /* the same but for case: the first form stands for all */
+        if (!last)
+            db_literal_add(q->out, e->text);
+        cmat_buf_puts(q->out, last ? ", " : ": ");
+        if (q->s->n_tables > 1) {
+            db_name_add(q->out, t->name, q->quote);
+            cmat_buf_putc(q->out, '.');
+        }
+        db_name_add(q->out, t->columns[e->column].name, q->quote);
+        last = e;
+        columns++;
+    }
+    if (columns)
+        cmat_buf_putc(q->out, '\n');
     if (q->out->len - q->start > q->budget) {
         cmat_buf_truncate(q->out, before);
         return false;
     }
-    q->n++;
-    return true;
-}
-
-/* All columns that hold the text, the first MAX_COLUMNS_A_VALUE of them; a column appears once. */
-static bool add_matches(search *q, const char *s, size_t n)
-{
-    int lines = 0;
-    const db_value_entry *e = db_values_find(q->v, s, n), *last = NULL;
-    for (; e && lines < MAX_COLUMNS_A_VALUE && q->n < q->max; e = db_values_next(q->v, e)) {
-        if (last && last->table == e->table && last->column == e->column)
-            continue;
-        last = e;
-        lines += add_line(q, e);
-    }
-    return lines > 0;
+    q->n += columns > 0;
+    return columns > 0;
 }
 
 /* The span as written, then singular and plural, then without thousands' commas and currency. */

@@ -91,7 +91,7 @@ typedef struct {
 } db_schema_prompt_options;
 #define DB_SCHEMA_PROMPT_DEFAULT                                    \
     {                                                               \
-        .budget = 3000, .n_samples = 2, .quote = '"', .types = true \
+        .budget = 1600, .n_samples = 2, .quote = '"', .types = true \
     }
 
 /* Appends one line a table, and its sample rows below:
