@@ -201,7 +201,7 @@ static void check_gradients(float dropout, bool rslora)
     a->config.rslora = rslora;
     randomise(a, 2);
     make_set(&set, 6, 20, 12, 1, 5);
-    fixture_init(&f, &set, &a, 1, 128, true, CMAT_KEEP_F32);
+    fixture_init(&f, &set, &a, 1, 64, true, CMAT_KEEP_F32);
     assert_true(f.p.n_batches > 1);
     run_all(&f, true, 1, dropout > 0);
     float *grad = cmat_xmalloc(a->n_params * sizeof *grad);
@@ -350,12 +350,13 @@ static void overfits_eight_samples(void **state)
     cmat_adapter *a = new_adapter(16, 0, 0x7f, 1);
     make_set(&set, 8, 20, 14, 1, 5);
     o.lr = 1e-2;
-    o.max_steps = 150;
+    o.max_steps = 220;
     o.batch_tokens = 512;
     OK(cmat_tune(model, a, &set, NULL, &o, &r, &err));
-    assert_int_equal(r.steps, 150);
+    assert_int_equal(r.steps, 220);
     assert_true(r.first_loss > 3);
-    assert_true(r.loss < 0.05);
+    if (!(r.loss < 0.05))
+        fail_msg("loss %g after %g", r.loss, r.first_loss);
     cmat_adapter_free(a);
     cmat_train_set_clear(&set);
 }
@@ -405,39 +406,48 @@ static void kill_step(void *user, const cmat_tune_metrics *m)
         kill(getpid(), SIGKILL);
 }
 
-/* One run in a child process, killed at step `at` (0: not): true when it came to its end, with the
- * parameters in out. */
-static bool run_child(const char *dir, int at, const char *out)
+/* A process of its own, started afresh since OpenMP does not outlive a fork: argv as main sees it.
+ * Returns its exit status, or -1 when it was killed. */
+static const char *self;
+
+static int run_self(const char *what, const char *dir, int at, const char *out)
 {
+    char number[16];
+    snprintf(number, sizeof number, "%d", at);
     pid_t pid = fork();
     if (pid == 0) {
-        cmat_train_set set, valid;
-        cmat_tune_options o = default_options();
-        cmat_adapter *a = new_adapter(8, 0.1F, 0x7f, 1);
-        make_set(&set, 20, 20, 14, 1, 5);
-        make_set(&valid, 4, 20, 14, 1, 5);
-        o.lr = 3e-3;
-        o.epochs = 2.5;
-        o.batch_tokens = 100;
-        o.grad_accum = 2;
-        o.eval_every = 4;
-        o.save_every = 3;
-        o.patience = 0;
-        o.run_dir = (char *)dir;
-        o.on_step = kill_step;
-        kill_at = at;
-        cmat_status st = cmat_tune(model, a, &set, &valid, &o, NULL, &err);
-        if (st == CMAT_OK)
-            st = cmat_write_file(out, a->params, a->n_params * sizeof(float), &err);
-        if (st != CMAT_OK)
-            fprintf(stderr, "child: %s\n", err.msg);
-        _exit(st != CMAT_OK);
+        execl(self, self, what, dir, number, out, (char *)NULL);
+        _exit(127);
     }
     int status;
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
-    if (WIFEXITED(status))
-        assert_int_equal(WEXITSTATUS(status), 0);
-    return WIFEXITED(status);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* One run, killed at step `at` (0: not); its parameters go to out. */
+static int tune_child(const char *dir, int at, const char *out)
+{
+    cmat_train_set set, valid;
+    cmat_tune_options o = default_options();
+    cmat_adapter *a = new_adapter(8, 0.1F, 0x7f, 1);
+    make_set(&set, 40, 20, 14, 1, 5);
+    make_set(&valid, 4, 20, 14, 1, 5);
+    o.lr = 3e-3;
+    o.epochs = 2.5;
+    o.batch_tokens = 100;
+    o.grad_accum = 2;
+    o.eval_every = 4;
+    o.save_every = 3;
+    o.patience = 0;
+    o.run_dir = (char *)dir;
+    o.on_step = kill_step;
+    kill_at = at;
+    cmat_status st = cmat_tune(model, a, &set, &valid, &o, NULL, &err);
+    if (st == CMAT_OK)
+        st = cmat_write_file(out, a->params, a->n_params * sizeof(float), &err);
+    if (st != CMAT_OK)
+        fprintf(stderr, "child: %s\n", err.msg);
+    return st != CMAT_OK;
 }
 
 static void resumed_run_is_identical(void **state)
@@ -450,12 +460,10 @@ static void resumed_run_is_identical(void **state)
     size_t na, nb;
     remove_dir(dir);
     remove_dir(dir2);
-    assert_true(run_child(dir, 0, out));
-    size_t n_killed = 0;
+    assert_int_equal(run_self("tune", dir, 0, out), 0);
     for (size_t i = 0; i < sizeof kills / sizeof *kills; i++)
-        n_killed += !run_child(dir2, kills[i], out2);
-    assert_true(n_killed >= 6);
-    assert_true(run_child(dir2, 0, out2));
+        assert_int_equal(run_self("tune", dir2, kills[i], out2), -1);
+    assert_int_equal(run_self("tune", dir2, 0, out2), 0);
     OK(cmat_read_file(out, SIZE_MAX, &a, &na, &err));
     OK(cmat_read_file(out2, SIZE_MAX, &b, &nb, &err));
     assert_int_equal(na, nb);
@@ -463,7 +471,7 @@ static void resumed_run_is_identical(void **state)
     free(a);
     free(b);
     /* a finished run gives its result again */
-    assert_true(run_child(dir2, 1, out2));
+    assert_int_equal(run_self("tune", dir2, 1, out2), 0);
     remove_dir(dir);
     remove_dir(dir2);
     unlink(out);
@@ -512,22 +520,24 @@ static void damaged_checkpoints_are_refused(void **state)
     free(file);
 }
 
+static int full_child(const char *dir)
+{
+    struct rlimit lim = {20000, 20000};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &lim);
+    cmat_status st = tune_in(dir, 1);
+    bool good = st == CMAT_ERR_IO && strstr(err.msg, "too large") && !strchr(err.msg, '\n');
+    if (!good)
+        fprintf(stderr, "child: %s: %s\n", cmat_status_name(st), err.msg);
+    return !good;
+}
+
 static void full_disk_is_one_error(void **state)
 {
     (void)state;
     char *dir = tiny_tmp_path("full"), *file = cmat_path_join(dir, "checkpoint.cmat");
     remove_dir(dir);
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct rlimit lim = {20000, 20000};
-        signal(SIGXFSZ, SIG_IGN);
-        setrlimit(RLIMIT_FSIZE, &lim);
-        cmat_status st = tune_in(dir, 1);
-        _exit(st == CMAT_ERR_IO && strstr(err.msg, "too large") && !strchr(err.msg, '\n') ? 0 : 1);
-    }
-    int status;
-    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(run_self("full", dir, 0, ""), 0);
     assert_false(cmat_path_exists(file));
     char *cmd = cmat_xasprintf("test $(ls '%s' | wc -l) -eq 1", dir); /* metrics.jsonl alone */
     assert_int_equal(system(cmd), 0);
@@ -581,8 +591,16 @@ static void weights_follow_messages(void **state)
     cmat_train_set_clear(&set);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    self = argv[0];
+    cmat_threads_set(1); /* the matrices are tiny; one test takes two */
+    if (argc == 5) {     /* started by run_self */
+        if (open_model(NULL) != 0)
+            return 2;
+        bool tune = strcmp(argv[1], "tune") == 0;
+        return tune ? tune_child(argv[2], atoi(argv[3]), argv[4]) : full_child(argv[2]);
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_match_finite_differences),
         cmocka_unit_test(gradients_with_dropout),

@@ -52,9 +52,11 @@ void cmat_layer_forward(cmat_pass *p, const cmat_batch *b, int l, float *y, bool
     if (keep)
         for (int i = 0; i < CMAT_N_ACTS; i++)
             cmat_act_keep(p, l, i, n.T);
-    if (!y)
-        return;
     p->k->swiglu(p->h, gate, up, n.T, n.F);
+    if (!y) {
+        cmat_lora_forward(p, b, l, CMAT_W_DOWN, NULL, 0, p->h, n.F);
+        return;
+    }
     memcpy(y, xmid, (size_t)n.T * (size_t)n.D * sizeof(float));
     project(p, b, l, CMAT_W_DOWN, y, n.D, p->h, n.F, true);
 }

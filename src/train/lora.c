@@ -60,24 +60,34 @@ static float *kept_u(cmat_pass *p, int l, int w, int row)
     return p->layers[l].u + ((size_t)w * (size_t)p->max_rows + (size_t)row) * (size_t)p->max_rank;
 }
 
+/* u = drop(x) A^T of one group; NULL when its adapter leaves this matrix alone. */
+static const cmat_lora_pair *group_down(cmat_pass *p, const cmat_row_group *g, int l, int w,
+                                        const float *x, int ldx)
+{
+    if (g->adapter >= p->n_adapters)
+        return NULL; /* the base alone */
+    const cmat_adapter *a = p->adapters[g->adapter];
+    const cmat_lora_pair *pair = cmat_adapter_pair(a, l, w);
+    int n_in = p->model->layers[l].w[w].n_in, ld;
+    if (!pair->a)
+        return NULL;
+    const float *xd = group_input(p, g, l, w, x, ldx, n_in, &ld);
+    p->k->gemm(false, true, g->n, a->config.rank, n_in, 1, xd, ld, pair->a, n_in, 0,
+               kept_u(p, l, w, g->row), p->max_rank);
+    return pair;
+}
+
 void cmat_lora_forward(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy,
                        const float *x, int ldx)
 {
-    const cmat_weight *base = &p->model->layers[l].w[w];
     for (int i = 0; i < b->n_groups; i++) {
         const cmat_row_group *g = &b->groups[i];
-        if (g->adapter >= p->n_adapters)
-            continue; /* the base alone */
-        const cmat_adapter *a = p->adapters[g->adapter];
-        const cmat_lora_pair *pair = cmat_adapter_pair(a, l, w);
-        if (!pair->a)
+        const cmat_lora_pair *pair = group_down(p, g, l, w, x, ldx);
+        if (!pair || !y)
             continue;
-        int r = a->config.rank, ld;
-        float *u = kept_u(p, l, w, g->row);
-        const float *xd = group_input(p, g, l, w, x, ldx, base->n_in, &ld);
-        p->k->gemm(false, true, g->n, r, base->n_in, 1, xd, ld, pair->a, base->n_in, 0, u,
-                   p->max_rank);
-        p->k->gemm(false, true, g->n, base->n_out, r, a->scale, u, p->max_rank, pair->b, r, 1,
+        const cmat_adapter *a = p->adapters[g->adapter];
+        p->k->gemm(false, true, g->n, p->model->layers[l].w[w].n_out, a->config.rank, a->scale,
+                   kept_u(p, l, w, g->row), p->max_rank, pair->b, a->config.rank, 1,
                    y + (size_t)g->row * (size_t)ldy, ldy);
     }
 }

@@ -83,7 +83,7 @@ float *cmat_act_in(cmat_pass *p, int l, int act, int T);
 /* Computes layer l from its input, which is in cmat_act_out(p, l, CMAT_ACT_X); y (T, D), its
  * output, may be NULL. */
 void cmat_layer_forward(cmat_pass *p, const cmat_batch *b, int l, float *y, bool keep);
-/* y += scale (x A^T) B^T for the adapters of b's rows; keeps x A^T. */
+/* y += scale (x A^T) B^T for the adapters of b's rows; keeps x A^T. y NULL: only that. */
 void cmat_lora_forward(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy,
                        const float *x, int ldx);
 /* Adds dA, dB into the gradients and, with dx not NULL, the adapters' share into dx. */
