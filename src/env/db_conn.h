@@ -37,6 +37,8 @@ struct db_conn {
 
 /* Limits, switches, authorizer, progress handler: before the agent's first statement. */
 cmat_status db_guard(db_conn *c, cmat_error *err);
+/* Puts bounded versions of instr, replace, trim and printf in place; SQLite's code. */
+int db_guard_functions(sqlite3 *db);
 /* Starts and ends the time and memory account of a statement. */
 void db_guard_begin(db_conn *c);
 void db_guard_end(db_conn *c);

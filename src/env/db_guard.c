@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PROGRESS_OPS = 2000 };
+enum { PROGRESS_OPS = 200 };
 static const sqlite3_int64 statement_memory = (sqlite3_int64)256 << 20;
 static const sqlite3_int64 process_heap = (sqlite3_int64)4 << 30;
 
@@ -19,7 +19,7 @@ static const char *const allowed_pragmas[] = {
     "index_xinfo", "foreign_key_list", "function_list", "user_version", NULL};
 static const char *const denied_functions[] = {
     "load_extension", "fts3_tokenizer", "readfile", "writefile",      "edit",       "sqlite_log",
-    "zipfile",        "fsdir",          "lsmode",   "sqlar_compress", "sha3_query", NULL};
+    "zipfile",        "fsdir",          "lsmode",   "sqlar_compress", "json_patch", NULL};
 
 static bool in_list(const char *const *list, const char *name)
 {
@@ -90,6 +90,8 @@ static int authorize(void *user, int action, const char *a, const char *b, const
     case SQLITE_DROP_TEMP_TABLE:
     case SQLITE_DROP_TEMP_VIEW:
     case SQLITE_DROP_VIEW:
+    case SQLITE_DROP_TRIGGER: /* goes with its table */
+    case SQLITE_DROP_TEMP_TRIGGER:
     case SQLITE_ALTER_TABLE:
     case SQLITE_REINDEX: /* part of CREATE INDEX */
         c->ddl_pending = true;
@@ -106,8 +108,6 @@ static int authorize(void *user, int action, const char *a, const char *b, const
         return deny(c, "virtual tables", NULL);
     case SQLITE_CREATE_TRIGGER:
     case SQLITE_CREATE_TEMP_TRIGGER:
-    case SQLITE_DROP_TRIGGER:
-    case SQLITE_DROP_TEMP_TRIGGER:
         return deny(c, "triggers", NULL);
     default:
         return deny(c, "this statement", NULL);
@@ -149,6 +149,7 @@ cmat_status db_guard(db_conn *c, cmat_error *err)
     rc |= sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, &was);
     rc |= sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0, &was);
     rc |= sqlite3_db_config(db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, &was);
+    rc |= db_guard_functions(db);
     rc |= sqlite3_set_authorizer(db, authorize, c);
     if (rc != SQLITE_OK)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "db: this SQLite cannot be hardened");
