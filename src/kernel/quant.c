@@ -289,7 +289,7 @@ static void q4_k_to_f32(const void *blocks, float *out, size_t n)
             int scale, min;
             scale_min(p + 4, j, &scale, &min);
             float ds = d * (float)scale, m = dmin * (float)min;
-            const uint8_t *q = p + 16 + 32 * (j / 2);
+            const uint8_t *q = p + 16 + (ptrdiff_t)32 * (j / 2);
             for (int i = 0; i < 32; i++)
                 out[32 * j + i] = ds * (float)((q[i] >> (j & 1 ? 4 : 0)) & 15) - m;
         }
@@ -308,7 +308,7 @@ static void q5_k_to_f32(const void *blocks, float *out, size_t n)
             int scale, min;
             scale_min(p + 4, j, &scale, &min);
             float ds = d * (float)scale, m = dmin * (float)min;
-            const uint8_t *q = p + 48 + 32 * (j / 2);
+            const uint8_t *q = p + 48 + (ptrdiff_t)32 * (j / 2);
             for (int i = 0; i < 32; i++) {
                 int v = ((q[i] >> (j & 1 ? 4 : 0)) & 15) | ((qh[i] >> j) & 1) << 4;
                 out[32 * j + i] = ds * (float)v - m;

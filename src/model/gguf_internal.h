@@ -54,4 +54,17 @@ struct cmat_gguf {
     gguf_index kv_index, tensor_index;
     uint64_t alignment;
 };
+
+extern const unsigned char cmat_gguf_type_sizes[GGUF_N_TYPES]; /* 0: strings and arrays */
+extern const char *const cmat_gguf_type_names[GGUF_N_TYPES];
+const gguf_kv *cmat_gguf_kv_find(const cmat_gguf *g, const char *key); /* NULL: absent */
+
+/* The little-endian number in n (1 to 8) bytes. */
+static inline uint64_t gguf_le(const unsigned char *p, int n)
+{
+    uint64_t v = 0;
+    for (int i = n - 1; i >= 0; i--)
+        v = v << 8 | p[i];
+    return v;
+}
 #endif

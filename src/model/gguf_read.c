@@ -29,10 +29,10 @@ typedef struct {
     cmat_error *err;
 } reader;
 
-static const unsigned char type_sizes[GGUF_N_TYPES] = {
+const unsigned char cmat_gguf_type_sizes[GGUF_N_TYPES] = {
     [GGUF_U8] = 1,  [GGUF_I8] = 1,   [GGUF_U16] = 2, [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4,
     [GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8};
-static const char *const type_names[GGUF_N_TYPES] = {
+const char *const cmat_gguf_type_names[GGUF_N_TYPES] = {
     "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
 
 /* Tensor types that files hold but this build does not read, for the message. */
@@ -76,14 +76,6 @@ static const char *tensor_name_at(const cmat_gguf *g, size_t i)
 
 /* ---- bytes ---- */
 
-static uint64_t le(const unsigned char *p, int n)
-{
-    uint64_t v = 0;
-    for (int i = n - 1; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
-}
-
 static size_t left(const reader *r)
 {
     return r->g->len - r->pos;
@@ -100,7 +92,7 @@ static cmat_status read_uint(reader *r, int n, const char *where, uint64_t *out)
 {
     if (left(r) < (size_t)n)
         return cut_short(r, where);
-    *out = le(r->g->data + r->pos, n);
+    *out = gguf_le(r->g->data + r->pos, n);
     r->pos += (size_t)n;
     return CMAT_OK;
 }
@@ -183,7 +175,7 @@ static cmat_status read_single_string(reader *r, gguf_kv *kv)
 /* Numbers and booleans, one or many. */
 static cmat_status read_fixed(reader *r, gguf_kv *kv)
 {
-    size_t size = type_sizes[kv->type];
+    size_t size = cmat_gguf_type_sizes[kv->type];
     if (kv->n > left(r) / size)
         return cut_short(r, kv->key);
     if (kv->type == GGUF_BOOL)
@@ -249,8 +241,8 @@ static cmat_status read_alignment(cmat_gguf *g, cmat_error *err)
     const gguf_kv *kv = &g->kv[slot - 1];
     if (kv->array || kv->type != GGUF_U32)
         return cmat_fail(err, CMAT_ERR_FORMAT, "%s: general.alignment is %s %s, not u32", g->what,
-                         kv->array ? "an array of" : "of type", type_names[kv->type]);
-    uint64_t a = le(kv->value, 4);
+                         kv->array ? "an array of" : "of type", cmat_gguf_type_names[kv->type]);
+    uint64_t a = gguf_le(kv->value, 4);
     /* a multiple of 8, says the specification: without it F32 data could lie unaligned */
     if (a < 8 || a > MAX_ALIGNMENT || (a & (a - 1)))
         return cmat_fail(err, CMAT_ERR_FORMAT,
@@ -534,200 +526,8 @@ cmat_status cmat_gguf_scan(const cmat_gguf *g, cmat_error *err)
     return CMAT_OK;
 }
 
-/* ---- typed metadata ---- */
-
-static const gguf_kv *find_kv(const cmat_gguf *g, const char *key)
+const gguf_kv *cmat_gguf_kv_find(const cmat_gguf *g, const char *key)
 {
     uint32_t slot = *index_slot(&g->kv_index, g, key, kv_name_at);
     return slot ? &g->kv[slot - 1] : NULL;
-}
-
-/* The entry of a key with the wanted shape, or a failure that names both. */
-static cmat_status need_kv(const cmat_gguf *g, const char *key, bool array, const gguf_kv **out,
-                           cmat_error *err)
-{
-    *out = find_kv(g, key);
-    if (!*out)
-        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: metadata key %s is missing", g->what, key);
-    if ((*out)->array != array)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: metadata key %s is %s array", g->what, key,
-                         array ? "not an" : "an");
-    return CMAT_OK;
-}
-
-static cmat_status wrong_type(const cmat_gguf *g, const gguf_kv *kv, const char *wanted,
-                              cmat_error *err)
-{
-    return cmat_fail(err, CMAT_ERR_FORMAT, "%s: metadata key %s has type %s, not %s", g->what,
-                     kv->key, type_names[kv->type], wanted);
-}
-
-/* Element i of a number entry: false when it is no integer or does not fit in 63 bits. */
-static bool int_at(const gguf_kv *kv, size_t i, int64_t *out)
-{
-    size_t size = type_sizes[kv->type];
-    const unsigned char *p = kv->value + i * size;
-    switch (kv->type) {
-    case GGUF_U8:
-    case GGUF_U16:
-    case GGUF_U32:
-    case GGUF_U64: {
-        uint64_t v = le(p, (int)size);
-        *out = (int64_t)v;
-        return v <= INT64_MAX;
-    }
-    case GGUF_I8:
-        *out = (int8_t)p[0];
-        return true;
-    case GGUF_I16:
-        *out = (int16_t)le(p, 2);
-        return true;
-    case GGUF_I32:
-        *out = (int32_t)le(p, 4);
-        return true;
-    case GGUF_I64:
-        *out = (int64_t)le(p, 8);
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool float_at(const gguf_kv *kv, size_t i, double *out)
-{
-    if (kv->type == GGUF_F32) {
-        float f;
-        memcpy(&f, kv->value + 4 * i, 4);
-        *out = f;
-        return true;
-    }
-    if (kv->type == GGUF_F64) {
-        memcpy(out, kv->value + 8 * i, 8);
-        return true;
-    }
-    return false;
-}
-
-bool cmat_gguf_has(const cmat_gguf *g, const char *key)
-{
-    return find_kv(g, key) != NULL;
-}
-
-cmat_status cmat_gguf_str(const cmat_gguf *g, const char *key, const char **out, cmat_error *err)
-{
-    const gguf_kv *kv;
-    cmat_status st = need_kv(g, key, false, &kv, err);
-    if (st != CMAT_OK)
-        return st;
-    if (kv->type != GGUF_STR)
-        return wrong_type(g, kv, "string", err);
-    if (!kv->str)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: metadata key %s: a NUL within the string",
-                         g->what, key);
-    *out = kv->str;
-    return CMAT_OK;
-}
-
-cmat_status cmat_gguf_int(const cmat_gguf *g, const char *key, int64_t *out, cmat_error *err)
-{
-    const gguf_kv *kv;
-    cmat_status st = need_kv(g, key, false, &kv, err);
-    if (st != CMAT_OK)
-        return st;
-    return int_at(kv, 0, out) ? CMAT_OK : wrong_type(g, kv, "an integer in range", err);
-}
-
-cmat_status cmat_gguf_float(const cmat_gguf *g, const char *key, double *out, cmat_error *err)
-{
-    const gguf_kv *kv;
-    cmat_status st = need_kv(g, key, false, &kv, err);
-    if (st != CMAT_OK)
-        return st;
-    return float_at(kv, 0, out) ? CMAT_OK : wrong_type(g, kv, "a float", err);
-}
-
-cmat_status cmat_gguf_bool(const cmat_gguf *g, const char *key, bool *out, cmat_error *err)
-{
-    const gguf_kv *kv;
-    cmat_status st = need_kv(g, key, false, &kv, err);
-    if (st != CMAT_OK)
-        return st;
-    if (kv->type != GGUF_BOOL)
-        return wrong_type(g, kv, "bool", err);
-    *out = kv->value[0] != 0;
-    return CMAT_OK;
-}
-
-cmat_status cmat_gguf_strings(const cmat_gguf *g, const char *key, size_t *n, cmat_error *err)
-{
-    const gguf_kv *kv;
-    cmat_status st = need_kv(g, key, true, &kv, err);
-    if (st != CMAT_OK)
-        return st;
-    if (kv->type != GGUF_STR)
-        return wrong_type(g, kv, "an array of strings", err);
-    *n = (size_t)kv->n;
-    return CMAT_OK;
-}
-
-void cmat_gguf_string_at(const cmat_gguf *g, const char *key, size_t i, const char **ptr,
-                         size_t *len)
-{
-    const gguf_kv *kv = find_kv(g, key);
-    *ptr = "";
-    *len = 0;
-    if (!kv || !kv->offsets || i >= kv->n)
-        return;
-    const unsigned char *p = g->data + kv->offsets[i];
-    *len = (size_t)le(p, 8);
-    *ptr = (const char *)p + 8;
-}
-
-cmat_status cmat_gguf_ints(const cmat_gguf *g, const char *key, int32_t **out, size_t *n,
-                           cmat_error *err)
-{
-    const gguf_kv *kv;
-    cmat_status st = need_kv(g, key, true, &kv, err);
-    *out = NULL;
-    if (st != CMAT_OK)
-        return st;
-    if (kv->type == GGUF_STR)
-        return wrong_type(g, kv, "an array of integers", err);
-    int32_t *v = malloc((size_t)kv->n * sizeof *v + 1);
-    if (!v)
-        return cmat_fail(err, CMAT_ERR_NOMEM, "%s: metadata key %s: no memory", g->what, key);
-    for (size_t i = 0; i < kv->n; i++) {
-        int64_t x = 0;
-        if (!int_at(kv, i, &x) || x < INT32_MIN || x > INT32_MAX) {
-            free(v);
-            return wrong_type(g, kv, "an array of 32-bit integers", err);
-        }
-        v[i] = (int32_t)x;
-    }
-    *out = v;
-    *n = (size_t)kv->n;
-    return CMAT_OK;
-}
-
-cmat_status cmat_gguf_floats(const cmat_gguf *g, const char *key, float **out, size_t *n,
-                             cmat_error *err)
-{
-    const gguf_kv *kv;
-    cmat_status st = need_kv(g, key, true, &kv, err);
-    *out = NULL;
-    if (st != CMAT_OK)
-        return st;
-    if (kv->type != GGUF_F32 && kv->type != GGUF_F64)
-        return wrong_type(g, kv, "an array of floats", err);
-    float *v = malloc((size_t)kv->n * sizeof *v + 1);
-    if (!v)
-        return cmat_fail(err, CMAT_ERR_NOMEM, "%s: metadata key %s: no memory", g->what, key);
-    for (size_t i = 0; i < kv->n; i++) {
-        double x = 0;
-        float_at(kv, i, &x);
-        v[i] = (float)x;
-    }
-    *out = v;
-    *n = (size_t)kv->n;
-    return CMAT_OK;
 }
