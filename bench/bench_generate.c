@@ -1,0 +1,195 @@
+/* bench/bench_generate.c - speed of the engine: prompts, one sequence, many sequences.
+ *
+ * usage: bench_generate MODEL.gguf [repeats]
+ * One figure a line: name, unit, median, least, most. */
+#include "core/cancel.h"
+#include "core/mem.h"
+#include "model/engine.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROMPT = 512, PREFIX = 256, NEW = 64, MAX_REPEATS = 101 };
+
+typedef struct {
+    cmat_model *model;
+    cmat_adapter *adapter;
+    const cmat_acceptor *constraint;
+    cmat_rng rng;
+} bench;
+
+static int figure_order(const void *pa, const void *pb)
+{
+    const double a = *(const double *)pa, b = *(const double *)pb;
+    return (a > b) - (a < b);
+}
+
+static void print_figure(const char *name, double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, figure_order);
+    printf("%-28s tokens/s %9.1f %9.1f %9.1f\n", name,
+           n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2, v[0], v[n - 1]);
+    fflush(stdout);
+}
+
+static void die(const cmat_error *err)
+{
+    fprintf(stderr, "bench_generate: %s\n", err->msg);
+    exit(1);
+}
+
+static void random_tokens(bench *b, int32_t *tokens, int n)
+{
+    for (int i = 0; i < n; i++)
+        do {
+            tokens[i] = (int32_t)cmat_rng_below(&b->rng, (uint64_t)b->model->config.n_vocab);
+        } while (cmat_tokenizer_is_special(b->model->tokenizer, tokens[i]));
+}
+
+static void drain(cmat_engine *e)
+{
+    cmat_gen_result r;
+    while (cmat_engine_collect(e, &r))
+        cmat_gen_result_clear(&r);
+}
+
+static void submit(bench *b, cmat_engine *e, const int32_t *tokens, int n, int max_tokens)
+{
+    cmat_error err;
+    const cmat_gen_request req = {.tokens = tokens,
+                                  .n_tokens = (size_t)n,
+                                  .max_tokens = max_tokens,
+                                  .sampling = CMAT_SAMPLING_DEFAULT,
+                                  .adapter = b->adapter,
+                                  .constraint = b->constraint};
+    if (cmat_engine_submit(e, &req, NULL, &err) != CMAT_OK)
+        die(&err);
+}
+
+static double prompt_speed(bench *b, cmat_engine *e)
+{
+    int32_t tokens[PROMPT];
+    double t;
+    int busy = 1;
+    random_tokens(b, tokens, PROMPT);
+    submit(b, e, tokens, PROMPT, 1);
+    t = cmat_now();
+    while (busy)
+        cmat_engine_step(e, &busy, NULL);
+    t = cmat_now() - t;
+    drain(e);
+    return PROMPT / t;
+}
+
+/* n sequences with a common beginning, decoded together; the prompts' step is not counted. */
+static double decode_speed(bench *b, cmat_engine *e, int n)
+{
+    int32_t tokens[PREFIX + 8];
+    double t, made = 0;
+    int busy = n, steps = 0;
+    random_tokens(b, tokens, PREFIX);
+    for (int i = 0; i < n; i++) {
+        random_tokens(b, tokens + PREFIX, 8);
+        submit(b, e, tokens, PREFIX + 8, NEW);
+    }
+    cmat_engine_step(e, &busy, NULL);
+    t = cmat_now();
+    for (; steps < NEW - 1 && busy; steps++) { /* some may end sooner: count those that ran */
+        made += busy;
+        cmat_engine_step(e, &busy, NULL);
+    }
+    t = cmat_now() - t;
+    while (busy)
+        cmat_engine_step(e, &busy, NULL);
+    drain(e);
+    return made / t;
+}
+
+static void run(bench *b, cmat_engine *e, const char *suffix, int repeats)
+{
+    static const int batch[] = {1, 16, 32};
+    double v[MAX_REPEATS];
+    char name[64];
+    for (int i = -1; i < repeats; i++) {
+        const double speed = prompt_speed(b, e);
+        v[i < 0 ? 0 : i] = speed; /* the first one warms up */
+    }
+    snprintf(name, sizeof name, "prompt_%d%s", PROMPT, suffix);
+    print_figure(name, v, repeats);
+    for (int k = 0; k < 3; k++) {
+        for (int i = 0; i < repeats; i++)
+            v[i] = decode_speed(b, e, batch[k]);
+        snprintf(name, sizeof name, "decode_%d%s", batch[k], suffix);
+        print_figure(name, v, repeats);
+    }
+}
+
+/* Any text: the constraint that costs most, since every token must be walked. */
+static void any_start(const cmat_acceptor *a, void *state)
+{
+    (void)a;
+    *(uint8_t *)state = 0;
+}
+
+static bool any_step(const cmat_acceptor *a, void *state, uint8_t byte)
+{
+    (void)a;
+    (void)state;
+    return byte != 0;
+}
+
+static bool any_done(const cmat_acceptor *a, const void *state)
+{
+    (void)a;
+    (void)state;
+    return false;
+}
+
+static uint64_t any_key(const cmat_acceptor *a, const void *state)
+{
+    (void)a;
+    (void)state;
+    return 1;
+}
+
+static void any_free(cmat_acceptor *a)
+{
+    (void)a;
+}
+
+int main(int argc, char **argv)
+{
+    static const cmat_acceptor_ops any_ops = {.name = "any",
+                                              .start = any_start,
+                                              .step = any_step,
+                                              .done = any_done,
+                                              .key = any_key,
+                                              .free = any_free};
+    const cmat_acceptor any = {.ops = &any_ops, .state_size = 1};
+    const cmat_lora_config lora = CMAT_LORA_DEFAULT;
+    const cmat_engine_options opts = {.n_seqs = 32, .n_ctx = 2048};
+    const int repeats = argc > 2 ? atoi(argv[2]) : 5;
+    bench b = {0};
+    cmat_engine *e;
+    cmat_error err;
+    if (argc < 2 || repeats < 1 || repeats > MAX_REPEATS) {
+        fprintf(stderr, "usage: bench_generate MODEL.gguf [repeats]\n");
+        return 2;
+    }
+    cmat_rng_init(&b.rng, 1);
+    if (cmat_model_open(&b.model, argv[1], NULL, &err) != CMAT_OK ||
+        cmat_engine_new(&e, b.model, &opts, &err) != CMAT_OK)
+        die(&err);
+    printf("kernel %s, %d threads\n", b.model->kernel->name, cmat_threads());
+    run(&b, e, "", repeats);
+    b.constraint = &any;
+    run(&b, e, "_constrained", repeats);
+    b.constraint = NULL;
+    if (cmat_adapter_new(&b.adapter, b.model, &lora, &b.rng, &err) != CMAT_OK)
+        die(&err);
+    run(&b, e, "_lora16", repeats);
+    cmat_engine_free(e);
+    cmat_adapter_free(b.adapter);
+    cmat_model_free(b.model);
+    return 0;
+}
