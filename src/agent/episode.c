@@ -10,11 +10,13 @@
 #include "core/text.h"
 #include "memory/lesson.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CONTEXT_MARGIN 16 /* tokens left free beside prompt and reply */
-#define HISTORY_BYTES 600 /* of earlier steps in the Checker's prompt */
+#define HISTORY_BYTES 600 /* of earlier steps in the Checker's prompt, the newest of them */
+#define HISTORY_OBSERVATION 120
 
 const char *const cmat_checker_names[] = {"off", "facts", "model", "both", NULL};
 const char *const cmat_outcome_names[CMAT_N_OUTCOMES] = {
@@ -51,11 +53,10 @@ static cmat_status add_lessons(cmat_episode *e, cmat_buf *out, cmat_error *err)
     if (!o->lessons || !e->shared->store || o->n_lessons <= 0)
         return CMAT_OK;
     cmat_lesson_list found = {0};
-    char *schema = cmat_task_schema(&e->task, e->env->opts.path);
+    const char *schema = cmat_json_str(e->json, "schema", "");
     /* An entry made from this very task would tell its answer. */
     cmat_status st = cmat_store_search_lessons(e->shared->store, e->task.instruction, schema, NULL, true,
                                                (size_t)o->n_lessons, &found, err);
-    free(schema);
     e->lessons = cmat_xcalloc(found.n + 1, sizeof *e->lessons);
     for (size_t i = 0; i < found.n; i++) {
         const cmat_lesson *l = &found.items[i];
@@ -65,6 +66,21 @@ static cmat_status add_lessons(cmat_episode *e, cmat_buf *out, cmat_error *err)
         e->lessons[e->n_lessons++] = l->id;
     }
     cmat_lesson_list_clear(&found);
+    return st;
+}
+
+/* A long text that many episodes share goes into the store once, else into the record ("..._text"). */
+static cmat_status record_text(cmat_episode *e, const char *key, const char *text, cmat_error *err)
+{
+    char member[40], name[17];
+    if (!e->shared->store) {
+        snprintf(member, sizeof member, "%s_text", key);
+        json_object_set_new(e->json, member, cmat_json_text(text, strlen(text)));
+        return CMAT_OK;
+    }
+    cmat_status st = cmat_store_put_text(e->shared->store, text, name, err);
+    if (st == CMAT_OK)
+        json_object_set_new(e->json, key, json_string(name));
     return st;
 }
 
@@ -84,10 +100,10 @@ static cmat_status first_turns(cmat_episode *e, const cmat_obs *obs, cmat_error 
     cmat_prompt_render(prompts, CMAT_PROMPT_ACTOR_TASK, task_vars, &task);
     cmat_trajectory_add(&e->trajectory, CMAT_TURN_TASK, cmat_buf_str(&task));
 
-    char name[17];
-    if (st == CMAT_OK && e->shared->store &&
-        (st = cmat_store_put_text(e->shared->store, cmat_buf_str(&system), name, err)) == CMAT_OK)
-        json_object_set_new(e->json, "system", json_string(name));
+    if (st == CMAT_OK)
+        st = record_text(e, "system", cmat_buf_str(&system), err);
+    if (st == CMAT_OK)
+        st = record_text(e, "checker_system", cmat_buf_str(&e->checker_system), err);
     json_object_set_new(e->json, "start", cmat_json_text(cmat_buf_str(&task), task.len));
     cmat_buf_clear(&environment);
     cmat_buf_clear(&system);
@@ -105,8 +121,13 @@ static void record_head(cmat_episode *e)
         if (json_object_get(e->task.json, kept[i]))
             json_object_set(task, kept[i], json_object_get(e->task.json, kept[i]));
     json_object_set_new(e->json, "task", task);
+    char *schema = cmat_task_schema(&e->task, e->env->opts.path);
+    json_object_set_new(e->json, "schema", cmat_json_text(schema, strlen(schema)));
+    free(schema);
     json_object_set_new(e->json, "steps", json_array());
     json_object_set_new(e->json, "temperature", json_real(e->temperature));
+    if (e->trajectory.raw)
+        json_object_set_new(e->json, "raw_observations", json_true());
 }
 
 cmat_status cmat_episode_new(cmat_episode **out, const cmat_episode_shared *shared, cmat_env *env,
@@ -190,28 +211,25 @@ static cmat_status ask_actor(cmat_episode *e, cmat_error *err)
     return st;
 }
 
-/* What was run before in this episode, the newest last, cut at its head. */
-static void add_history(const cmat_episode *e, cmat_buf *out)
+void cmat_episode_history(const json_t *steps, size_t n, cmat_buf *out)
 {
     cmat_buf all = {0};
-    size_t i;
-    const json_t *step;
-    json_array_foreach(json_object_get(e->json, "steps"), i, step)
-    {
-        const json_t *attempts = json_object_get(step, "attempts");
+    for (size_t i = 0; i < n; i++) {
+        const json_t *step = json_array_get(steps, i), *attempts = json_object_get(step, "attempts");
         const char *observation = cmat_json_str(step, "observation", NULL);
         if (!observation)
             continue;
         const json_t *last = json_array_get(attempts, json_array_size(attempts) - 1);
-        cmat_buf_printf(&all, "%s\n=> %.*s\n", cmat_json_str(last, "reply", ""),
-                        (int)cmat_utf8_valid_prefix(observation, strlen(observation) < 120 ? strlen(observation) : 120),
-                        observation);
+        const size_t len = strlen(observation);
+        const size_t shown = len > HISTORY_OBSERVATION ? cmat_utf8_valid_prefix(observation, HISTORY_OBSERVATION) : len;
+        cmat_buf_printf(&all, "%s\n=> %.*s%s\n", cmat_json_str(last, "reply", ""), (int)shown, observation,
+                        shown < len ? " ..." : "");
     }
     if (all.len > 0) {
         size_t from = all.len > HISTORY_BYTES ? all.len - HISTORY_BYTES : 0;
-        while (from > 0 && (all.data[from] & 0xc0) == 0x80)
+        while ((all.data[from] & 0xc0) == 0x80)
             from++;
-        cmat_buf_puts(out, "Done so far:\n<data>\n");
+        cmat_buf_printf(out, "Done so far:\n<data>\n%s", from ? "... " : "");
         cmat_prompt_add_data(out, all.data + from, all.len - from);
         cmat_buf_puts(out, "</data>\n");
     }
@@ -258,7 +276,7 @@ static cmat_status ask_checker(cmat_episode *e, cmat_error *err)
     const cmat_agent_options *o = e->shared->opts;
     cmat_llm *llm = e->shared->llm;
     cmat_buf history = {0};
-    add_history(e, &history);
+    cmat_episode_history(json_object_get(e->json, "steps"), (size_t)e->n_steps, &history);
     const json_t *facts = json_object_get(e->attempt, "facts");
     json_t *messages = cmat_checker_messages(
         e->shared->prompts, cmat_buf_str(&e->checker_system), e->task.instruction, cmat_buf_str(&history),
@@ -271,8 +289,6 @@ static cmat_status ask_checker(cmat_episode *e, cmat_error *err)
                             .tag = e};
     req.sampling.seed = cmat_rng_u64(&e->rng);
     e->state = EPISODE_CHECKING;
-    if (cmat_buf_str(&history)[0])
-        json_object_set_new(e->attempt, "history", cmat_json_text(history.data, history.len));
     cmat_status st = llm->ops->submit(llm, &req, err);
     json_decref(messages);
     cmat_buf_clear(&history);

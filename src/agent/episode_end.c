@@ -59,27 +59,47 @@ done:
     return st;
 }
 
-static cmat_status label_verdicts(cmat_episode *e, double score, cmat_error *err)
+/* Notes in the record, for each action, whether it was right. */
+static cmat_status label_attempts(cmat_episode *e, double score, cmat_error *err)
+{
+    size_t step, a;
+    json_t *s, *attempt;
+    json_array_foreach(json_object_get(e->json, "steps"), step, s)
+    {
+        const json_t *attempts = json_object_get(s, "attempts");
+        json_array_foreach(attempts, a, attempt)
+        {
+            const bool executed = json_object_get(s, "observation") && a + 1 == json_array_size(attempts);
+            int right = -1;
+            cmat_status st = CMAT_OK;
+            if (executed)
+                right = label_executed(e, (int)step, score);
+            else if (e->shared->judge && !isnan(score))
+                st = label_rejected(e, (int)step, cmat_json_str(attempt, "reply", ""), &right, err);
+            if (st != CMAT_OK)
+                return cmat_fail_prefix(err, st, "judging a rejected action: ");
+            json_object_set_new(attempt, "executed", json_boolean(executed));
+            json_object_set_new(attempt, "right", right < 0 ? json_null() : json_boolean(right));
+        }
+    }
+    return CMAT_OK;
+}
+
+static void record_verdicts(cmat_episode *e)
 {
     for (size_t i = 0; i < e->n_verdicts; i++) {
         cmat_verdict_row *v = &e->verdicts[i];
         json_t *attempt = attempt_at(e, v->step, v->attempt);
-        cmat_status st = CMAT_OK;
-        if (v->executed)
-            v->right = label_executed(e, v->step, score);
-        else if (e->shared->judge && !isnan(score))
-            st = label_rejected(e, v->step, cmat_json_str(attempt, "reply", ""), &v->right, err);
-        if (st != CMAT_OK)
-            return cmat_fail_prefix(err, st, "judging a rejected action: ");
+        const json_t *right = json_object_get(attempt, "right");
+        v->right = json_is_boolean(right) ? json_is_true(right) : -1;
         json_t *j = json_object();
         json_object_set_new(j, "source", json_string(v->source));
         json_object_set_new(j, "accepted", json_boolean(v->accepted));
-        json_object_set_new(j, "right", v->right < 0 ? json_null() : json_boolean(v->right));
+        json_object_set(j, "right", json_object_get(attempt, "right"));
         if (v->reason)
             json_object_set_new(j, "reason", cmat_json_text(v->reason, strlen(v->reason)));
         json_object_set_new(attempt, "verdict", j);
     }
-    return CMAT_OK;
 }
 
 static void record_end(cmat_episode *e)
@@ -128,7 +148,8 @@ cmat_status cmat_episode_conclude(cmat_episode *e, cmat_error *err)
         .seconds = cmat_now() - e->start,
         .json = e->json,
     };
-    cmat_status st = label_verdicts(e, score, err);
+    cmat_status st = label_attempts(e, score, err);
+    record_verdicts(e);
     record_end(e);
     return st;
 }

@@ -12,7 +12,6 @@ typedef struct {
     bool by_model;     /* the Actor's model writes the lesson where no gold is known; else such episodes give none */
     int max_tokens;    /* of such a lesson */
     const char *origin; /* name of the run, put before phase, round and task; may be NULL */
-    const char *world;  /* path of the database, whose name helps retrieval; may be NULL */
 } cmat_reflect_options;
 #define CMAT_REFLECT_OPTIONS_DEFAULT {.max_lessons = 500, .max_tokens = 96}
 
