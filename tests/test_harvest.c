@@ -124,9 +124,9 @@ static void test_rows(void **state)
         for (const char *p = text; *p; p++)
             assert_true(a->ops->step(a, st, (uint8_t)*p));
         assert_true(a->ops->done(a, st)); /* what is learned is what the constraint allows */
-        if (strstr(content(&checker.items[i], 1), "\nfail\n"))
+        if (strstr(content(&checker.items[i], 1), "Action:\n<data>\nfail\n"))
             assert_string_equal(text, "reject: it fails: error: it failed");
-        if (strstr(content(&checker.items[i], 1), "\nsay wrong\n"))
+        if (strstr(content(&checker.items[i], 1), "Action:\n<data>\nsay wrong\n"))
             assert_string_equal(text, "reject: wrong value");
     }
     cmat_acceptor_free(a);
