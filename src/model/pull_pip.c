@@ -72,18 +72,22 @@ static int wait_for(pid_t pid, const char *requirement)
     return !stopped && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* The last line of pip's output that says something, made harmless for a terminal. */
-static char *last_line(const char *log)
+/* The line of pip's output that says why: its last "ERROR: ...", or, where that only announces a
+ * traceback or is missing, the last line; made harmless for a terminal. */
+static char *reason(const char *log)
 {
-    char *text, *line = NULL;
+    char *text, *line = NULL, *error = NULL;
     size_t len;
     cmat_buf b = {0};
     if (cmat_read_file(log, 1 << 24, &text, &len, NULL) != CMAT_OK)
         return cmat_xstrdup("no output");
     for (char *save = NULL, *l = strtok_r(text, "\r\n", &save); l;
-         l = strtok_r(NULL, "\r\n", &save))
-        if (strncmp(l, "ERROR", 5) == 0 || !line || strncmp(line, "ERROR", 5) != 0)
-            line = l;
+         l = strtok_r(NULL, "\r\n", &save)) {
+        line = l;
+        if (strncmp(l, "ERROR: ", 7) == 0 && strcmp(l, "ERROR: Exception:") != 0)
+            error = l;
+    }
+    line = error ? error : line;
     if (line)
         cmat_text_inert(&b, line, strlen(line) > 300 ? 300 : strlen(line));
     else
@@ -129,7 +133,7 @@ cmat_status cmat_pull_pip(const char *requirement, const char *dir, char **wheel
         if (code == 0)
             *wheel = find_wheel(dir);
         else if (code != EXIT_NO_PROGRAM && !why) /* the first pip that is there tells why */
-            why = last_line(log);
+            why = reason(log);
     }
     if (!*wheel && why)
         st = cmat_fail(err, CMAT_ERR_IO, "pip download %s: %s", requirement, why);
