@@ -90,6 +90,8 @@ static json_t *clean(const json_t *v)
         cmat_buf_printf(&b, "%lld", (long long)json_integer_value(v));
     else if (json_is_real(v))
         db_python_float(json_real_value(v), &b);
+    else if (v && !json_is_null(v))
+        cmat_json_print(&b, v);
     cmat_buf_putc(&b, '\0');
     char *s = b.data;
     while (isspace((unsigned char)*s))
