@@ -1,6 +1,7 @@
 /* reflect.c - lessons and examples out of the records of episodes. */
 #include "agent/reflect.h"
 #include "agent/episode_impl.h"
+#include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -310,10 +311,11 @@ static cmat_status remember(cmat_store *store, const findings *f, const char *ph
             continue;
         char *origin = cmat_xasprintf("%s%s%s round %d, task %s, sample %d", f->opts->origin ? f->opts->origin : "",
                                       f->opts->origin ? " " : "", phase, round, x->task_id, x->k);
+        const bool bare = !*x->schema && f->opts->world;
         const cmat_lesson l = {.origin = origin,
                                .kind = (char *)(x->right ? "example" : "lesson"),
                                .task = x->task,
-                               .schema = x->schema,
+                               .schema = bare ? (char *)cmat_path_base(f->opts->world) : x->schema,
                                .lesson = x->lesson};
         int64_t id = 0;
         st = cmat_store_add_lesson(store, &l, f->opts->max_lessons, &id, err);

@@ -11,6 +11,7 @@ typedef struct {
     int max_lessons;   /* cap of the store's lessons and examples; the least useful go */
     bool by_model;     /* the Actor's model writes the lesson where no gold is known; else such episodes give none */
     int max_tokens;    /* of such a lesson */
+    const char *world;  /* what retrieval knows a record's world by where it names none; may be NULL */
     const char *origin; /* name of the run, put before phase, round and task; may be NULL */
 } cmat_reflect_options;
 #define CMAT_REFLECT_OPTIONS_DEFAULT {.max_lessons = 500, .max_tokens = 96}
