@@ -53,10 +53,10 @@ cmat_status cmat_chat_template_render(const cmat_chat_template *t, json_t *vars,
     cmat_arena arena = {0};
     cmat_buf text = {0};
     jinja_run r = {.arena = &arena, .out = &text, .err = err};
-    jinja_value globals = jinja_from_json(&r, vars, 0);
     jinja_scope scope = {0};
-    if (r.st == CMAT_OK && globals.kind != JV_DICT)
-        r.st = cmat_fail(err, CMAT_ERR_ARG, "chat template: the variables are not an object");
+    if (!json_is_object(vars))
+        return cmat_fail(err, CMAT_ERR_ARG, "chat template: the variables are not an object");
+    jinja_value globals = jinja_from_json(&r, vars, 0);
     if (r.st == CMAT_OK) {
         scope.vars = *globals.u.dict;
         r.scope = r.globals = &scope;

@@ -398,7 +398,7 @@ static jinja_value count(jinja_value s, jinja_value needle)
 {
     int64_t n = 0;
     const char *p = s.u.str.s, *end = p + s.u.str.len;
-    if (needle.u.str.len == 0)
+    if (!needle.u.str.s || needle.u.str.len == 0)
         return jinja_int((int64_t)jinja_chars(p, s.u.str.len) + 1);
     while ((p = memmem(p, (size_t)(end - p), needle.u.str.s, needle.u.str.len))) {
         p += needle.u.str.len;
