@@ -1,6 +1,7 @@
 /* Kernels on the shapes of SmolLM2-135M, one figure a line beside the machine's bound, measured in
  * the same run: multiply-adds a second from registers, bytes a second read from memory.
- *   bench_kernel [TABLE [FILTER]] */
+ *   bench_kernel [TABLE [FILTER [THREADS]]]
+ * With THREADS 1 the clock counts this thread's own time, so that a busy machine disturbs less. */
 #include "core/mem.h"
 #include "core/rng.h"
 #include "kernel/kernel.h"
@@ -19,7 +20,7 @@ static double peak_flops, peak_read;
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(cmat_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -440,6 +441,8 @@ int main(int argc, char **argv)
 {
     kernel = argc > 1 ? cmat_kernel_find(argv[1]) : cmat_kernel_best();
     filter = argc > 2 ? argv[2] : NULL;
+    if (argc > 3)
+        cmat_threads_set(atoi(argv[3]));
     if (!kernel) {
         fprintf(stderr, "bench_kernel: no table %s here\n", argv[1]);
         return 2;

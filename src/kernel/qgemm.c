@@ -23,10 +23,10 @@ static size_t round_up(size_t n)
     return (n + 63) / 64 * 64;
 }
 
-/* Room for T rounded rows, in one piece: to be freed by free(rows.q). */
-static cmat_qrows rows_new(int T, int n_blocks)
+/* Room for T rounded rows, and up to a whole tile, in one piece: to be freed by free(rows.q). */
+static cmat_qrows rows_new(int T, int n_blocks, int tile_rows)
 {
-    const size_t blocks = (size_t)T * (size_t)n_blocks;
+    const size_t blocks = (size_t)ceil_div(T, tile_rows) * (size_t)tile_rows * (size_t)n_blocks;
     const size_t q = round_up(blocks * CMAT_Q_BLOCK * sizeof(int16_t));
     const size_t d = round_up(blocks * sizeof(float));
     char *p = aligned_alloc(64, q + 2 * d);
@@ -98,7 +98,7 @@ void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
     const int n_stripes = ceil_div(j->N, stripe), n_blocks = ceil_div(j->K, CMAT_Q_BLOCK);
     const int slice = slice_blocks(j, n_blocks, t->width, stripe);
     const int chunk = chunk_rows(j, t, n_stripes, threads), n_chunks = ceil_div(j->T, chunk);
-    cmat_qrows x = rows_new(j->T, n_blocks);
+    cmat_qrows x = rows_new(j->T, n_blocks, t->rows);
     assert(t->rows <= MAX_ROWS && t->width <= MAX_WIDTH && stripe % t->width == 0);
 #pragma omp parallel num_threads(threads) if (n_stripes * n_chunks > 1)
     {

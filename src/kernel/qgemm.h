@@ -35,7 +35,8 @@ typedef struct {
     /* Rounds one row of x (K) to +-max; q (n_blocks * 32), d and s (n_blocks). */
     void (*round)(int16_t *q, float *d, float *s, const float *x, int K, int max);
     /* c (m, width), rows ldc apart, += rows t0 .. t0+m-1 of x times a slice of one panel: n_blocks
-     * blocks of 2 * pairs weights (pairs 16 or 8) from block b0 (of 32) of x on. */
+     * blocks of 2 * pairs weights (pairs 16 or 8) from block b0 (of 32) of x on. x may be read, not
+     * used, up to a multiple of `rows` rows. */
     void (*tile)(int m, const cmat_qrows *x, size_t t0, int b0, const char *panel, int n_blocks,
                  int pairs, float *c, size_t ldc);
 } cmat_q_tile;

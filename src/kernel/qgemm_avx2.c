@@ -56,55 +56,81 @@ static void round_row(int16_t *q, float *d, float *s, const float *x, int K, int
     }
 }
 
-/* m and pairs are constants in each use; 2 m integer sums live in registers, c in the first cache.
- */
-static inline __attribute__((always_inline)) void
-tile_rows(int m, int pairs, const int16_t *a, size_t lda, const float *ad, const float *as,
-          size_t ld_blocks, const char *panel, int n_blocks, float *c, size_t ldc)
+/* Compilers place twelve sums badly (a factor of two between versions), so this loop is written
+ * out: ymm0-11 sums, ymm12-13 weights, ymm14 x, ymm15 product. PAIR is one pair of k, at `w` bytes
+ * of the panel and `x` bytes of the rows; rows are at %[a0], stride %[lda] bytes, three from %[a3]
+ * on. */
+#define ROW(address, s0, s1)                 \
+    "vpbroadcastd " address                  \
+    ", %%ymm14\n\t"                          \
+    "vpmaddwd %%ymm12, %%ymm14, %%ymm15\n\t" \
+    "vpaddd %%ymm15, %%ymm" s0 ", %%ymm" s0  \
+    "\n\t"                                   \
+    "vpmaddwd %%ymm13, %%ymm14, %%ymm14\n\t" \
+    "vpaddd %%ymm14, %%ymm" s1 ", %%ymm" s1 "\n\t"
+#define WEIGHTS(w) "vmovdqa " w "(%[w]), %%ymm12\n\tvmovdqa 32+" w "(%[w]), %%ymm13\n\t"
+#define THREE(x)               \
+    ROW(x "(%[a0])", "0", "1") \
+    ROW(x "(%[a0],%[lda])", "2", "3") ROW(x "(%[a0],%[lda],2)", "4", "5")
+#define SIX(x)                 \
+    THREE(x)                   \
+    ROW(x "(%[a3])", "6", "7") \
+    ROW(x "(%[a3],%[lda])", "8", "9") ROW(x "(%[a3],%[lda],2)", "10", "11")
+#define CLEAR(s) "vpxor %%xmm" s ", %%xmm" s ", %%xmm" s "\n\t"
+#define KEEP(s, at) "vmovdqa %%ymm" s ", " at "(%[sums])\n\t"
+#define STEP "add $256, %[w]\n\tadd $16, %[a0]\n\t"
+
+/* sums (6, 16) = six rows times one block of 4 * quads pairs. */
+static inline void sums_six(int32_t *sums, const int16_t *a, size_t lda, const char *w, int quads)
 {
-    for (int b = 0; b < n_blocks; b++) {
-        const __m256 d0 = _mm256_load_ps((const float *)panel);
-        const __m256 d1 = _mm256_load_ps((const float *)panel + 8);
-        const __m256 m0 = _mm256_load_ps((const float *)panel + 16);
-        const __m256 m1 = _mm256_load_ps((const float *)panel + 24);
-        const char *w = panel + 4 * 32;
-        const int16_t *ab = a;
-        __m256i acc[ROWS][2];
-#pragma GCC unroll 6
-        for (int i = 0; i < m; i++)
-            acc[i][0] = acc[i][1] = _mm256_setzero_si256();
-#pragma GCC unroll 2
-        for (int p = 0; p < pairs; p++) {
-            const __m256i w0 = _mm256_load_si256((const __m256i *)w);
-            const __m256i w1 = _mm256_load_si256((const __m256i *)(w + 32));
-#pragma GCC unroll 6
-            for (int i = 0; i < m; i++) {
-                const __m256i x = _mm256_castps_si256(
-                    _mm256_broadcast_ss((const float *)(const void *)(ab + (size_t)i * lda)));
-                acc[i][0] = _mm256_add_epi32(acc[i][0], _mm256_madd_epi16(x, w0));
-                acc[i][1] = _mm256_add_epi32(acc[i][1], _mm256_madd_epi16(x, w1));
-            }
-            w += 64;
-            ab += 2;
+    const int16_t *a3 = a + 3 * lda;
+    __asm__ volatile(
+        CLEAR("0") CLEAR("1") CLEAR("2") CLEAR("3") CLEAR("4") CLEAR("5") CLEAR("6") CLEAR("7")
+            CLEAR("8") CLEAR("9") CLEAR("10") CLEAR("11") "1:\n\t" WEIGHTS("0") SIX("0")
+                WEIGHTS("64") SIX("4") WEIGHTS("128") SIX("8") WEIGHTS("192") SIX("12") STEP
+        "add $16, %[a3]\n\tdec %[n]\n\tjnz 1b\n\t" KEEP("0", "0") KEEP("1", "32") KEEP("2", "64")
+            KEEP("3", "96") KEEP("4", "128") KEEP("5", "160") KEEP("6", "192") KEEP("7", "224")
+                KEEP("8", "256") KEEP("9", "288") KEEP("10", "320") KEEP("11", "352")
+        : [w] "+r"(w), [a0] "+r"(a), [a3] "+r"(a3), [n] "+r"(quads)
+        : [lda] "r"(2 * lda), [sums] "r"(sums)
+        : "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8", "ymm9", "ymm10",
+          "ymm11", "ymm12", "ymm13", "ymm14", "ymm15", "memory", "cc");
+}
+
+/* The same for three rows. */
+static inline void sums_three(int32_t *sums, const int16_t *a, size_t lda, const char *w, int quads)
+{
+    __asm__ volatile(CLEAR("0") CLEAR("1") CLEAR("2") CLEAR("3") CLEAR("4")
+                         CLEAR("5") "1:\n\t" WEIGHTS("0") THREE("0") WEIGHTS("64") THREE("4")
+                             WEIGHTS("128") THREE("8") WEIGHTS("192") THREE("12") STEP
+                     "dec %[n]\n\tjnz 1b\n\t" KEEP("0", "0") KEEP("1", "32") KEEP("2", "64")
+                         KEEP("3", "96") KEEP("4", "128") KEEP("5", "160")
+                     : [w] "+r"(w), [a0] "+r"(a), [n] "+r"(quads)
+                     : [lda] "r"(2 * lda), [sums] "r"(sums)
+                     : "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm12", "ymm13", "ymm14",
+                       "ymm15", "memory", "cc");
+}
+
+/* c (m, 16) += d dx sums + m sx */
+static inline void add_block(int m, int pairs, const int32_t *sums, const float *head,
+                             const float *dx, const float *sx, size_t ld_blocks, float *c,
+                             size_t ldc)
+{
+    const __m256 d0 = _mm256_load_ps(head), d1 = _mm256_load_ps(head + 8);
+    const __m256 m0 = _mm256_load_ps(head + 16), m1 = _mm256_load_ps(head + 24);
+    for (int i = 0; i < m; i++, sums += 16, c += ldc, dx += ld_blocks, sx += ld_blocks) {
+        const __m256 d = _mm256_broadcast_ss(dx);
+        const __m256 s0 = _mm256_cvtepi32_ps(_mm256_load_si256((const __m256i *)sums));
+        const __m256 s1 = _mm256_cvtepi32_ps(_mm256_load_si256((const __m256i *)(sums + 8)));
+        __m256 c0 = _mm256_fmadd_ps(s0, _mm256_mul_ps(d0, d), _mm256_loadu_ps(c));
+        __m256 c1 = _mm256_fmadd_ps(s1, _mm256_mul_ps(d1, d), _mm256_loadu_ps(c + 8));
+        if (pairs == 16) { /* minima belong to blocks of 32 */
+            const __m256 s = _mm256_broadcast_ss(sx);
+            c0 = _mm256_fmadd_ps(m0, s, c0);
+            c1 = _mm256_fmadd_ps(m1, s, c1);
         }
-        const int at = pairs == 8 ? b / 2 : b; /* x has scales for 32 */
-#pragma GCC unroll 6
-        for (int i = 0; i < m; i++) {
-            float *ci = c + (size_t)i * ldc;
-            const __m256 dx = _mm256_broadcast_ss(ad + (size_t)i * ld_blocks + at);
-            __m256 c0 = _mm256_loadu_ps(ci), c1 = _mm256_loadu_ps(ci + 8);
-            c0 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[i][0]), _mm256_mul_ps(d0, dx), c0);
-            c1 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[i][1]), _mm256_mul_ps(d1, dx), c1);
-            if (pairs == 16) { /* minima belong to blocks of 32 */
-                const __m256 sx = _mm256_broadcast_ss(as + (size_t)i * ld_blocks + at);
-                c0 = _mm256_fmadd_ps(m0, sx, c0);
-                c1 = _mm256_fmadd_ps(m1, sx, c1);
-            }
-            _mm256_storeu_ps(ci, c0);
-            _mm256_storeu_ps(ci + 8, c1);
-        }
-        a += 2 * pairs;
-        panel += 128 + 64 * pairs;
+        _mm256_storeu_ps(c, c0);
+        _mm256_storeu_ps(c + 8, c1);
     }
 }
 
@@ -114,16 +140,21 @@ static void tile(int m, const cmat_qrows *x, size_t t0, int b0, const char *pane
     const size_t nb = (size_t)x->n_blocks, lda = nb * CMAT_Q_BLOCK;
     const int16_t *a = x->q + t0 * lda + (size_t)b0 * CMAT_Q_BLOCK;
     const float *d = x->d + t0 * nb + (size_t)b0, *s = x->s + t0 * nb + (size_t)b0;
-#define TILE(rows, n_pairs)                                                  \
-    case rows + n_pairs:                                                     \
-        tile_rows(rows, n_pairs, a, lda, d, s, nb, panel, n_blocks, c, ldc); \
-        break;
-    switch (m + pairs) {
-        TILE(1, 16)
-        TILE(2, 16) TILE(3, 16) TILE(4, 16) TILE(5, 16) TILE(6, 16) TILE(1, 8) TILE(2, 8) TILE(3, 8)
-            TILE(4, 8) TILE(5, 8) TILE(6, 8)
+    _Alignas(32) int32_t sums[ROWS * WIDTH];
+    for (int b = 0; b < n_blocks; b++) {
+        const size_t at = (size_t)(pairs == 8 ? b / 2 : b); /* x has scales for 32 */
+        const float *head = (const float *)(const void *)panel;
+        if (m > 3)
+            sums_six(sums, a, lda, panel + 128, pairs / 4);
+        else
+            sums_three(sums, a, lda, panel + 128, pairs / 4);
+        if (m == ROWS)
+            add_block(ROWS, pairs, sums, head, d + at, s + at, nb, c, ldc);
+        else
+            add_block(m, pairs, sums, head, d + at, s + at, nb, c, ldc);
+        a += 2 * pairs;
+        panel += 128 + 64 * pairs;
     }
-#undef TILE
 }
 
 const cmat_q_tile cmat_avx2_q_tile = {
