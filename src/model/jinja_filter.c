@@ -358,7 +358,8 @@ static jinja_value f_join(jinja_run *r, const jinja_node *at, jinja_value v, con
 static jinja_args rest_of(const jinja_args *args, size_t i)
 {
     jinja_args rest = *args;
-    rest.pos += i < args->n ? i : args->n;
+    if (rest.pos)
+        rest.pos += i < args->n ? i : args->n;
     rest.n = i < args->n ? args->n - i : 0;
     return rest;
 }
