@@ -303,9 +303,9 @@ void db_mysql_error(const char *msg, const char *near, cmat_buf *out)
                         strncmp(x, "main.", 5) ? x : x + 5);
     } else if (after(msg, "no such column: ", &x)) {
         cmat_buf_printf(out, "1054 (42S22): Unknown column '%s' in 'field list'", x);
-    } else if (after(msg, "table ", &x) && strstr(x, " has no column named ")) {
+    } else if ((x = strstr(msg, " has no column named "))) {
         cmat_buf_printf(out, "1054 (42S22): Unknown column '%s' in 'field list'",
-                        strstr(x, " has no column named ") + 21);
+                        x + strlen(" has no column named "));
     } else if (after(msg, "no such function: ", &x)) {
         cmat_buf_printf(out, "1305 (42000): FUNCTION %s does not exist", x);
     } else if (strstr(msg, "values were supplied") || strstr(msg, "values for ")) {
