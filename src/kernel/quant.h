@@ -1,11 +1,11 @@
 /* kernel/quant.h - GGUF tensor types: block layouts and their plain conversion to float.
  *
  * Block layouts are little-endian and byte-exact with the GGUF format:
- *   Q4_0  32 weights: f16 d, 16 bytes of nibbles (low nibble = weights 0..15, high = 16..31); w = d (q - 8)
- *   Q4_1  32 weights: f16 d, f16 m, 16 bytes;                                        w = d q + m
- *   Q5_0, Q5_1: as above with 4 bytes of fifth bits after the scales
- *   Q8_0  32 weights: f16 d, 32 int8;                                                 w = d q
- *   Q4_K, Q5_K, Q6_K: 256 weights in super-blocks with packed 6-bit (Q6_K: 8-bit) scales */
+ *   Q4_0  32 weights: f16 d, 16 bytes of nibbles (low nibble = weights 0..15, high = 16..31); w = d
+ * (q - 8) Q4_1  32 weights: f16 d, f16 m, 16 bytes;                                        w = d q
+ * + m Q5_0, Q5_1: as above with 4 bytes of fifth bits after the scales Q8_0  32 weights: f16 d, 32
+ * int8;                                                 w = d q Q4_K, Q5_K, Q6_K: 256 weights in
+ * super-blocks with packed 6-bit (Q6_K: 8-bit) scales */
 #ifndef CMAT_KERNEL_QUANT_H
 #define CMAT_KERNEL_QUANT_H
 #include <stdbool.h>
@@ -13,24 +13,25 @@
 #include <stdint.h>
 
 typedef enum { /* values are GGUF's */
-    CMAT_TYPE_F32 = 0,
-    CMAT_TYPE_F16 = 1,
-    CMAT_TYPE_Q4_0 = 2,
-    CMAT_TYPE_Q4_1 = 3,
-    CMAT_TYPE_Q5_0 = 6,
-    CMAT_TYPE_Q5_1 = 7,
-    CMAT_TYPE_Q8_0 = 8,
-    CMAT_TYPE_Q4_K = 12,
-    CMAT_TYPE_Q5_K = 13,
-    CMAT_TYPE_Q6_K = 14,
-    CMAT_TYPE_BF16 = 30
+               CMAT_TYPE_F32 = 0,
+               CMAT_TYPE_F16 = 1,
+               CMAT_TYPE_Q4_0 = 2,
+               CMAT_TYPE_Q4_1 = 3,
+               CMAT_TYPE_Q5_0 = 6,
+               CMAT_TYPE_Q5_1 = 7,
+               CMAT_TYPE_Q8_0 = 8,
+               CMAT_TYPE_Q4_K = 12,
+               CMAT_TYPE_Q5_K = 13,
+               CMAT_TYPE_Q6_K = 14,
+               CMAT_TYPE_BF16 = 30
 } cmat_type;
 
 typedef struct {
-    const char *name;   /* "Q4_1"; NULL: not a type of ours */
-    int block_weights;  /* weights in a block: 1, 32 or 256 */
+    const char *name;  /* "Q4_1"; NULL: not a type of ours */
+    int block_weights; /* weights in a block: 1, 32 or 256 */
     int block_bytes;
-    void (*to_f32)(const void *blocks, float *out, size_t n); /* n: weights, a multiple of block_weights */
+    void (*to_f32)(const void *blocks, float *out,
+                   size_t n); /* n: weights, a multiple of block_weights */
     void (*from_f32)(const float *x, void *blocks, size_t n); /* NULL: we do not write this type */
 } cmat_type_info;
 
@@ -41,7 +42,10 @@ float cmat_f16_to_f32(uint16_t h);
 uint16_t cmat_f32_to_f16(float f); /* round to nearest even */
 static inline float cmat_bf16_to_f32(uint16_t h)
 {
-    union { uint32_t u; float f; } v = {(uint32_t)h << 16};
+    union {
+        uint32_t u;
+        float f;
+    } v = {(uint32_t)h << 16};
     return v.f;
 }
 uint16_t cmat_f32_to_bf16(float f); /* round to nearest even; NaN stays NaN */

@@ -1,6 +1,6 @@
-/* model/gguf.h - reads and writes GGUF files (v2 and v3, little-endian). Nothing in the file is trusted:
- * every length, type and offset is checked before use; reading any bytes is an error or a success,
- * never a crash. */
+/* model/gguf.h - reads and writes GGUF files (v2 and v3, little-endian). Nothing in the file is
+ * trusted: every length, type and offset is checked before use; reading any bytes is an error or a
+ * success, never a crash. */
 #ifndef CMAT_MODEL_GGUF_H
 #define CMAT_MODEL_GGUF_H
 #include "cmat/error.h"
@@ -23,19 +23,21 @@ typedef struct {
 /* Maps the file; the handle keeps it mapped until close. */
 cmat_status cmat_gguf_open(cmat_gguf **out, const char *path, cmat_error *err);
 /* Reads from memory that must outlive the handle (tests, fuzzing). what names it in messages. */
-cmat_status cmat_gguf_open_mem(cmat_gguf **out, const void *data, size_t len, const char *what, cmat_error *err);
+cmat_status cmat_gguf_open_mem(cmat_gguf **out, const void *data, size_t len, const char *what,
+                               cmat_error *err);
 void cmat_gguf_close(cmat_gguf *g);
 
 size_t cmat_gguf_n_tensors(const cmat_gguf *g);
 const cmat_gguf_tensor *cmat_gguf_tensor_at(const cmat_gguf *g, size_t i);
-const cmat_gguf_tensor *cmat_gguf_tensor_find(const cmat_gguf *g, const char *name); /* NULL: absent */
+const cmat_gguf_tensor *cmat_gguf_tensor_find(const cmat_gguf *g,
+                                              const char *name); /* NULL: absent */
 
-/* Widens every weight and looks for NaN and infinity: CMAT_ERR_FORMAT names the first. Reads the whole file;
- * open does not do this. */
+/* Widens every weight and looks for NaN and infinity: CMAT_ERR_FORMAT names the first. Reads the
+ * whole file; open does not do this. */
 cmat_status cmat_gguf_scan(const cmat_gguf *g, cmat_error *err);
 
-/* Typed metadata. Missing key: CMAT_ERR_NOT_FOUND; other type: CMAT_ERR_FORMAT. Integer getters take
- * any GGUF integer type whose value fits. Strings are copied once at open and NUL-terminated
+/* Typed metadata. Missing key: CMAT_ERR_NOT_FOUND; other type: CMAT_ERR_FORMAT. Integer getters
+ * take any GGUF integer type whose value fits. Strings are copied once at open and NUL-terminated
  * (a string with a NUL inside is CMAT_ERR_FORMAT for _str; arrays keep lengths). */
 bool cmat_gguf_has(const cmat_gguf *g, const char *key);
 cmat_status cmat_gguf_str(const cmat_gguf *g, const char *key, const char **out, cmat_error *err);
@@ -44,10 +46,13 @@ cmat_status cmat_gguf_float(const cmat_gguf *g, const char *key, double *out, cm
 cmat_status cmat_gguf_bool(const cmat_gguf *g, const char *key, bool *out, cmat_error *err);
 /* Array of strings: item i is (*ptr, *len), inside the mapping, not NUL-terminated. */
 cmat_status cmat_gguf_strings(const cmat_gguf *g, const char *key, size_t *n, cmat_error *err);
-void cmat_gguf_string_at(const cmat_gguf *g, const char *key, size_t i, const char **ptr, size_t *len);
+void cmat_gguf_string_at(const cmat_gguf *g, const char *key, size_t i, const char **ptr,
+                         size_t *len);
 /* Array of integers / floats of any width, widened: *out is the caller's to free(). */
-cmat_status cmat_gguf_ints(const cmat_gguf *g, const char *key, int32_t **out, size_t *n, cmat_error *err);
-cmat_status cmat_gguf_floats(const cmat_gguf *g, const char *key, float **out, size_t *n, cmat_error *err);
+cmat_status cmat_gguf_ints(const cmat_gguf *g, const char *key, int32_t **out, size_t *n,
+                           cmat_error *err);
+cmat_status cmat_gguf_floats(const cmat_gguf *g, const char *key, float **out, size_t *n,
+                             cmat_error *err);
 
 /* Writing (v3): add metadata and tensors, then save; data is borrowed until save. */
 typedef struct cmat_gguf_writer cmat_gguf_writer;

@@ -9,7 +9,7 @@
 typedef struct cmat_safetensors cmat_safetensors;
 typedef struct {
     const char *name;
-    cmat_type type;   /* F32, F16 or BF16; other dtypes are CMAT_ERR_UNSUPPORTED at open */
+    cmat_type type; /* F32, F16 or BF16; other dtypes are CMAT_ERR_UNSUPPORTED at open */
     int n_dims;
     int64_t shape[4]; /* row-major: the last axis is contiguous; unused ones are 1 */
     const void *data; /* as it lies in the file: may be unaligned, copy before use */
@@ -17,8 +17,8 @@ typedef struct {
 } cmat_safetensor;
 
 cmat_status cmat_safetensors_open(cmat_safetensors **out, const char *path, cmat_error *err);
-cmat_status cmat_safetensors_open_mem(cmat_safetensors **out, const void *data, size_t len, const char *what,
-                                      cmat_error *err);
+cmat_status cmat_safetensors_open_mem(cmat_safetensors **out, const void *data, size_t len,
+                                      const char *what, cmat_error *err);
 void cmat_safetensors_close(cmat_safetensors *s);
 size_t cmat_safetensors_count(const cmat_safetensors *s);
 const cmat_safetensor *cmat_safetensors_at(const cmat_safetensors *s, size_t i);
@@ -26,8 +26,8 @@ const cmat_safetensor *cmat_safetensors_find(const cmat_safetensors *s, const ch
 /* A string of the header's __metadata__, or NULL. */
 const char *cmat_safetensors_meta(const cmat_safetensors *s, const char *key);
 
-/* Writes tensors (F32 first, then by name; data packed without holes), metadata key/value pairs in meta
- * (n_meta pairs). Atomic; the same input gives the same bytes. */
+/* Writes tensors (F32 first, then by name; data packed without holes), metadata key/value pairs in
+ * meta (n_meta pairs). Atomic; the same input gives the same bytes. */
 cmat_status cmat_safetensors_save(const char *path, const cmat_safetensor *tensors, size_t n,
                                   const char *const (*meta)[2], size_t n_meta, cmat_error *err);
 #endif
