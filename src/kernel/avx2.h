@@ -28,6 +28,13 @@ cmat_sgemm_pack cmat_avx2_pack_matrix, cmat_avx2_pack_transposed;
 /* Packs for cmat_qgemm; b is a cmat_weight, for pack_rows of a quantised type. */
 cmat_q_pack cmat_avx2_q_pack_rows, cmat_avx2_q_pack_columns;
 
+/* Weights repacked for decoding (prepared_avx2.c); the pack and the product need them made. */
+cmat_status cmat_avx2_prepare(cmat_weight *w, int uses, cmat_error *err);
+void cmat_avx2_release(cmat_weight *w);
+cmat_q_pack cmat_avx2_q_pack_prepared;
+/* y (n_out) (+)= W x */
+void cmat_avx2_row_product(float *y, const float *x, const cmat_weight *w, bool accumulate);
+
 /* The table's products. */
 void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                       bool accumulate);

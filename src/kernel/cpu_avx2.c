@@ -333,8 +333,8 @@ static void scale(float *y, float s, size_t n)
 const cmat_kernel_ops cmat_kernel_avx2 = {
     .name = "avx2",
     .available = available,
-    .prepare = cmat_plain_prepare,
-    .release = cmat_plain_release,
+    .prepare = cmat_avx2_prepare,
+    .release = cmat_avx2_release,
     .matmul = cmat_avx2_matmul,
     .matmul_backward = cmat_avx2_matmul_backward,
     .gemm = cmat_avx2_gemm,

@@ -17,20 +17,25 @@ static int column_stripe(const cmat_weight *w, int width)
 void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                       bool accumulate)
 {
+    if (w->prepared && T == 1) {
+        cmat_avx2_row_product(y, x, w, accumulate);
+        return;
+    }
     if (quantised(w)) {
-        cmat_qgemm(&(cmat_q_job){.T = T,
-                                 .N = w->n_out,
-                                 .K = w->n_in,
-                                 .x = x,
-                                 .ldx = (size_t)ldx,
-                                 .y = y,
-                                 .ldy = (size_t)ldy,
-                                 .accumulate = accumulate,
-                                 .b = w,
-                                 .pack = cmat_avx2_q_pack_rows,
-                                 .pairs = w->type == CMAT_TYPE_Q6_K ? 8 : 16,
-                                 .max = CMAT_Q_MAX},
-                   &cmat_avx2_q_tile);
+        cmat_qgemm(
+            &(cmat_q_job){.T = T,
+                          .N = w->n_out,
+                          .K = w->n_in,
+                          .x = x,
+                          .ldx = (size_t)ldx,
+                          .y = y,
+                          .ldy = (size_t)ldy,
+                          .accumulate = accumulate,
+                          .b = w,
+                          .pack = w->prepared ? cmat_avx2_q_pack_prepared : cmat_avx2_q_pack_rows,
+                          .pairs = w->type == CMAT_TYPE_Q6_K ? 8 : 16,
+                          .max = CMAT_Q_MAX},
+            &cmat_avx2_q_tile);
         return;
     }
     const cmat_sgemm_job job = {.M = T,
