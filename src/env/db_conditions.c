@@ -88,7 +88,7 @@ static bool cond_range(db_gen *g, int t, bool qualified, db_cond *o)
 static const char *day_expr(db_gen *g, int t, int c, bool qualified)
 {
     const char *v = gen_value(g, t, c), *col = gen_col(g, t, c, qualified);
-    return v && strlen(v) > 10 ? gen_fmt(g, "date(%s)", col) : col;
+    return v && strlen(v) > 10 ? gen_fmt(g, "DATE(%s)", col) : col;
 }
 
 static bool cond_period(db_gen *g, int t, bool qualified, size_t n, db_cond *o)

@@ -3,6 +3,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "env/db_render.h"
 #include "env/db_splits.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,20 +90,7 @@ static bool answer_fits(const db_draft *d, const db_result *r)
     return bytes <= MAX_ANSWER_BYTES;
 }
 
-static json_t *value_json(const db_value *v)
-{
-    char text[40];
-    if (v->type == DB_VALUE_TEXT)
-        return cmat_json_text(v->text, v->len);
-    if (v->type == DB_VALUE_INT)
-        snprintf(text, sizeof text, "%lld", (long long)v->i);
-    else
-        snprintf(text, sizeof text, "%.15g", v->d);
-    return json_string(text);
-}
-
-/* Runs the gold SQL; false: the draft is no good. *answer gets the one column's cells, or NULL for
- * writes and for answers of several columns (the environment runs the gold for those). */
+/* Runs the gold SQL; false: the draft is no good. *answer gets what it gave, or NULL for writes. */
 static bool draft_check(db_gen *g, const db_draft *d, json_t **answer)
 {
     db_result r = {0};
@@ -112,11 +100,7 @@ static bool draft_check(db_gen *g, const db_draft *d, json_t **answer)
         ok = r.changed >= 1 && (d->n_rows == 0 || r.changed == d->n_rows);
     } else if (ok) {
         ok = !r.writes && answer_fits(d, &r) && (d->top == 0 || rank_clear(g, d));
-        if (ok && r.n_columns == 1) {
-            *answer = json_array();
-            for (size_t i = 0; i < r.n_rows; i++)
-                json_array_append_new(*answer, value_json(&r.rows[i]));
-        }
+        *answer = ok ? db_result_answer(&r) : NULL;
     }
     db_result_clear(&r);
     return ok;
