@@ -190,6 +190,11 @@ static void filter_depth(const acceptor *a, state *s)
         *f &= ~BIT(T_COMMA);
     if (s->sp && s->stack[s->sp - 1] == N_ICREST && (columns_of(a, s->target) & ~s->used) == 0)
         *f &= ~BIT(T_COMMA);
+    /* a query inside a query gives one column */
+    if (s->depth >= 2 && s->sp && s->stack[s->sp - 1] == N_ITEMREST)
+        *f &= ~BIT(T_COMMA);
+    if (s->depth >= 2 && s->sp && (s->stack[s->sp - 1] == N_ITEMS || s->stack[s->sp - 1] == N_DIST))
+        *f &= ~BIT(T_STAR);
     /* ORDER BY 3 and GROUP BY 3 would mean the third column */
     if (s->sp > 1 && (s->stack[s->sp - 1] == N_OEXPR || s->stack[s->sp - 2] == N_GREST))
         *f &= ~BIT(T_NUM);
