@@ -208,6 +208,34 @@ static void test_write_episode(void **state)
     free(path);
 }
 
+static bool accepts(const cmat_acceptor *a, const char *text)
+{
+    _Alignas(16) unsigned char st[CMAT_ACCEPTOR_STATE_MAX] = {0};
+    a->ops->start(a, st);
+    for (const char *p = text; *p; p++)
+        if (!a->ops->step(a, st, (uint8_t)*p))
+            return false;
+    return a->ops->done(a, st);
+}
+
+static void test_constraint(void **state)
+{
+    (void)state;
+    char *path = make_file();
+    cmat_env *env = open_env(path, NULL);
+    cmat_acceptor *a = NULL;
+    assert_int_equal(env->ops->constraint(env, &a, NULL), CMAT_ERR_STATE);
+    reset(env, TASK("Who lives in Porto?", "\"gold\": [\"SELECT name FROM customers\"]"));
+    assert_int_equal(env->ops->constraint(env, &a, NULL), CMAT_OK);
+    assert_true(accepts(a, "Final: SELECT name FROM customers WHERE city = 'Porto'"));
+    assert_false(accepts(a, "Final: SELECT name FROM clients"));
+    assert_false(accepts(a, "OK, done"));
+    cmat_acceptor_free(a);
+    cmat_env_close(env);
+    unlink(path);
+    free(path);
+}
+
 static char *dev_file(void)
 {
     const char *root = getenv("CMAT_TEST_ROOT");
@@ -282,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_prompt_and_hints),
         cmocka_unit_test(test_select_episode),
         cmocka_unit_test(test_write_episode),
+        cmocka_unit_test(test_constraint),
         cmocka_unit_test(test_agentbench_oracle),
         cmocka_unit_test(test_agentbench_tasks_in_short_style),
     };

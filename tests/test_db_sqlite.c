@@ -589,6 +589,36 @@ static void test_state_hash(void **state)
     drop(dir);
 }
 
+/* A full-text table of the user's own: searched, written to, and part of the hash. */
+static void test_full_text_tables(void **state)
+{
+    (void)state;
+    char *dir = make_folder(
+        "CREATE VIRTUAL TABLE f USING fts5(body); INSERT INTO f VALUES ('hello world'), ('other')");
+    char before[33], after[33], again[33];
+    db_image *im = open_image(dir, 0);
+    db_conn *c = connect_image(im, 5);
+    assert_int_equal(number(c, "SELECT count(*) FROM f WHERE f MATCH 'hello'"), 1);
+    db_conn_hash(c, NULL, NULL, before, NULL);
+    db_result r = run_sql(c, "INSERT INTO f VALUES ('hello again')");
+    assert_true(r.ok && r.changed == 1);
+    db_result_clear(&r);
+    assert_int_equal(number(c, "SELECT count(*) FROM f WHERE f MATCH 'hello'"), 2);
+    db_conn_hash(c, NULL, NULL, after, NULL);
+    assert_string_not_equal(before, after);
+    db_conn_hash(c, c, NULL, again, NULL);
+    db_conn *other = connect_image(im, 5);
+    db_conn_hash(other, c, NULL, after, NULL);
+    assert_string_not_equal(again, after);
+    r = run_sql(c, "INSERT INTO f_content VALUES (9, 'x')"); /* DEFENSIVE guards its inner tables */
+    assert_false(r.ok);
+    db_result_clear(&r);
+    db_conn_close(other);
+    db_conn_close(c);
+    db_image_unref(im);
+    drop(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_files_that_are_no_database),
         cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_wal_files),
+        cmocka_unit_test(test_full_text_tables),
         cmocka_unit_test(test_apply),
         cmocka_unit_test(test_state_hash),
     };

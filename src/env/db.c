@@ -163,7 +163,9 @@ static void first_view(db_env *e, cmat_buf *out)
     if (db_hints_add(&e->world->values, &e->world->schema, e->instruction, &h, &hints) > 0)
         cmat_buf_printf(out, "Found in the data:\n%s", hints.data);
     cmat_buf_clear(&hints);
-    cmat_buf_printf(out, "Question: %s", cmat_buf_str(&e->question));
+    /* A benchmark's note repeats the table's name and headers, which stand above. */
+    cmat_buf_printf(out, "Question: %s",
+                    e->inline_world ? e->instruction : cmat_buf_str(&e->question));
 }
 
 static cmat_status db_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs, cmat_error *err)
@@ -369,6 +371,20 @@ static cmat_status db_generate_op(cmat_env *env, int split, size_t n, uint64_t s
     return db_generate(e->world, split, n, seed, out, err);
 }
 
+static cmat_status db_constraint_op(cmat_env *env, cmat_acceptor **out, cmat_error *err)
+{
+    db_env *e = (db_env *)env;
+    *out = NULL;
+    if (!e->world || !e->task)
+        return cmat_fail(err, CMAT_ERR_STATE, "db: no task has been set");
+    db_constraint_input in = {.schema = &e->world->schema,
+                              .values = &e->world->values,
+                              .question = cmat_buf_str(&e->question),
+                              .agentbench = e->agentbench,
+                              .mysql = e->mysql};
+    return db_constraint(out, &in, err);
+}
+
 extern const cmat_env_ops cmat_env_db;
 const cmat_env_ops cmat_env_db = {
     .name = "db",
@@ -381,6 +397,7 @@ const cmat_env_ops cmat_env_db = {
     .prompt = db_prompt,
     .step = db_step,
     .dry_run = db_env_dry_run,
+    .constraint = db_constraint_op,
     .score = db_env_score,
     .oracle = db_oracle,
     .error_kind = db_env_error_kind,

@@ -47,7 +47,7 @@ static cmat_status change(db_conn *c, const char *path, const char *sql, int64_t
     db_guard_begin(c);
     if (sqlite3_prepare_v2(c->db, sql, -1, &st, NULL) != SQLITE_OK)
         status = fail_sqlite(c, path, err);
-    else if (!st || sqlite3_stmt_readonly(st) || c->ddl_pending)
+    else if (!st || sqlite3_stmt_readonly(st))
         status =
             cmat_fail(err, CMAT_ERR_ARG, "db: write: the statement changes no rows of a table");
     sqlite3_int64 before = sqlite3_total_changes64(c->db);

@@ -16,7 +16,8 @@ static const sqlite3_int64 process_heap = (sqlite3_int64)4 << 30;
 
 static const char *const allowed_pragmas[] = {
     "table_info",  "table_xinfo",      "table_list",    "index_list",   "index_info",
-    "index_xinfo", "foreign_key_list", "function_list", "user_version", NULL};
+    "index_xinfo", "foreign_key_list", "function_list", "user_version", "data_version",
+    NULL};
 static const char *const denied_functions[] = {
     "load_extension", "fts3_tokenizer", "readfile", "writefile",      "edit",       "sqlite_log",
     "zipfile",        "fsdir",          "lsmode",   "sqlar_compress", "json_patch", NULL};

@@ -92,7 +92,7 @@ static cmat_status table_names(sqlite3 *db, char ***names, cmat_error *err)
     *names = NULL;
     if (sqlite3_prepare_v2(db,
                            "SELECT name FROM pragma_table_list WHERE schema = 'main'"
-                           " AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                           " AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
                            " ORDER BY lower(name)",
                            -1, &st, NULL) != SQLITE_OK)
         return cmat_fail(err, CMAT_ERR_FORMAT, "db: hash: %s", sqlite3_errmsg(db));

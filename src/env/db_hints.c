@@ -118,6 +118,12 @@ static bool add_matches(search *q, const char *s, size_t n)
     }
     if (columns)
         cmat_buf_putc(q->out, '\n');
+    /* Said already, of the same value elsewhere in the question. */
+    if (columns && memmem(cmat_buf_str(q->out) + q->start, before - q->start, q->out->data + before,
+                          q->out->len - before)) {
+        cmat_buf_truncate(q->out, before);
+        return true;
+    }
     if (q->out->len - q->start > q->budget) {
         cmat_buf_truncate(q->out, before);
         return false;

@@ -222,6 +222,9 @@ static sqlite3_stmt *compile(db_conn *c, const char *sql, db_result *r)
     } else if (!st) {
         fail_with(r, "the statement is empty");
     }
+    /* Loading a virtual table declares its columns, which looks like DDL to the authorizer. */
+    c->ddl_pending &=
+        !strcmp(r->head, "CREATE") || !strcmp(r->head, "DROP") || !strcmp(r->head, "ALTER");
     return st;
 }
 
