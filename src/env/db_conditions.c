@@ -18,18 +18,20 @@ static bool cond_eq(db_gen *g, int t, bool qualified, bool not, db_cond *o)
         return false;
     const db_column_terms *c = &g->tables[t].cols[o->column];
     const char *said = gen_say_value(g, t, o->column, v);
-    o->sql = gen_fmt(g, "%s %s %s", gen_col(g, t, o->column, qualified), not ? "!=" : "=", gen_literal(g, t, o->column, v));
+    o->sql = gen_fmt(g, "%s %s %s", gen_col(g, t, o->column, qualified), not ? "!=" : "=",
+                     gen_literal(g, t, o->column, v));
     phrase_slot slots[] = {{"c", c->human}, {"v", said}, {"verb", c->verb ? c->verb : ""}, {0}};
-    if (not) {
+    if (not ) {
         o->pred = gen_fill(g, "{c} is [not|anything but|other than|different from] {v}", slots);
         post_of(g, o, NULL);
         return true;
     }
     o->pred = gen_fill(g, c->role == COL_DATE ? "{c} is {v}" : "{c} [is|is|equals] {v}", slots);
-    const char *extra = c->verb                ? "{verb} on {v}"
-                        : c->role == COL_FLAG  ? "with {c} [|= |equal to ]{v}"
-                        : c->role == COL_DATE  ? "with {c} {v}"
-                                               : "[with {c} {v}|with a(n) {c} of {v}|that have {c} {v}|having {c} {v}|with {v} as {c}]";
+    const char *extra = c->verb               ? "{verb} on {v}"
+                        : c->role == COL_FLAG ? "with {c} [|= |equal to ]{v}"
+                        : c->role == COL_DATE ? "with {c} {v}"
+                                              : "[with {c} {v}|with a(n) {c} of {v}|that have {c} "
+                                                "{v}|having {c} {v}|with {v} as {c}]";
     post_of(g, o, gen_fill(g, extra, slots));
     return true;
 }
@@ -37,7 +39,11 @@ static bool cond_eq(db_gen *g, int t, bool qualified, bool not, db_cond *o)
 /* A number near one that is there, as people would choose it. */
 static double round_number(db_gen *g, const db_column_terms *c, double x)
 {
-    double step = c->max - c->min > 2000 ? 100 : c->max - c->min > 200 ? 10 : c->max - c->min > 20 ? 5 : c->whole ? 1 : 0.5;
+    double step = c->max - c->min > 2000  ? 100
+                  : c->max - c->min > 200 ? 10
+                  : c->max - c->min > 20  ? 5
+                  : c->whole              ? 1
+                                          : 0.5;
     if (gen_chance(g, 35))
         return x;
     double r = step * (double)(long long)(x / step + 0.5);
@@ -48,8 +54,10 @@ static bool cond_cmp(db_gen *g, int t, bool qualified, db_cond *o)
 {
     static const struct {
         const char *op, *words, *with;
-    } ops[] = {{">", "[above|over|greater than|more than|higher than|bigger than]", "[with a(n) {c}|with {c}] {w} {v}"},
-               {"<", "[below|under|less than|lower than|smaller than]", "[with a(n) {c}|with {c}] {w} {v}"},
+    } ops[] = {{">", "[above|over|greater than|more than|higher than|bigger than]",
+                "[with a(n) {c}|with {c}] {w} {v}"},
+               {"<", "[below|under|less than|lower than|smaller than]",
+                "[with a(n) {c}|with {c}] {w} {v}"},
                {">=", "[at least|no less than]", "[with a(n) {c} of|with {c} of] {w} {v}"},
                {"<=", "[at most|no more than]", "[with a(n) {c} of|with {c} of] {w} {v}"}};
     const db_column_terms *c = &g->tables[t].cols[o->column];
@@ -60,7 +68,10 @@ static bool cond_cmp(db_gen *g, int t, bool qualified, db_cond *o)
     k = k < 4 ? 0 : k < 8 ? 1 : k - 6;
     const char *number = gen_number(g, round_number(g, c, strtod(v, NULL)), c->whole);
     o->sql = gen_fmt(g, "%s %s %s", gen_col(g, t, o->column, qualified), ops[k].op, number);
-    phrase_slot slots[] = {{"c", c->human}, {"w", GEN_FILL(g, ops[k].words, {0})}, {"v", gen_say_value(g, t, o->column, number)}, {0}};
+    phrase_slot slots[] = {{"c", c->human},
+                           {"w", GEN_FILL(g, ops[k].words, {0})},
+                           {"v", gen_say_value(g, t, o->column, number)},
+                           {0}};
     o->pred = gen_fill(g, "{c} is {w} {v}", slots);
     post_of(g, o, gen_fill(g, ops[k].with, slots));
     return true;
@@ -75,16 +86,20 @@ static bool cond_range(db_gen *g, int t, bool qualified, db_cond *o)
     double a = round_number(g, c, strtod(va, NULL)), b = round_number(g, c, strtod(vb, NULL));
     if (a == b)
         return false;
-    const char *lo = gen_number(g, a < b ? a : b, c->whole), *hi = gen_number(g, a < b ? b : a, c->whole);
+    const char *lo = gen_number(g, a < b ? a : b, c->whole),
+               *hi = gen_number(g, a < b ? b : a, c->whole);
     o->sql = gen_fmt(g, "%s BETWEEN %s AND %s", gen_col(g, t, o->column, qualified), lo, hi);
     phrase_slot slots[] = {{"c", c->human}, {"a", lo}, {"b", hi}, {0}};
     o->pred = gen_fill(g, "{c} [is|lies] [between {a} and {b}|from {a} to {b}]", slots);
-    post_of(g, o, gen_fill(g, "with [a(n) |]{c} [between {a} and {b}|from {a} to {b}|in the range {a} to {b}]", slots));
+    post_of(g, o,
+            gen_fill(
+                g, "with [a(n) |]{c} [between {a} and {b}|from {a} to {b}|in the range {a} to {b}]",
+                slots));
     return true;
 }
 
-/* Dates compare as text. A time of day after the date needs date() round the column where whole days
- * are meant; LIKE works on both. */
+/* Dates compare as text. A time of day after the date needs date() round the column where whole
+ * days are meant; LIKE works on both. */
 static const char *day_expr(db_gen *g, int t, int c, bool qualified)
 {
     const char *v = gen_value(g, t, c), *col = gen_col(g, t, c, qualified);
@@ -105,11 +120,16 @@ static bool cond_period(db_gen *g, int t, bool qualified, size_t n, db_cond *o)
         cmat_buf_puts(&b, period);
     else
         phrase_month(&b, &g->rng, period);
-    phrase_slot slots[] = {{"c", c->human}, {"p", gen_fmt(g, "%s", cmat_buf_str(&b))}, {"verb", c->verb ? c->verb : ""},
-                           {"kind", n == 4 ? "the year" : "the month of"}, {0}};
+    phrase_slot slots[] = {{"c", c->human},
+                           {"p", gen_fmt(g, "%s", cmat_buf_str(&b))},
+                           {"verb", c->verb ? c->verb : ""},
+                           {"kind", n == 4 ? "the year" : "the month of"},
+                           {0}};
     cmat_buf_clear(&b);
     o->pred = gen_fill(g, "{c} is in {p}", slots);
-    post_of(g, o, gen_fill(g, c->verb ? "{verb} [in|in|during|in {kind}] {p}" : "with {c} in {p}", slots));
+    post_of(
+        g, o,
+        gen_fill(g, c->verb ? "{verb} [in|in|during|in {kind}] {p}" : "with {c} in {p}", slots));
     return true;
 }
 
@@ -117,7 +137,10 @@ static bool cond_day_cmp(db_gen *g, int t, bool qualified, db_cond *o)
 {
     static const struct {
         const char *op, *words;
-    } ops[] = {{">", "[after|later than]"}, {"<", "[before|earlier than]"}, {">=", "[on or after|since]"}, {"<=", "on or before"}};
+    } ops[] = {{">", "[after|later than]"},
+               {"<", "[before|earlier than]"},
+               {">=", "[on or after|since]"},
+               {"<=", "on or before"}};
     const db_column_terms *c = &g->tables[t].cols[o->column];
     const char *v = gen_value(g, t, o->column);
     if (!v || strlen(v) < 10)
@@ -127,8 +150,11 @@ static bool cond_day_cmp(db_gen *g, int t, bool qualified, db_cond *o)
     char day[12];
     snprintf(day, sizeof day, "%.10s", v);
     o->sql = gen_fmt(g, "%s %s '%s'", day_expr(g, t, o->column, qualified), ops[k].op, day);
-    phrase_slot slots[] = {{"c", c->human}, {"w", GEN_FILL(g, ops[k].words, {0})}, {"v", gen_say_value(g, t, o->column, day)},
-                           {"verb", c->verb ? c->verb : ""}, {0}};
+    phrase_slot slots[] = {{"c", c->human},
+                           {"w", GEN_FILL(g, ops[k].words, {0})},
+                           {"v", gen_say_value(g, t, o->column, day)},
+                           {"verb", c->verb ? c->verb : ""},
+                           {0}};
     o->pred = gen_fill(g, "{c} is {w} {v}", slots);
     post_of(g, o, gen_fill(g, c->verb ? "{verb} {w} {v}" : "with {c} {w} {v}", slots));
     return true;
@@ -148,11 +174,16 @@ static bool cond_days(db_gen *g, int t, bool qualified, db_cond *o)
     a = gen_fmt(g, "%.10s", a);
     b = gen_fmt(g, "%.10s", b);
     o->sql = gen_fmt(g, "%s BETWEEN '%s' AND '%s'", day_expr(g, t, o->column, qualified), a, b);
-    phrase_slot slots[] = {{"c", c->human}, {"a", gen_say_value(g, t, o->column, a)}, {"b", gen_say_value(g, t, o->column, b)},
-                           {"verb", c->verb ? c->verb : ""}, {0}};
+    phrase_slot slots[] = {{"c", c->human},
+                           {"a", gen_say_value(g, t, o->column, a)},
+                           {"b", gen_say_value(g, t, o->column, b)},
+                           {"verb", c->verb ? c->verb : ""},
+                           {0}};
     const char *w = gen_fill(g, "[between {a} and {b}|from {a} to {b}]", slots);
     o->pred = GEN_FILL(g, "{c} is {w}", {"c", c->human}, {"w", w});
-    post_of(g, o, GEN_FILL(g, c->verb ? "{verb} {w}" : "with {c} {w}", {"c", c->human}, {"w", w}, {"verb", c->verb ? c->verb : ""}));
+    post_of(g, o,
+            GEN_FILL(g, c->verb ? "{verb} {w}" : "with {c} {w}", {"c", c->human}, {"w", w},
+                     {"verb", c->verb ? c->verb : ""}));
     return true;
 }
 
@@ -182,10 +213,18 @@ static bool cond_like(db_gen *g, int t, bool qualified, db_cond *o)
         how = 0;
     if (how == 3 && from[k][len[k]])
         how = 1;
-    static const char *const words[] = {"[contains|includes|has] {v}[| in it]", "contains [the word |]{v}",
-                                        "[starts|begins] with {v}", "ends [with|in] {v}"};
-    o->sql = gen_fmt(g, "%s LIKE '%s%s%s'", gen_col(g, t, o->column, qualified), how == 2 ? "" : "%", word, how == 3 ? "" : "%");
-    phrase_slot slots[] = {{"c", c->human}, {"v", gen_fmt(g, gen_chance(g, 50) ? "'%s'" : gen_chance(g, 50) ? "\"%s\"" : "%s", word)}, {0}};
+    static const char *const words[] = {"[contains|includes|has] {v}[| in it]",
+                                        "contains [the word |]{v}", "[starts|begins] with {v}",
+                                        "ends [with|in] {v}"};
+    o->sql = gen_fmt(g, "%s LIKE '%s%s%s'", gen_col(g, t, o->column, qualified),
+                     how == 2 ? "" : "%", word, how == 3 ? "" : "%");
+    phrase_slot slots[] = {{"c", c->human},
+                           {"v", gen_fmt(g,
+                                         gen_chance(g, 50)   ? "'%s'"
+                                         : gen_chance(g, 50) ? "\"%s\""
+                                                             : "%s",
+                                         word)},
+                           {0}};
     o->pred = gen_fmt(g, "%s %s", c->human, gen_fill(g, words[how], slots));
     post_of(g, o, how < 2 ? gen_fill(g, "with {v} in [their|the] {c}", slots) : NULL);
     return true;
@@ -196,10 +235,15 @@ static bool cond_null(db_gen *g, int t, bool qualified, bool not, db_cond *o)
     const db_column_terms *c = &g->tables[t].cols[o->column];
     o->sql = gen_fmt(g, "%s IS %sNULL", gen_col(g, t, o->column, qualified), not ? "NOT " : "");
     phrase_slot slots[] = {{"c", c->human}, {0}};
-    o->pred = gen_fill(g, not ? "{c} is [known|filled in|given|not null|not empty|recorded]"
-                              : "{c} is [missing|unknown|empty|not given|null|not recorded]", slots);
-    post_of(g, o, gen_fill(g, not ? "[that have a(n) {c}|with a(n) {c}|with a known {c}]"
-                                  : "[without a(n) {c}|that have no {c}|with no {c}|lacking a(n) {c}]", slots));
+    o->pred = gen_fill(g,
+                       not ? "{c} is [known|filled in|given|not null|not empty|recorded]"
+                           : "{c} is [missing|unknown|empty|not given|null|not recorded]",
+                       slots);
+    post_of(g, o,
+            gen_fill(g,
+                     not ? "[that have a(n) {c}|with a(n) {c}|with a known {c}]"
+                         : "[without a(n) {c}|that have no {c}|with no {c}|lacking a(n) {c}]",
+                     slots));
     return true;
 }
 
@@ -270,7 +314,8 @@ bool gen_cond(db_gen *g, int t, int kinds, int except, bool qualified, db_cond *
             ok = cond_like(g, t, qualified, o);
             break;
         default:
-            ok = c->n_null > 0 && c->n_values > 0 && cond_null(g, t, qualified, kind == COND_NOT_NULL, o);
+            ok = c->n_null > 0 && c->n_values > 0 &&
+                 cond_null(g, t, qualified, kind == COND_NOT_NULL, o);
         }
         if (ok)
             return true;

@@ -93,13 +93,15 @@ static bool count_distinct(db_gen *g, db_draft *d)
         "How many [different|distinct|unique] {cs} do the {T} have[| in all]?",
         "How many [different|distinct|unique] {cs} does the {T} table [have|hold|contain]?",
     };
-    int t = gen_table(g, false), c = gen_column(g, t, COL_CATEGORY | COL_ID | COL_FLAG | COL_TEXT | COL_NUMBER, -1);
+    int t = gen_table(g, false),
+        c = gen_column(g, t, COL_CATEGORY | COL_ID | COL_FLAG | COL_TEXT | COL_NUMBER, -1);
     if (c < 0 || g->tables[t].cols[c].n_distinct == g->tables[t].n_rows)
         return false;
     const char *name = gen_col(g, t, c, false);
     d->sql = gen_fmt(g, "SELECT COUNT(DISTINCT %s) FROM %s", name, gen_tab(g, t));
     d->think = gen_fmt(g, "count distinct %s of %s", name, gen_tab(g, t));
-    GEN_SAY(g, d, say, {"T", g->tables[t].many}, {"c", g->tables[t].cols[c].human}, {"cs", g->tables[t].cols[c].plural});
+    GEN_SAY(g, d, say, {"T", g->tables[t].many}, {"c", g->tables[t].cols[c].human},
+            {"cs", g->tables[t].cols[c].plural});
     return true;
 }
 
@@ -107,12 +109,15 @@ static bool count_two(db_gen *g, db_draft *d, const char *op, const char *word)
 {
     int t = gen_table(g, false);
     db_cond a, b;
-    if (!gen_cond(g, t, COND_COMMON | COND_NULL, -1, false, &a) || !gen_cond(g, t, COND_COMMON, a.column, false, &b))
+    if (!gen_cond(g, t, COND_COMMON | COND_NULL, -1, false, &a) ||
+        !gen_cond(g, t, COND_COMMON, a.column, false, &b))
         return false;
     d->sql = gen_fmt(g, "SELECT COUNT(*) FROM %s WHERE %s %s %s", gen_tab(g, t), a.sql, op, b.sql);
     d->think = gen_fmt(g, "count %s where %s %s %s", gen_tab(g, t), a.sql, word, b.sql);
     GEN_SAY(g, d, count_where, {"T", g->tables[t].many},
-            {"c", GEN_FILL(g, op[0] == 'A' ? "[{a} and|{a} and also] {b}" : "[{a} or|either {a} or] {b}", {"a", a.post}, {"b", b.post})});
+            {"c",
+             GEN_FILL(g, op[0] == 'A' ? "[{a} and|{a} and also] {b}" : "[{a} or|either {a} or] {b}",
+                      {"a", a.post}, {"b", b.post})});
     return true;
 }
 static bool count_and(db_gen *g, db_draft *d)
@@ -131,12 +136,16 @@ static bool count_in(db_gen *g, db_draft *d)
     if (!a || !b || strcmp(a, b) == 0)
         return false;
     const char *name = gen_col(g, t, c, false);
-    const char *cond = gen_fmt(g, "%s IN (%s, %s)", name, gen_literal(g, t, c, a), gen_literal(g, t, c, b));
+    const char *cond =
+        gen_fmt(g, "%s IN (%s, %s)", name, gen_literal(g, t, c, a), gen_literal(g, t, c, b));
     d->sql = gen_fmt(g, "SELECT COUNT(*) FROM %s WHERE %s", gen_tab(g, t), cond);
     d->think = gen_fmt(g, "count %s where %s", gen_tab(g, t), cond);
     GEN_SAY(g, d, count_where, {"T", g->tables[t].many},
-            {"c", GEN_FILL(g, "[whose {c} is [|either ]{a} or {b}|with {c} {a} or {b}|where the {c} is one of {a} and {b}]",
-                           {"c", g->tables[t].cols[c].human}, {"a", gen_say_value(g, t, c, a)}, {"b", gen_say_value(g, t, c, b)})});
+            {"c", GEN_FILL(g,
+                           "[whose {c} is [|either ]{a} or {b}|with {c} {a} or {b}|where the {c} "
+                           "is one of {a} and {b}]",
+                           {"c", g->tables[t].cols[c].human}, {"a", gen_say_value(g, t, c, a)},
+                           {"b", gen_say_value(g, t, c, b)})});
     return true;
 }
 
@@ -162,9 +171,12 @@ static bool list_with(db_gen *g, db_draft *d, int kinds)
     if (shown == w.column && (kinds & COND_EQ))
         return false;
     const db_column_terms *c = &g->tables[t].cols[shown];
-    d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s", gen_col(g, t, shown, false), gen_tab(g, t), w.sql);
-    d->think = gen_fmt(g, "list %s of %s where %s", gen_col(g, t, shown, false), gen_tab(g, t), w.sql);
-    GEN_SAY(g, d, list_where, {"T", g->tables[t].many}, {"c", c->human}, {"cs", c->plural}, {"w", w.post});
+    d->sql =
+        gen_fmt(g, "SELECT %s FROM %s WHERE %s", gen_col(g, t, shown, false), gen_tab(g, t), w.sql);
+    d->think =
+        gen_fmt(g, "list %s of %s where %s", gen_col(g, t, shown, false), gen_tab(g, t), w.sql);
+    GEN_SAY(g, d, list_where, {"T", g->tables[t].many}, {"c", c->human}, {"cs", c->plural},
+            {"w", w.post});
     return true;
 }
 static bool list_equal(db_gen *g, db_draft *d)
@@ -196,11 +208,14 @@ static bool list_two(db_gen *g, db_draft *d)
 {
     int t = gen_table(g, false), shown = gen_shown(g, t);
     db_cond a, b;
-    if (shown < 0 || !gen_cond(g, t, COND_COMMON, shown, false, &a) || !gen_cond(g, t, COND_COMMON, a.column, false, &b))
+    if (shown < 0 || !gen_cond(g, t, COND_COMMON, shown, false, &a) ||
+        !gen_cond(g, t, COND_COMMON, a.column, false, &b))
         return false;
     const db_column_terms *c = &g->tables[t].cols[shown];
-    d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s AND %s", gen_col(g, t, shown, false), gen_tab(g, t), a.sql, b.sql);
-    d->think = gen_fmt(g, "list %s of %s where %s and %s", gen_col(g, t, shown, false), gen_tab(g, t), a.sql, b.sql);
+    d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s AND %s", gen_col(g, t, shown, false),
+                     gen_tab(g, t), a.sql, b.sql);
+    d->think = gen_fmt(g, "list %s of %s where %s and %s", gen_col(g, t, shown, false),
+                       gen_tab(g, t), a.sql, b.sql);
     GEN_SAY(g, d, list_where, {"T", g->tables[t].many}, {"c", c->human}, {"cs", c->plural},
             {"w", gen_fmt(g, "%s and %s", a.post, b.post)});
     return true;
@@ -211,7 +226,7 @@ static bool list_distinct(db_gen *g, db_draft *d)
     static const char *const say[] = {
         "+the [different|distinct|unique] {cs} of the {T}",
         "Which [different |distinct |]{cs} [occur|appear|are there] [among|in] the {T}?",
-        "+all [the |][different|distinct|possible] {cs} [in the {T} table|that the {T} have]",
+        "+all [the |][different|distinct|possible] {cs} [of the {T}|that the {T} have]",
         "What [different|distinct] {cs} do the {T} have?",
         "Which values does the {c} of the {T} take?",
         "[List|Show] every {c} that occurs [among|in] the {T}, each once.",
@@ -225,11 +240,12 @@ static bool list_distinct(db_gen *g, db_draft *d)
         where = gen_fmt(g, " WHERE %s", w.sql);
         post = gen_fmt(g, " %s", w.post);
     }
-    d->sql = gen_fmt(g, "SELECT DISTINCT %s FROM %s%s", gen_col(g, t, c, false), gen_tab(g, t), where);
-    d->think = gen_fmt(g, "list distinct %s of %s%s%s", gen_col(g, t, c, false), gen_tab(g, t), *where ? " where" : "",
-                       *where ? where + 6 : "");
-    GEN_SAY(g, d, say, {"T", gen_fmt(g, "%s%s", g->tables[t].many, post)}, {"c", g->tables[t].cols[c].human},
-            {"cs", g->tables[t].cols[c].plural});
+    d->sql =
+        gen_fmt(g, "SELECT DISTINCT %s FROM %s%s", gen_col(g, t, c, false), gen_tab(g, t), where);
+    d->think = gen_fmt(g, "list distinct %s of %s%s%s", gen_col(g, t, c, false), gen_tab(g, t),
+                       *where ? " where" : "", *where ? where + 6 : "");
+    GEN_SAY(g, d, say, {"T", gen_fmt(g, "%s%s", g->tables[t].many, post)},
+            {"c", g->tables[t].cols[c].human}, {"cs", g->tables[t].cols[c].plural});
     return true;
 }
 
@@ -237,30 +253,44 @@ static bool list_distinct(db_gen *g, db_draft *d)
 static bool lookup_by(db_gen *g, db_draft *d, int key, int n_columns, int t)
 {
     static const char *const one[] = {
-        "=the {c} of {r}",       "=the {c} of {r}",
-        "What {c} does {r} have?", "[Look up|Check] the {c} of {r}.",
-        "{r}: [what is its {c}|which {c}]?",   "What does the database say about the {c} of {r}?",
+        "=the {c} of {r}",
+        "=the {c} of {r}",
+        "What {c} does {r} have?",
+        "[Look up|Check] the {c} of {r}.",
+        "{r}: [what is its {c}|which {c}]?",
+        "What does the database say about the {c} of {r}?",
     };
     static const char *const two[] = {
-        "=the {c} and [the |]{e} of {r}",           "What {c} and {e} does {r} have?",
-        "[Look up|Check|Show] the {c} and {e} of {r}.", "For {r}, [give|tell|show] me the {c} and the {e}.",
-        "+the {c} and {e} of {r}",                      "Which {c} and which {e} does {r} have?",
+        "=the {c} and [the |]{e} of {r}",
+        "What {c} and {e} does {r} have?",
+        "[Look up|Check|Show] the {c} and {e} of {r}.",
+        "For {r}, [give|tell|show] me the {c} and the {e}.",
+        "+the {c} and {e} of {r}",
+        "Which {c} and which {e} does {r} have?",
     };
     int a = gen_column(g, t, 255 - COL_OTHER, key), b = gen_column(g, t, 255 - COL_OTHER, a);
     const char *v = key < 0 || a < 0 ? NULL : gen_value(g, t, key);
     if (!v || (n_columns == 2 && (b < 0 || b == key)))
         return false;
-    const char *lit = gen_literal(g, t, key, v), *said = gen_say_value(g, t, key, v), *name = gen_col(g, t, key, false);
-    const char *cols = n_columns == 1 ? gen_col(g, t, a, false)
-                                      : gen_fmt(g, "%s, %s", gen_col(g, t, a, false), gen_col(g, t, b, false));
-    const char *row = GEN_FILL(g, g->tables[t].cols[key].role == COL_ID ? "[|the ]{t} [{v}|number {v}|with {k} {v}|{v}]"
-                                                                         : "[{v}|{v}|the {t} {v}|the {t} [named|called] {v}|the {t} with {k} {v}]",
-                               {"t", g->tables[t].one}, {"v", said}, {"k", g->tables[t].cols[key].human});
+    const char *lit = gen_literal(g, t, key, v), *said = gen_say_value(g, t, key, v),
+               *name = gen_col(g, t, key, false);
+    const char *cols = n_columns == 1
+                           ? gen_col(g, t, a, false)
+                           : gen_fmt(g, "%s, %s", gen_col(g, t, a, false), gen_col(g, t, b, false));
+    const char *row =
+        GEN_FILL(g,
+                 g->tables[t].cols[key].role == COL_ID
+                     ? "[|the ]{t} [{v}|number {v}|with {k} {v}|{v}]"
+                     : "[{v}|{v}|the {t} {v}|the {t} [named|called] {v}|the {t} with {k} {v}]",
+                 {"t", g->tables[t].one}, {"v", said}, {"k", g->tables[t].cols[key].human});
     d->n_rows = 1;
     d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s = %s", cols, gen_tab(g, t), name, lit);
     d->think = gen_fmt(g, "%s of %s where %s = %s", cols, gen_tab(g, t), name, lit);
     gen_say(g, d, n_columns == 1 ? one : two, 6,
-            (phrase_slot[]){{"c", g->tables[t].cols[a].human}, {"e", b < 0 ? "" : g->tables[t].cols[b].human}, {"r", row}, {0}});
+            (phrase_slot[]){{"c", g->tables[t].cols[a].human},
+                            {"e", b < 0 ? "" : g->tables[t].cols[b].human},
+                            {"r", row},
+                            {0}});
     return true;
 }
 static bool lookup_name(db_gen *g, db_draft *d)
@@ -291,7 +321,8 @@ static bool exists(db_gen *g, db_draft *d)
     };
     int t = gen_table(g, false);
     db_cond a, b;
-    if (!gen_cond(g, t, COND_COMMON, -1, false, &a) || !gen_cond(g, t, COND_COMMON, a.column, false, &b))
+    if (!gen_cond(g, t, COND_COMMON, -1, false, &a) ||
+        !gen_cond(g, t, COND_COMMON, a.column, false, &b))
         return false;
     const char *cond = gen_fmt(g, "%s AND %s", a.sql, b.sql);
     d->sql = gen_fmt(g, "SELECT EXISTS (SELECT 1 FROM %s WHERE %s)", gen_tab(g, t), cond);

@@ -23,22 +23,27 @@ static bool pick_link(db_gen *g, link *l)
 /* "orders whose customer's country is Spain" */
 static const char *whose(db_gen *g, const link *l, const char *T, const db_cond *c)
 {
-    return GEN_FILL(g, "[{T} whose {r}'s {p}|{T} where the {r}'s {p}|{T} of {P} {q}|{T} [belonging to|linked to|for] {P} {q}]",
+    return GEN_FILL(g,
+                    "[{T} whose {r}'s {p}|{T} where the {r}'s {p}|{T} of {P} {q}|{T} [belonging "
+                    "to|linked to|for] {P} {q}]",
                     {"T", T}, {"r", l->ref}, {"p", c->pred}, {"P", l->P}, {"q", c->post});
 }
 
 static bool join_count(db_gen *g, db_draft *d)
 {
     static const char *const say[] = {
-        "How many {T} are there?",      "=the number of {T}",         "[Count|Please count] the {T}.",
-        "How many {T} do we have?",     "=the [total |]count of {T}", "How many {T} [exist|are in the database]?",
+        "How many {T} are there?",       "=the number of {T}",
+        "[Count|Please count] the {T}.", "How many {T} do we have?",
+        "=the [total |]count of {T}",    "How many {T} [exist|are in the database]?",
     };
     link l;
     db_cond c;
-    if (!pick_link(g, &l) || !gen_cond(g, l.parent, COND_COMMON | COND_LIKE | COND_KEY, -1, true, &c))
+    if (!pick_link(g, &l) ||
+        !gen_cond(g, l.parent, COND_COMMON | COND_LIKE | COND_KEY, -1, true, &c))
         return false;
     d->sql = gen_fmt(g, "SELECT COUNT(*) FROM %s WHERE %s", l.join, c.sql);
-    d->think = gen_fmt(g, "count %s joined with %s where %s", gen_tab(g, l.child), gen_tab(g, l.parent), c.sql);
+    d->think = gen_fmt(g, "count %s joined with %s where %s", gen_tab(g, l.child),
+                       gen_tab(g, l.parent), c.sql);
     GEN_SAY(g, d, say, {"T", whose(g, &l, l.C, &c)});
     return true;
 }
@@ -46,8 +51,9 @@ static bool join_count(db_gen *g, db_draft *d)
 static bool join_count_two(db_gen *g, db_draft *d)
 {
     static const char *const say[] = {
-        "How many {T} are there?",  "=the number of {T}",         "[Count|Please count] the {T}.",
-        "How many {T} do we have?", "=the [total |]count of {T}", "I [need|want] the number of {T}.",
+        "How many {T} are there?",       "=the number of {T}",
+        "[Count|Please count] the {T}.", "How many {T} do we have?",
+        "=the [total |]count of {T}",    "I [need|want] the number of {T}.",
     };
     link l;
     db_cond a, b;
@@ -55,8 +61,11 @@ static bool join_count_two(db_gen *g, db_draft *d)
         !gen_cond(g, l.parent, COND_COMMON, -1, true, &b))
         return false;
     d->sql = gen_fmt(g, "SELECT COUNT(*) FROM %s WHERE %s AND %s", l.join, a.sql, b.sql);
-    d->think = gen_fmt(g, "count %s joined with %s where %s and %s", gen_tab(g, l.child), gen_tab(g, l.parent), a.sql, b.sql);
-    GEN_SAY(g, d, say, {"T", GEN_FILL(g, "{T} {a}[ and|,] whose {r}'s {p}", {"T", l.C}, {"a", a.post}, {"r", l.ref}, {"p", b.pred})});
+    d->think = gen_fmt(g, "count %s joined with %s where %s and %s", gen_tab(g, l.child),
+                       gen_tab(g, l.parent), a.sql, b.sql);
+    GEN_SAY(g, d, say,
+            {"T", GEN_FILL(g, "{T} {a}[ and|,] whose {r}'s {p}", {"T", l.C}, {"a", a.post},
+                           {"r", l.ref}, {"p", b.pred})});
     return true;
 }
 
@@ -74,7 +83,8 @@ static bool join_list(db_gen *g, db_draft *d)
     db_cond c;
     if (!pick_link(g, &l) || !gen_cond(g, l.parent, COND_COMMON | COND_KEY, -1, true, &c))
         return false;
-    int shown = gen_chance(g, 70) ? gen_shown(g, l.child) : gen_column(g, l.child, COL_NUMBER | COL_DATE | COL_TEXT, -1);
+    int shown = gen_chance(g, 70) ? gen_shown(g, l.child)
+                                  : gen_column(g, l.child, COL_NUMBER | COL_DATE | COL_TEXT, -1);
     if (shown < 0)
         return false;
     const char *name = gen_col(g, l.child, shown, true);
@@ -105,16 +115,18 @@ static bool join_lookup(db_gen *g, db_draft *d)
     if (!v)
         return false;
     const char *name = gen_col(g, l.parent, shown, true);
-    const char *cond = gen_fmt(g, "%s = %s", gen_col(g, l.child, key, true), gen_literal(g, l.child, key, v));
+    const char *cond =
+        gen_fmt(g, "%s = %s", gen_col(g, l.child, key, true), gen_literal(g, l.child, key, v));
     d->n_rows = 1;
     d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s", name, l.join, cond);
     d->think = gen_fmt(g, "%s joined with %s where %s", name, gen_tab(g, l.child), cond);
     const char *said = gen_say_value(g, l.child, key, v);
-    GEN_SAY(g, d, say, {"r", l.ref}, {"s", g->tables[l.parent].cols[shown].human},
-            {"x", key == g->tables[l.child].key
-                      ? GEN_FILL(g, "{t} [{v}|number {v}|with {k} {v}]", {"t", g->tables[l.child].one}, {"v", said},
-                                 {"k", g->tables[l.child].cols[key].human})
-                      : GEN_FILL(g, "[{v}|the {t} {v}]", {"t", g->tables[l.child].one}, {"v", said})});
+    GEN_SAY(
+        g, d, say, {"r", l.ref}, {"s", g->tables[l.parent].cols[shown].human},
+        {"x", key == g->tables[l.child].key
+                  ? GEN_FILL(g, "{t} [{v}|number {v}|with {k} {v}]", {"t", g->tables[l.child].one},
+                             {"v", said}, {"k", g->tables[l.child].cols[key].human})
+                  : GEN_FILL(g, "[{v}|the {t} {v}]", {"t", g->tables[l.child].one}, {"v", said})});
     return true;
 }
 
@@ -130,8 +142,11 @@ static bool join_value(db_gen *g, db_draft *d)
     };
     static const struct {
         const char *sql, *words;
-    } functions[] = {{"SUM", "[total|combined]"}, {"SUM", "[total|summed]"}, {"AVG", "[average|mean]"},
-                     {"MAX", "[highest|maximum|largest]"}, {"MIN", "[lowest|minimum|smallest]"}};
+    } functions[] = {{"SUM", "[total|combined]"},
+                     {"SUM", "[total|summed]"},
+                     {"AVG", "[average|mean]"},
+                     {"MAX", "[highest|maximum|largest]"},
+                     {"MIN", "[lowest|minimum|smallest]"}};
     link l;
     db_cond w;
     if (!pick_link(g, &l) || !gen_cond(g, l.parent, COND_COMMON | COND_KEY, -1, true, &w))
@@ -173,14 +188,15 @@ static bool join_group(db_gen *g, db_draft *d)
     const char *key = gen_col(g, l.parent, by, true);
     d->sql = gen_fmt(g, "SELECT %s, COUNT(*) FROM %s%s GROUP BY %s", key, l.join, where, key);
     d->think = gen_fmt(g, "count %s%s per %s", gen_tab(g, l.child), think, key);
-    GEN_SAY(g, d, say, {"T", T}, {"r", l.ref}, {"P", l.P}, {"b", g->tables[l.parent].cols[by].human},
-            {"bs", g->tables[l.parent].cols[by].plural});
+    GEN_SAY(g, d, say, {"T", T}, {"r", l.ref}, {"P", l.P},
+            {"b", g->tables[l.parent].cols[by].human}, {"bs", g->tables[l.parent].cols[by].plural});
     return true;
 }
 
-/* The parents with the most children (or the largest sum), the best one or the best k. expr ranks them. */
-static bool best_parents(db_gen *g, db_draft *d, const link *l, const char *from, const char *where, const char *expr,
-                         bool most, int k)
+/* The parents with the most children (or the largest sum), the best one or the best k. expr ranks
+ * them. */
+static bool best_parents(db_gen *g, db_draft *d, const link *l, const char *from, const char *where,
+                         const char *expr, bool most, int k)
 {
     int shown = g->tables[l->parent].label;
     if (shown < 0)
@@ -189,9 +205,12 @@ static bool best_parents(db_gen *g, db_draft *d, const link *l, const char *from
     const db_fk *f = &g->s->tables[l->child].fks[l->fk];
     const char *by = gen_col(g, l->parent, f->ref_column, true), *dir = most ? " DESC" : "";
     d->top = d->n_rows = k;
-    d->sql = gen_fmt(g, "SELECT %s FROM %s%s GROUP BY %s ORDER BY %s%s LIMIT %d", name, from, where, by, expr, dir, k);
-    d->rank_sql = gen_fmt(g, "SELECT %s FROM %s%s GROUP BY %s ORDER BY %s%s LIMIT %d", expr, from, where, by, expr, dir, k + 1);
-    d->think = gen_fmt(g, "%s by %s%s%s%s, first %d", name, expr, dir, *where ? " where" : "", *where ? where + 6 : "", k);
+    d->sql = gen_fmt(g, "SELECT %s FROM %s%s GROUP BY %s ORDER BY %s%s LIMIT %d", name, from, where,
+                     by, expr, dir, k);
+    d->rank_sql = gen_fmt(g, "SELECT %s FROM %s%s GROUP BY %s ORDER BY %s%s LIMIT %d", expr, from,
+                          where, by, expr, dir, k + 1);
+    d->think = gen_fmt(g, "%s by %s%s%s%s, first %d", name, expr, dir, *where ? " where" : "",
+                       *where ? where + 6 : "", k);
     return true;
 }
 
@@ -229,9 +248,15 @@ static bool most_children(db_gen *g, db_draft *d)
         return false;
     const db_column_terms *s = &g->tables[l.parent].cols[g->tables[l.parent].label];
     gen_say(g, d, k == 1 ? one : many, k == 1 ? 6 : 4,
-            (phrase_slot[]){{"T", T}, {"r", g->tables[l.parent].one}, {"P", l.P}, {"C", l.C}, {"s", s->human}, {"ss", s->plural},
+            (phrase_slot[]){{"T", T},
+                            {"r", g->tables[l.parent].one},
+                            {"P", l.P},
+                            {"C", l.C},
+                            {"s", s->human},
+                            {"ss", s->plural},
                             {"x", GEN_FILL(g, "[most|largest number of|highest number of]", {0})},
-                            {"k", gen_chance(g, 60) ? number_words[k] : gen_fmt(g, "%d", k)}, {0}});
+                            {"k", gen_chance(g, 60) ? number_words[k] : gen_fmt(g, "%d", k)},
+                            {0}});
     return true;
 }
 
@@ -241,7 +266,8 @@ static bool best_children(db_gen *g, db_draft *d)
         "Which {R} the {x} {f} {c} of {T}?",
         "=the {s} of the {kr} with the {x} {f} {c} of {T}",
         "[Find|Show|Tell me] the {kr} with the {x} {f} {c} over [their|the] {T} ({s}).",
-        "[Rank|Order] the {P} by the {f} {c} of their {T}, {x} first, and give the {s} of the first {n}.",
+        "[Rank|Order] the {P} by the {f} {c} of their {T}, {x} first, and give the {s} of the "
+        "first {n}.",
         "What is the {s} of the {kr} with the {x} {f} {c} of {T}?",
         "[Comparing|Compare] the {f} {c} of {T}, which {R} the {x}? Give the {s}.",
     };
@@ -262,18 +288,22 @@ static bool best_children(db_gen *g, db_draft *d)
     const char *expr = gen_fmt(g, "%s(%s)", sum ? "SUM" : "AVG", gen_col(g, l.child, c, true));
     if (!best_parents(g, d, &l, l.join, where, expr, most, k))
         return false;
-    const char *one = g->tables[l.parent].one, *n = k == 1 ? "one" : gen_chance(g, 60) ? number_words[k] : gen_fmt(g, "%d", k);
+    const char *one = g->tables[l.parent].one, *n = k == 1              ? "one"
+                                                    : gen_chance(g, 60) ? number_words[k]
+                                                                        : gen_fmt(g, "%d", k);
     const db_column_terms *s = &g->tables[l.parent].cols[g->tables[l.parent].label];
-    GEN_SAY(g, d, say, {"T", T}, {"P", l.P}, {"n", n}, {"R", k == 1 ? gen_fmt(g, "%s has", one) : gen_fmt(g, "%s %s have", n, l.P)},
-            {"kr", k == 1 ? one : gen_fmt(g, "%s %s", n, l.P)}, {"s", k == 1 ? s->human : s->plural},
-            {"x", most ? "highest" : "lowest"}, {"f", GEN_FILL(g, sum ? "[total|combined]" : "[average|mean]", {0})},
+    GEN_SAY(g, d, say, {"T", T}, {"P", l.P}, {"n", n},
+            {"R", k == 1 ? gen_fmt(g, "%s has", one) : gen_fmt(g, "%s %s have", n, l.P)},
+            {"kr", k == 1 ? one : gen_fmt(g, "%s %s", n, l.P)},
+            {"s", k == 1 ? s->human : s->plural}, {"x", most ? "highest" : "lowest"},
+            {"f", GEN_FILL(g, sum ? "[total|combined]" : "[average|mean]", {0})},
             {"c", g->tables[l.child].cols[c].human});
     return true;
 }
 
 typedef struct {
-    link near;   /* child -> middle */
-    link far;    /* middle -> end */
+    link near; /* child -> middle */
+    link far;  /* middle -> end */
     const char *from;
 } chain;
 
@@ -293,19 +323,25 @@ static bool pick_chain(db_gen *g, chain *c)
     c->far.C = g->tables[c->far.child].many;
     c->far.ref = gen_ref_name(g, c->far.child, c->far.fk);
     c->from = gen_fmt(g, "%s JOIN %s ON %s = %s", c->near.join, gen_tab(g, c->far.parent),
-                      gen_col(g, c->far.child, f->column, true), gen_col(g, c->far.parent, f->ref_column, true));
+                      gen_col(g, c->far.child, f->column, true),
+                      gen_col(g, c->far.parent, f->ref_column, true));
     return true;
 }
 
 static bool two_steps(db_gen *g, db_draft *d, bool sum)
 {
     static const char *const count[] = {
-        "How many {T} {w} are there?",  "=the number of {T} {w}",         "[Count|Please count] the {T} {w}.",
-        "How many {T} {w} do we have?", "=the [total |]count of {T} {w}", "I [need|want] the number of {T} {w}.",
+        "How many {T} {w} are there?",       "=the number of {T} {w}",
+        "[Count|Please count] the {T} {w}.", "How many {T} {w} do we have?",
+        "=the [total |]count of {T} {w}",    "I [need|want] the number of {T} {w}.",
     };
     static const char *const total[] = {
-        "=the {f} {c} of {T} {w}",      "What {f} {c} do the {T} {w} have?", "[Compute|Calculate] the {f} {c} of {T} {w}.",
-        "=the {f} {c} over the {T} {w}", "For {T} {w}, what is the {f} {c}?", "I [need|want] the {f} {c} of {T} {w}.",
+        "=the {f} {c} of {T} {w}",
+        "What {f} {c} do the {T} {w} have?",
+        "[Compute|Calculate] the {f} {c} of {T} {w}.",
+        "=the {f} {c} over the {T} {w}",
+        "For {T} {w}, what is the {f} {c}?",
+        "I [need|want] the {f} {c} of {T} {w}.",
     };
     chain ch;
     db_cond w;
@@ -315,18 +351,27 @@ static bool two_steps(db_gen *g, db_draft *d, bool sum)
     if (sum && c < 0)
         return false;
     bool avg = gen_chance(g, 35);
-    const char *expr = sum ? gen_fmt(g, "%s(%s)", avg ? "AVG" : "SUM", gen_col(g, ch.near.child, c, true)) : "COUNT(*)";
+    const char *expr =
+        sum ? gen_fmt(g, "%s(%s)", avg ? "AVG" : "SUM", gen_col(g, ch.near.child, c, true))
+            : "COUNT(*)";
     d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s", expr, ch.from, w.sql);
-    d->think = gen_fmt(g, "%s of %s through %s to %s where %s", expr, gen_tab(g, ch.near.child), gen_tab(g, ch.near.parent),
-                       gen_tab(g, ch.far.parent), w.sql);
-    const char *words = GEN_FILL(g, "[whose {m}'s {e}'s {p}|where the {e} of the {m} has [a(n) |]{p2}|of {M} whose {e}'s {p}|of {M} of {E} {q}]",
-                                 {"m", ch.near.ref}, {"M", ch.near.P}, {"e", ch.far.ref}, {"E", ch.far.P}, {"p", w.pred},
-                                 {"p2", gen_fmt(g, "the property that the %s", w.pred)}, {"q", w.post});
+    d->think = gen_fmt(g, "%s of %s through %s to %s where %s", expr, gen_tab(g, ch.near.child),
+                       gen_tab(g, ch.near.parent), gen_tab(g, ch.far.parent), w.sql);
+    const char *words = GEN_FILL(
+        g,
+        "[whose {m}'s {e}'s {p}|where the {e} of the {m} has [a(n) |]{p2}|of {M} whose {e}'s "
+        "{p}|of {M} of {E} {q}]",
+        {"m", ch.near.ref}, {"M", ch.near.P}, {"e", ch.far.ref}, {"E", ch.far.P}, {"p", w.pred},
+        {"p2", gen_fmt(g, "the property that the %s", w.pred)}, {"q", w.post});
     if (strstr(words, "the property")) /* clumsy: say it plainly */
-        words = GEN_FILL(g, "where the {e} of the {m} is one {q}", {"m", ch.near.ref}, {"e", ch.far.ref}, {"q", w.post});
+        words = GEN_FILL(g, "where the {e} of the {m} is one {q}", {"m", ch.near.ref},
+                         {"e", ch.far.ref}, {"q", w.post});
     gen_say(g, d, sum ? total : count, 6,
-            (phrase_slot[]){{"T", ch.near.C}, {"w", words}, {"f", avg ? "average" : "total"},
-                            {"c", c < 0 ? "" : g->tables[ch.near.child].cols[c].human}, {0}});
+            (phrase_slot[]){{"T", ch.near.C},
+                            {"w", words},
+                            {"f", avg ? "average" : "total"},
+                            {"c", c < 0 ? "" : g->tables[ch.near.child].cols[c].human},
+                            {0}});
     return true;
 }
 static bool two_steps_count(db_gen *g, db_draft *d)
@@ -344,7 +389,8 @@ static bool best_in_period(db_gen *g, db_draft *d)
     static const char *const say[] = {
         "Which {R} the [highest|largest|biggest] total {c} of {C} {w}?",
         "=the {s} of the {kr} with the [highest|largest] total {c} of {C} {w}",
-        "[Rank|Order] the {P} by the total {c} of their {C} {w}, and give the {s} of the first {n}.",
+        "[Rank|Order] the {P} by the total {c} of their {C} {w}, and give the {s} of the first "
+        "{n}.",
         "Which {kr} did best by total {c} of {C} {w}? Give the {s}.",
         "Which {kr} sold best by total {c} in {C} {w}?",
         "[Find|Show|Tell me] the {kr} with the most {c} in total, counting {C} {w} ({s}).",
@@ -360,26 +406,40 @@ static bool best_in_period(db_gen *g, db_draft *d)
     b.parent = f->ref_table;
     db_cond w;
     int c = gen_column(g, a.child, COL_NUMBER, -1);
-    if (b.parent == a.parent || c < 0 || !gen_cond(g, b.parent, COND_MONTH | COND_YEAR | COND_EQ, -1, true, &w))
+    if (b.parent == a.parent || c < 0 ||
+        !gen_cond(g, b.parent, COND_MONTH | COND_YEAR | COND_EQ, -1, true, &w))
         return false;
-    const char *from = gen_fmt(g, "%s JOIN %s ON %s = %s", a.join, gen_tab(g, b.parent), gen_col(g, b.child, f->column, true),
-                               gen_col(g, b.parent, f->ref_column, true));
+    const char *from =
+        gen_fmt(g, "%s JOIN %s ON %s = %s", a.join, gen_tab(g, b.parent),
+                gen_col(g, b.child, f->column, true), gen_col(g, b.parent, f->ref_column, true));
     int k = gen_chance(g, 40) ? 1 : 2 + gen_below(g, 4);
     const char *expr = gen_fmt(g, "SUM(%s)", gen_col(g, a.child, c, true));
     if (!best_parents(g, d, &a, from, gen_fmt(g, " WHERE %s", w.sql), expr, true, k))
         return false;
-    const char *one = g->tables[a.parent].one, *n = k == 1 ? "one" : gen_chance(g, 60) ? number_words[k] : gen_fmt(g, "%d", k);
+    const char *one = g->tables[a.parent].one, *n = k == 1              ? "one"
+                                                    : gen_chance(g, 60) ? number_words[k]
+                                                                        : gen_fmt(g, "%d", k);
     const db_column_terms *s = &g->tables[a.parent].cols[g->tables[a.parent].label];
-    GEN_SAY(g, d, say, {"C", a.C}, {"P", a.P}, {"n", n}, {"R", k == 1 ? gen_fmt(g, "%s has", one) : gen_fmt(g, "%s %s have", n, a.P)},
-            {"kr", k == 1 ? one : gen_fmt(g, "%s %s", n, a.P)}, {"s", k == 1 ? s->human : s->plural},
-            {"c", g->tables[a.child].cols[c].human},
-            {"w", GEN_FILL(g, "[of|from|in] {O} {q}", {"O", g->tables[b.parent].many}, {"q", w.post})});
+    GEN_SAY(
+        g, d, say, {"C", a.C}, {"P", a.P}, {"n", n},
+        {"R", k == 1 ? gen_fmt(g, "%s has", one) : gen_fmt(g, "%s %s have", n, a.P)},
+        {"kr", k == 1 ? one : gen_fmt(g, "%s %s", n, a.P)}, {"s", k == 1 ? s->human : s->plural},
+        {"c", g->tables[a.child].cols[c].human},
+        {"w", GEN_FILL(g, "[of|from|in] {O} {q}", {"O", g->tables[b.parent].many}, {"q", w.post})});
     return true;
 }
 
 const db_family db_families_join[] = {
-    {"join_count", 4, join_count},           {"join_count_two", 2, join_count_two},   {"join_list", 3, join_list},
-    {"join_lookup", 3, join_lookup},         {"join_value", 3, join_value},           {"join_group", 2, join_group},
-    {"most_children", 3, most_children},     {"best_children", 3, best_children},     {"two_steps_count", 2, two_steps_count},
-    {"two_steps_total", 2, two_steps_total}, {"best_in_period", 3, best_in_period}, {0},
+    {"join_count", 4, join_count},
+    {"join_count_two", 2, join_count_two},
+    {"join_list", 3, join_list},
+    {"join_lookup", 3, join_lookup},
+    {"join_value", 3, join_value},
+    {"join_group", 2, join_group},
+    {"most_children", 3, most_children},
+    {"best_children", 3, best_children},
+    {"two_steps_count", 2, two_steps_count},
+    {"two_steps_total", 2, two_steps_total},
+    {"best_in_period", 3, best_in_period},
+    {0},
 };

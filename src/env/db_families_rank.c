@@ -1,4 +1,5 @@
-/* env/db_families_rank.c - question families of extremes: maxima, sums, averages, first and last rows. */
+/* env/db_families_rank.c - question families of extremes: maxima, sums, averages, first and last
+ * rows. */
 #include "env/db_tasks.h"
 #include <string.h>
 
@@ -19,7 +20,8 @@ static maybe_cond maybe(db_gen *g, int t, int percent, int except)
     return m;
 }
 
-static bool aggregate(db_gen *g, db_draft *d, const char *function, int roles, const char *const *say, int n)
+static bool aggregate(db_gen *g, db_draft *d, const char *function, int roles,
+                      const char *const *say, int n)
 {
     int t = gen_table(g, false), c = gen_column(g, t, roles, -1);
     if (c < 0 || g->tables[t].cols[c].n_distinct < 3)
@@ -30,8 +32,12 @@ static bool aggregate(db_gen *g, db_draft *d, const char *function, int roles, c
     d->think = gen_fmt(g, "%s of %s over %s%s", function, name, gen_tab(g, t), m.think);
     const db_column_terms *col = &g->tables[t].cols[c];
     gen_say(g, d, say, n,
-            (phrase_slot[]){{"c", col->human}, {"cs", col->plural}, {"T", gen_fmt(g, "%s%s", g->tables[t].many, m.post)},
-                            {"t", g->tables[t].one}, {"p", m.post}, {0}});
+            (phrase_slot[]){{"c", col->human},
+                            {"cs", col->plural},
+                            {"T", gen_fmt(g, "%s%s", g->tables[t].many, m.post)},
+                            {"t", g->tables[t].one},
+                            {"p", m.post},
+                            {0}});
     return true;
 }
 
@@ -116,10 +122,13 @@ static bool last_date(db_gen *g, db_draft *d)
 static bool spread(db_gen *g, db_draft *d)
 {
     static const char *const say[] = {
-        "=the difference between the [highest|largest] and [the |][lowest|smallest] {c} of [the |all |]{T}",
+        "=the difference between the [highest|largest] and [the |][lowest|smallest] {c} of [the "
+        "|all |]{T}",
         "How far apart are the [highest|largest] and [the |][lowest|smallest] {c} of {T}?",
-        "=the [range|spread] of {c} [over|among] [the |all |]{T}, [highest minus lowest|maximum minus minimum]",
-        "[Subtract|Take] the [lowest|minimum] {c} [from|off] the [highest|maximum] one [for|over] {T}.",
+        "=the [range|spread] of {c} [over|among] [the |all |]{T}, [highest minus lowest|maximum "
+        "minus minimum]",
+        "[Subtract|Take] the [lowest|minimum] {c} [from|off] the [highest|maximum] one [for|over] "
+        "{T}.",
         "By how much does the [highest|largest] {c} of {T} [exceed|surpass] the [lowest|smallest]?",
         "=the gap between the maximum and the minimum {c} of {T}",
     };
@@ -130,12 +139,15 @@ static bool spread(db_gen *g, db_draft *d)
     const char *name = gen_col(g, t, c, false);
     d->sql = gen_fmt(g, "SELECT MAX(%s) - MIN(%s) FROM %s%s", name, name, gen_tab(g, t), m.where);
     d->think = gen_fmt(g, "MAX minus MIN of %s over %s%s", name, gen_tab(g, t), m.think);
-    GEN_SAY(g, d, say, {"c", g->tables[t].cols[c].human}, {"T", gen_fmt(g, "%s%s", g->tables[t].many, m.post)});
+    GEN_SAY(g, d, say, {"c", g->tables[t].cols[c].human},
+            {"T", gen_fmt(g, "%s%s", g->tables[t].many, m.post)});
     return true;
 }
 
-/* The first k rows by a column. say gets {k} ("three"), {T}, {s} the shown column, {c} the order. */
-static bool ranked(db_gen *g, db_draft *d, int roles, bool descending, bool one, const char *const *say, int n)
+/* The first k rows by a column. say gets {k} ("three"), {T}, {s} the shown column, {c} the order.
+ */
+static bool ranked(db_gen *g, db_draft *d, int roles, bool descending, bool one,
+                   const char *const *say, int n)
 {
     static const char *const words[] = {"", "", "two", "three", "four", "five", "six", "seven"};
     int t = gen_table(g, false), shown = gen_shown(g, t), c = gen_column(g, t, roles, shown);
@@ -147,14 +159,17 @@ static bool ranked(db_gen *g, db_draft *d, int roles, bool descending, bool one,
     /* a missing value would be the smallest */
     const char *where = m.where;
     if (!descending && g->tables[t].cols[c].n_null)
-        where = *where ? gen_fmt(g, "%s AND %s IS NOT NULL", where, name) : gen_fmt(g, " WHERE %s IS NOT NULL", name);
+        where = *where ? gen_fmt(g, "%s AND %s IS NOT NULL", where, name)
+                       : gen_fmt(g, " WHERE %s IS NOT NULL", name);
     d->top = k;
     d->n_rows = k;
-    d->sql = gen_fmt(g, "SELECT %s FROM %s%s ORDER BY %s%s LIMIT %d", gen_col(g, t, shown, false), gen_tab(g, t), where,
-                     name, dir, k);
-    d->rank_sql = gen_fmt(g, "SELECT %s FROM %s%s ORDER BY %s%s LIMIT %d", name, gen_tab(g, t), where, name, dir, k + 1);
-    d->think = gen_fmt(g, "%s of %s%s, order by %s%s, first %d", gen_col(g, t, shown, false), gen_tab(g, t),
-                       *where ? gen_fmt(g, " where%s", where + 6) : "", name, dir, k);
+    d->sql = gen_fmt(g, "SELECT %s FROM %s%s ORDER BY %s%s LIMIT %d", gen_col(g, t, shown, false),
+                     gen_tab(g, t), where, name, dir, k);
+    d->rank_sql = gen_fmt(g, "SELECT %s FROM %s%s ORDER BY %s%s LIMIT %d", name, gen_tab(g, t),
+                          where, name, dir, k + 1);
+    d->think =
+        gen_fmt(g, "%s of %s%s, order by %s%s, first %d", gen_col(g, t, shown, false),
+                gen_tab(g, t), *where ? gen_fmt(g, " where%s", where + 6) : "", name, dir, k);
     const db_table_terms *terms = &g->tables[t];
     gen_say(g, d, say, n,
             (phrase_slot[]){{"k", gen_chance(g, 50) ? words[k] : gen_fmt(g, "%d", k)},
@@ -163,7 +178,8 @@ static bool ranked(db_gen *g, db_draft *d, int roles, bool descending, bool one,
                             {"s", terms->cols[shown].human},
                             {"ss", terms->cols[shown].plural},
                             {"v", terms->cols[c].verb ? terms->cols[c].verb : ""},
-                            {"c", terms->cols[c].human}, {0}});
+                            {"c", terms->cols[c].human},
+                            {0}});
     return true;
 }
 
@@ -173,7 +189,8 @@ static bool top_k(db_gen *g, db_draft *d)
         "Which {k} {T} have the [highest|largest|greatest] {c}? [Give|List] the {ss}.",
         "+the {ss} of the {k} {T} with the [highest|largest|biggest] {c}",
         "+the top {k} {T} by {c}[, {ss} only| ({ss})]",
-        "[Rank|Order|Sort] the {T} by {c}, [highest|largest] first, and give the {ss} of the [first|top] {k}.",
+        "[Rank|Order|Sort] the {T} by {c}, [highest|largest] first, and give the {ss} of the "
+        "[first|top] {k}.",
         "What are the {ss} of the {k} {T} that have the [highest|most|largest] {c}?",
         "[Show|List|Give me] the {k} {T} with the [most|highest] {c} ({s}).",
     };
@@ -186,7 +203,8 @@ static bool bottom_k(db_gen *g, db_draft *d)
         "Which {k} {T} have the [lowest|smallest|least] {c}? [Give|List] the {ss}.",
         "+the {ss} of the {k} {T} with the [lowest|smallest|least] {c}",
         "+the bottom {k} {T} by {c}[, {ss} only| ({ss})]",
-        "[Rank|Order|Sort] the {T} by {c}, [lowest|smallest] first, and give the {ss} of the first {k}.",
+        "[Rank|Order|Sort] the {T} by {c}, [lowest|smallest] first, and give the {ss} of the first "
+        "{k}.",
         "What are the {ss} of the {k} {T} that have the [lowest|least|smallest] {c}?",
         "[Show|List|Give me] the {k} {T} with the [least|lowest] {c} ({s}).",
     };
@@ -199,7 +217,8 @@ static bool top_one(db_gen *g, db_draft *d)
         "Which {t} has the [highest|largest|greatest] {c}?[ Give its {s}.|]",
         "=the {s} of the {t} with the [highest|largest|biggest|greatest] {c}",
         "What is the {s} of the {t} that has the [highest|most|largest] {c}?",
-        "[Of|Among] [all |the ]{T}, which [one |]has the [highest|largest] {c}? [Answer with|Give] the {s}.",
+        "[Of|Among] [all |the ]{T}, which [one |]has the [highest|largest] {c}? [Answer with|Give] "
+        "the {s}.",
         "[Find|Show me|Tell me] the {t} with the [maximum|highest|largest] {c} ({s}).",
         "=the {s} of the {t} that [leads|comes first] by {c}",
     };
@@ -212,7 +231,8 @@ static bool bottom_one(db_gen *g, db_draft *d)
         "Which {t} has the [lowest|smallest|least] {c}?[ Give its {s}.|]",
         "=the {s} of the {t} with the [lowest|smallest|least] {c}",
         "What is the {s} of the {t} that has the [lowest|least|smallest] {c}?",
-        "[Of|Among] [all |the ]{T}, which [one |]has the [lowest|smallest] {c}? [Answer with|Give] the {s}.",
+        "[Of|Among] [all |the ]{T}, which [one |]has the [lowest|smallest] {c}? [Answer with|Give] "
+        "the {s}.",
         "[Find|Show me|Tell me] the {t} with the [minimum|lowest|smallest] {c} ({s}).",
         "=the {s} of the {t} that comes last by {c}",
     };
@@ -259,9 +279,19 @@ static bool latest_k(db_gen *g, db_draft *d)
 }
 
 const db_family db_families_rank[] = {
-    {"max", 3, agg_max},           {"min", 3, agg_min},           {"average", 4, agg_avg},
-    {"sum", 4, agg_sum},           {"first_date", 1, first_date}, {"last_date", 1, last_date},
-    {"spread", 1, spread},         {"top_k", 4, top_k},           {"bottom_k", 2, bottom_k},
-    {"top_one", 3, top_one},       {"bottom_one", 3, bottom_one}, {"latest_row", 2, latest_row},
-    {"earliest_row", 2, earliest_row}, {"latest_k", 2, latest_k}, {0},
+    {"max", 3, agg_max},
+    {"min", 3, agg_min},
+    {"average", 4, agg_avg},
+    {"sum", 4, agg_sum},
+    {"first_date", 1, first_date},
+    {"last_date", 1, last_date},
+    {"spread", 1, spread},
+    {"top_k", 4, top_k},
+    {"bottom_k", 2, bottom_k},
+    {"top_one", 3, top_one},
+    {"bottom_one", 3, bottom_one},
+    {"latest_row", 2, latest_row},
+    {"earliest_row", 2, earliest_row},
+    {"latest_k", 2, latest_k},
+    {0},
 };

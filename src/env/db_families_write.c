@@ -11,6 +11,13 @@ enum { MAX_SET = 12 };
 /* A new name from parts of two: "Alba Mug" and "Piper Kettle" give "Alba Kettle". */
 static const char *blend(db_gen *g, const char *a, const char *b)
 {
+    if (!strchr(a, ' ') && strpbrk(a, "0123456789")) { /* a code: other digits */
+        char *code = cmat_arena_strdup(&g->arena, a);
+        for (char *p = code; *p; p++)
+            if (*p >= '0' && *p <= '9' && gen_chance(g, 60))
+                *p = (char)('0' + gen_below(g, 10));
+        return code;
+    }
     const char *cut_a = strpbrk(a, " .@-_"), *cut_b = strrchr(b, ' ');
     if (!cut_b)
         cut_b = strpbrk(b, "@.-_");
@@ -59,7 +66,8 @@ static bool pick_new_row(db_gen *g, int t, bool all, assignments *a)
         if (col->generated || (col->rowid && !all))
             continue;
         bool must = col->not_null && !col->def;
-        if (!all && !must && c != g->tables[t].label && (gen_chance(g, 50) || g->tables[t].cols[c].role == COL_OTHER)) {
+        if (!all && !must && c != g->tables[t].label &&
+            (gen_chance(g, 50) || g->tables[t].cols[c].role == COL_OTHER)) {
             left_out = true;
             continue;
         }
@@ -85,8 +93,10 @@ static void insert_sql(db_gen *g, db_draft *d, int t, const assignments *a)
     d->think = gen_fmt(g, "new row of %s: %s", gen_tab(g, t), cols);
 }
 
-/* "name Alba Mug, price 12.5 and stock 3", the parts from `from` on. Now and then in another order. */
-static const char *say_assignments(db_gen *g, int t, const assignments *a, int skip, const char *each)
+/* "name Alba Mug, price 12.5 and stock 3", the parts from `from` on. Now and then in another order.
+ */
+static const char *say_assignments(db_gen *g, int t, const assignments *a, int skip,
+                                   const char *each)
 {
     int order[MAX_SET], n = 0;
     for (int i = 0; i < a->n; i++)
@@ -115,7 +125,12 @@ static const char *say_assignments(db_gen *g, int t, const assignments *a, int s
         default:
             part = gen_fmt(g, "%s %s", g->tables[t].cols[c].human, said);
         }
-        text = gen_fmt(g, "%s%s%s", text, k == 0 ? "" : k + 1 < n ? ", " : template[0] == ':' ? ", " : " and ", part);
+        text = gen_fmt(g, "%s%s%s", text,
+                       k == 0               ? ""
+                       : k + 1 < n          ? ", "
+                       : template[0] == ':' ? ", "
+                                            : " and ",
+                       part);
     }
     return text;
 }
@@ -141,7 +156,8 @@ static bool insert_row(db_gen *g, db_draft *d, bool all)
     if (t < 0 || !pick_new_row(g, t, all, &a))
         return false;
     insert_sql(g, d, t, &a);
-    GEN_SAY(g, d, say, {"t", g->tables[t].one}, {"T", g->tables[t].many}, {"x", say_assignments(g, t, &a, -1, each_form)});
+    GEN_SAY(g, d, say, {"t", g->tables[t].one}, {"T", g->tables[t].many},
+            {"x", say_assignments(g, t, &a, -1, each_form)});
     return true;
 }
 static bool insert_all(db_gen *g, db_draft *d)
@@ -158,9 +174,11 @@ static bool insert_told(db_gen *g, db_draft *d)
 {
     static const char *const say[] = {
         "{n} is a new {t}: {x}. [Add it|Please add it|Put it into the database|Record that].",
-        "{n} [was added|has joined|is now] among our {T}: {x}. [Record this|Please enter it|Make a record of it].",
+        "{n} [was added|has joined|is now] among our {T}: {x}. [Record this|Please enter it|Make a "
+        "record of it].",
         "We now have {n} as a(n) {t}, {x}[ - add it.|. Please add it.|; add it.]",
-        "[On|As of] {day} a new {t} called {n} [is there|exists|came in]: {x}[ - add it.|. Add it.|. Please record it.]",
+        "[On|As of] {day} a new {t} called {n} [is there|exists|came in]: {x}[ - add it.|. Add "
+        "it.|. Please record it.]",
         "!add the {t} {n}: {x}",
         "The {T} table lacks {n} ({x}). [Add it|Insert it|Put it in].",
         "{n}, {x}: [enter this|add this|save this] as a new {t}.",
@@ -185,8 +203,12 @@ static bool insert_told(db_gen *g, db_draft *d)
     if (day < 0 && k == 3)
         k = 4;
     gen_say(g, d, &say[k], 1,
-            (phrase_slot[]){{"n", a.vals[lead]}, {"t", g->tables[t].one}, {"T", g->tables[t].many}, {"day", date},
-                            {"x", say_assignments(g, t, &a, lead, "[n|n|i|=]")}, {0}});
+            (phrase_slot[]){{"n", a.vals[lead]},
+                            {"t", g->tables[t].one},
+                            {"T", g->tables[t].many},
+                            {"day", date},
+                            {"x", say_assignments(g, t, &a, lead, "[n|n|i|=]")},
+                            {0}});
     return true;
 }
 
@@ -208,15 +230,19 @@ static bool pick_row(db_gen *g, target *r, bool by_key)
         return false;
     const char *said = gen_say_value(g, r->t, c, v);
     r->where = gen_fmt(g, "%s = %s", gen_col(g, r->t, c, false), gen_literal(g, r->t, c, v));
-    r->row = GEN_FILL(g, by_key ? "[|the ]{t} [{v}|number {v}|with {k} {v}|{v}]" : "[{v}|{v}|the {t} {v}|the {t} [named|called] {v}]",
-                      {"t", g->tables[r->t].one}, {"v", said}, {"k", g->tables[r->t].cols[c].human});
+    r->row =
+        GEN_FILL(g,
+                 by_key ? "[|the ]{t} [{v}|number {v}|with {k} {v}|{v}]"
+                        : "[{v}|{v}|the {t} {v}|the {t} [named|called] {v}]",
+                 {"t", g->tables[r->t].one}, {"v", said}, {"k", g->tables[r->t].cols[c].human});
     return true;
 }
 
 static int settable(db_gen *g, int t, int except)
 {
     int c = gen_column(g, t, COL_NUMBER | COL_CATEGORY | COL_DATE | COL_TEXT | COL_FLAG, except);
-    return c >= 0 && (g->s->tables[t].columns[c].generated || g->s->tables[t].columns[c].pk) ? -1 : c;
+    return c >= 0 && (g->s->tables[t].columns[c].generated || g->s->tables[t].columns[c].pk) ? -1
+                                                                                             : c;
 }
 
 static const char *const set_say[] = {
@@ -224,14 +250,17 @@ static const char *const set_say[] = {
     "!change the {c} of {r} to {v}",
     "!update the {c} of {r} to {v}",
     "!update {r}: [the |]{c} is [now |]{v}",
-    "The {c} of {r} [is now|has changed to|should be|must be|is in fact] {v}[. Update it.|. Please correct it.|; please change that.| - fix it.]",
+    "The {c} of {r} [is now|has changed to|should be|must be|is in fact] {v}[. Update it.|. Please "
+    "correct it.|; please change that.| - fix it.]",
     "!make {v} the {c} of {r}",
     "!correct the {c} of {r}: it [is|should be] {v}",
-    "{r} [now has|should have] {v} as {c}[. Update it.|. Change it accordingly.| - please change it.]",
+    "{r} [now has|should have] {v} as {c}[. Update it.|. Change it accordingly.| - please change "
+    "it.]",
     "For {r}, [set|change] the {c} to {v}.",
 };
 
-static void set_sql(db_gen *g, db_draft *d, int t, const char *set, const char *where, const char *what)
+static void set_sql(db_gen *g, db_draft *d, int t, const char *set, const char *where,
+                    const char *what)
 {
     d->writes = true;
     d->sql = gen_fmt(g, "UPDATE %s SET %s WHERE %s", gen_tab(g, t), set, where);
@@ -250,7 +279,8 @@ static bool update_row(db_gen *g, db_draft *d, bool by_key)
     const char *name = gen_col(g, r.t, c, false);
     d->n_rows = 1;
     set_sql(g, d, r.t, gen_fmt(g, "%s = %s", name, gen_literal(g, r.t, c, v)), r.where, name);
-    GEN_SAY(g, d, set_say, {"c", g->tables[r.t].cols[c].human}, {"r", r.row}, {"v", gen_say_value(g, r.t, c, v)});
+    GEN_SAY(g, d, set_say, {"c", g->tables[r.t].cols[c].human}, {"r", r.row},
+            {"v", gen_say_value(g, r.t, c, v)});
     return true;
 }
 static bool update_name(db_gen *g, db_draft *d)
@@ -281,10 +311,12 @@ static bool update_two(db_gen *g, db_draft *d)
         return false;
     const char *cn = gen_col(g, r.t, c, false), *en = gen_col(g, r.t, e, false);
     d->n_rows = 1;
-    set_sql(g, d, r.t, gen_fmt(g, "%s = %s, %s = %s", cn, gen_literal(g, r.t, c, v), en, gen_literal(g, r.t, e, w)), r.where,
-            gen_fmt(g, "%s and %s", cn, en));
-    GEN_SAY(g, d, say, {"c", g->tables[r.t].cols[c].human}, {"e", g->tables[r.t].cols[e].human}, {"r", r.row},
-            {"v", gen_say_value(g, r.t, c, v)}, {"w", gen_say_value(g, r.t, e, w)});
+    set_sql(g, d, r.t,
+            gen_fmt(g, "%s = %s, %s = %s", cn, gen_literal(g, r.t, c, v), en,
+                    gen_literal(g, r.t, e, w)),
+            r.where, gen_fmt(g, "%s and %s", cn, en));
+    GEN_SAY(g, d, say, {"c", g->tables[r.t].cols[c].human}, {"e", g->tables[r.t].cols[e].human},
+            {"r", r.row}, {"v", gen_say_value(g, r.t, c, v)}, {"w", gen_say_value(g, r.t, e, w)});
     return true;
 }
 
@@ -298,21 +330,30 @@ static bool update_where(db_gen *g, db_draft *d)
     const char *name = gen_col(g, t, c, false);
     set_sql(g, d, t, gen_fmt(g, "%s = %s", name, gen_literal(g, t, c, v)), w.sql, name);
     GEN_SAY(g, d, set_say, {"c", g->tables[t].cols[c].human}, {"v", gen_say_value(g, t, c, v)},
-            {"r", GEN_FILL(g, "[all {T} {w}|every {t} {w}|each {t} {w}]", {"T", g->tables[t].many}, {"t", g->tables[t].one}, {"w", w.post})});
+            {"r", GEN_FILL(g, "[all {T} {w}|every {t} {w}|each {t} {w}]", {"T", g->tables[t].many},
+                           {"t", g->tables[t].one}, {"w", w.post})});
     return true;
 }
 
 static bool update_step(db_gen *g, db_draft *d)
 {
     static const char *const up[] = {
-        "!increase the {c} of {r} by {n}",          "!raise the {c} of {r} by {n}",
-        "!add {n} to the {c} of {r}",               "The {c} of {r} [has gone up|went up|rose] by {n}. [Update it|Record that|Please change it].",
-        "{r} gets {n} more {c}. [Update it|Record that].", "!bump the {c} of {r} up by {n}",
+        "!increase the {c} of {r} by {n}",
+        "!raise the {c} of {r} by {n}",
+        "!add {n} to the {c} of {r}",
+        "The {c} of {r} [has gone up|went up|rose] by {n}. [Update it|Record that|Please change "
+        "it].",
+        "{r} gets {n} more {c}. [Update it|Record that].",
+        "!bump the {c} of {r} up by {n}",
     };
     static const char *const down[] = {
-        "!decrease the {c} of {r} by {n}",          "!lower the {c} of {r} by {n}",
-        "!subtract {n} from the {c} of {r}",        "The {c} of {r} [has gone down|went down|fell] by {n}. [Update it|Record that|Please change it].",
-        "!reduce the {c} of {r} by {n}",            "!take {n} off the {c} of {r}",
+        "!decrease the {c} of {r} by {n}",
+        "!lower the {c} of {r} by {n}",
+        "!subtract {n} from the {c} of {r}",
+        "The {c} of {r} [has gone down|went down|fell] by {n}. [Update it|Record that|Please "
+        "change it].",
+        "!reduce the {c} of {r} by {n}",
+        "!take {n} off the {c} of {r}",
     };
     target r;
     bool one = gen_chance(g, 65);
@@ -328,11 +369,13 @@ static bool update_step(db_gen *g, db_draft *d)
     }
     bool more = gen_chance(g, 60);
     const char *name = gen_col(g, r.t, c, false);
-    const char *n = g->tables[r.t].cols[c].whole || gen_chance(g, 60) ? gen_fmt(g, "%d", 1 + gen_below(g, 30))
-                                                                       : gen_number(g, 0.25 * (1 + gen_below(g, 40)), false);
+    const char *n = g->tables[r.t].cols[c].whole || gen_chance(g, 60)
+                        ? gen_fmt(g, "%d", 1 + gen_below(g, 30))
+                        : gen_number(g, 0.25 * (1 + gen_below(g, 40)), false);
     d->n_rows = one ? 1 : 0;
     set_sql(g, d, r.t, gen_fmt(g, "%s = %s %c %s", name, name, more ? '+' : '-', n), r.where, name);
-    gen_say(g, d, more ? up : down, 6, (phrase_slot[]){{"c", g->tables[r.t].cols[c].human}, {"r", r.row}, {"n", n}, {0}});
+    gen_say(g, d, more ? up : down, 6,
+            (phrase_slot[]){{"c", g->tables[r.t].cols[c].human}, {"r", r.row}, {"n", n}, {0}});
     return true;
 }
 
@@ -352,7 +395,8 @@ static bool update_percent(db_gen *g, db_draft *d)
         return false;
     int c = gen_column(g, r.t, COL_NUMBER, -1);
     db_cond w;
-    if (c < 0 || g->tables[r.t].cols[c].whole || (!one && !gen_cond(g, r.t, COND_COMMON, c, false, &w)))
+    if (c < 0 || g->tables[r.t].cols[c].whole ||
+        (!one && !gen_cond(g, r.t, COND_COMMON, c, false, &w)))
         return false;
     if (!one) {
         r.where = w.sql;
@@ -365,9 +409,12 @@ static bool update_percent(db_gen *g, db_draft *d)
     const char *factor = gen_number(g, (100 + (more ? n : -n)) / 100.0, false);
     d->n_rows = one ? 1 : 0;
     set_sql(g, d, r.t, gen_fmt(g, "%s = %s * %s", name, name, factor), r.where, name);
-    GEN_SAY(g, d, say, {"c", g->tables[r.t].cols[c].human}, {"r", r.row}, {"n", gen_fmt(g, "%d", n)},
-            {"raise", more ? GEN_FILL(g, "[raise|increase]", {0}) : GEN_FILL(g, "[lower|reduce|cut]", {0})},
-            {"up", more ? "up" : "down"}, {"more", more ? "more" : "less"}, {"higher", more ? "higher" : "lower"});
+    GEN_SAY(g, d, say, {"c", g->tables[r.t].cols[c].human}, {"r", r.row},
+            {"n", gen_fmt(g, "%d", n)},
+            {"raise",
+             more ? GEN_FILL(g, "[raise|increase]", {0}) : GEN_FILL(g, "[lower|reduce|cut]", {0})},
+            {"up", more ? "up" : "down"}, {"more", more ? "more" : "less"},
+            {"higher", more ? "higher" : "lower"});
     return true;
 }
 
@@ -377,7 +424,8 @@ static bool update_null(db_gen *g, db_draft *d)
         "!clear the {c} of {r}",
         "!remove the {c} of {r}",
         "!set the {c} of {r} to null",
-        "The {c} of {r} is [unknown|no longer known|not valid any more]. [Clear it|Empty it|Set it to null].",
+        "The {c} of {r} is [unknown|no longer known|not valid any more]. [Clear it|Empty it|Set it "
+        "to null].",
         "!empty the {c} of {r}",
         "!delete the {c} of {r}, but keep the {t}",
     };
@@ -388,11 +436,13 @@ static bool update_null(db_gen *g, db_draft *d)
     if (c < 0 || g->s->tables[r.t].columns[c].not_null)
         return false;
     const char *name = gen_col(g, r.t, c, false);
-    if (gen_double(g, gen_fmt(g, "SELECT COUNT(*) FROM %s WHERE %s AND %s IS NOT NULL", gen_tab(g, r.t), r.where, name)) != 1)
+    if (gen_double(g, gen_fmt(g, "SELECT COUNT(*) FROM %s WHERE %s AND %s IS NOT NULL",
+                              gen_tab(g, r.t), r.where, name)) != 1)
         return false;
     d->n_rows = 1;
     set_sql(g, d, r.t, gen_fmt(g, "%s = NULL", name), r.where, name);
-    GEN_SAY(g, d, say, {"c", g->tables[r.t].cols[c].human}, {"r", r.row}, {"t", g->tables[r.t].one});
+    GEN_SAY(g, d, say, {"c", g->tables[r.t].cols[c].human}, {"r", r.row},
+            {"t", g->tables[r.t].one});
     return true;
 }
 
@@ -402,7 +452,8 @@ static const char *const delete_say[] = {
     "!delete {r}",
     "!remove {r} [|from the database|from the {T} table]",
     "!erase {r}",
-    "{r} [should be deleted|is to be deleted|must go|can be removed]. [Delete it.|Please do that.|Remove it.]",
+    "{r} [should be deleted|is to be deleted|must go|can be removed]. [Delete it.|Please do "
+    "that.|Remove it.]",
     "!drop {r} from the {T}",
     "We no longer need {r}[. Delete it.|; please delete it.|, so remove it.]",
     "!get rid of {r}",
@@ -439,16 +490,24 @@ static bool delete_where(db_gen *g, db_draft *d)
     }
     delete_sql(g, d, t, where);
     GEN_SAY(g, d, delete_say,
-            {"r", GEN_FILL(g, "[all {T} {w}|all the {T} {w}|every {t} {w}|the {T} {w}]", {"T", g->tables[t].many},
-                           {"t", g->tables[t].one}, {"w", post})},
+            {"r", GEN_FILL(g, "[all {T} {w}|all the {T} {w}|every {t} {w}|the {T} {w}]",
+                           {"T", g->tables[t].many}, {"t", g->tables[t].one}, {"w", post})},
             {"T", g->tables[t].many});
     return true;
 }
 
 const db_family db_families_write[] = {
-    {"insert_all", 3, insert_all},       {"insert_some", 4, insert_some},     {"insert_told", 3, insert_told},
-    {"update_name", 4, update_name},     {"update_key", 4, update_key},       {"update_two", 3, update_two},
-    {"update_where", 3, update_where},   {"update_step", 3, update_step},     {"update_percent", 2, update_percent},
-    {"update_null", 1, update_null},     {"delete_row", 3, delete_row},       {"delete_where", 3, delete_where},
+    {"insert_all", 3, insert_all},
+    {"insert_some", 4, insert_some},
+    {"insert_told", 3, insert_told},
+    {"update_name", 4, update_name},
+    {"update_key", 4, update_key},
+    {"update_two", 3, update_two},
+    {"update_where", 3, update_where},
+    {"update_step", 3, update_step},
+    {"update_percent", 2, update_percent},
+    {"update_null", 1, update_null},
+    {"delete_row", 3, delete_row},
+    {"delete_where", 3, delete_where},
     {0},
 };

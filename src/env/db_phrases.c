@@ -32,8 +32,15 @@ static const char *const frames_plural[] = {
     "We need [|a list of] {np}.",
 };
 static const char *const frames_order[] = {
-    "{np}.", "{np}.", "{np}.", "Please {np}.", "[Can|Could|Would] you [|please ]{np}?", "{np}, please.",
-    "I [need|want|would like] you to {np}.", "We [need|have] to {np}.", "Kindly {np}.",
+    "{np}.",
+    "{np}.",
+    "{np}.",
+    "Please {np}.",
+    "[Can|Could|Would] you [|please ]{np}?",
+    "{np}, please.",
+    "I [need|want|would like] you to {np}.",
+    "We [need|have] to {np}.",
+    "Kindly {np}.",
 };
 
 static const char *slot_find(const phrase_slot *slots, const char *name, size_t n)
@@ -59,7 +66,8 @@ static const char *part_end(const char *p, const char *end)
     return p;
 }
 
-static void fill(cmat_buf *out, cmat_rng *rng, const char *p, const char *end, const phrase_slot *slots)
+static void fill(cmat_buf *out, cmat_rng *rng, const char *p, const char *end,
+                 const phrase_slot *slots)
 {
     while (p < end) {
         if (*p == '{') {
@@ -110,7 +118,8 @@ static void tidy(cmat_buf *out, const char *s)
     }
 }
 
-void phrase_say(cmat_buf *out, cmat_rng *rng, const char *const *templates, int n, const phrase_slot *slots)
+void phrase_say(cmat_buf *out, cmat_rng *rng, const char *const *templates, int n,
+                const phrase_slot *slots)
 {
     const char *t = templates[cmat_rng_below(rng, (uint64_t)n)];
     cmat_buf raw = {0}, framed = {0};
@@ -155,8 +164,8 @@ void phrase_humanise(cmat_buf *out, const char *s)
         if ((sep || camel) && out->len > start && out->data[out->len - 1] != ' ')
             cmat_buf_putc(out, ' ');
         if (!sep) {
-            bool acronym = isupper((unsigned char)*p) &&
-                           (isupper((unsigned char)p[1]) || (p > s && isupper((unsigned char)p[-1])));
+            bool acronym = isupper((unsigned char)*p) && (isupper((unsigned char)p[1]) ||
+                                                          (p > s && isupper((unsigned char)p[-1])));
             bool whole = strlen(s) <= 4 && acronym;
             cmat_buf_putc(out, whole ? *p : (char)tolower((unsigned char)*p));
         }
@@ -182,10 +191,11 @@ void phrase_singular(cmat_buf *out, const char *s)
     } else if (n > 4 && ends(s, n, "ies") && !ends(s, n, "series") && !ends(s, n, "movies")) {
         cmat_buf_add(out, s, n - 3);
         cmat_buf_putc(out, 'y');
-    } else if (n > 4 && (ends(s, n, "sses") || ends(s, n, "xes") || ends(s, n, "ches") || ends(s, n, "shes"))) {
+    } else if (n > 4 && (ends(s, n, "sses") || ends(s, n, "xes") || ends(s, n, "ches") ||
+                         ends(s, n, "shes"))) {
         cmat_buf_add(out, s, n - 2);
-    } else if (n > 2 && ends(s, n, "s") && !ends(s, n, "ss") && !ends(s, n, "us") && !ends(s, n, "is") &&
-               !ends(s, n, "series") && !ends(s, n, "news")) {
+    } else if (n > 2 && ends(s, n, "s") && !ends(s, n, "ss") && !ends(s, n, "us") &&
+               !ends(s, n, "is") && !ends(s, n, "series") && !ends(s, n, "news")) {
         cmat_buf_add(out, s, n - 1);
     } else {
         cmat_buf_puts(out, s);
@@ -212,8 +222,9 @@ void phrase_plural(cmat_buf *out, const char *s)
     }
 }
 
-static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
-                                     "July",    "August",   "September", "October", "November", "December"};
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
 
 void phrase_date(cmat_buf *out, cmat_rng *rng, const char *iso)
 {

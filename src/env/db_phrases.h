@@ -14,7 +14,8 @@ typedef struct {
 } phrase_slot;
 
 /* Appends one of the n templates, filled and finished (capital letter, full stop). */
-void phrase_say(cmat_buf *out, cmat_rng *rng, const char *const *templates, int n, const phrase_slot *slots);
+void phrase_say(cmat_buf *out, cmat_rng *rng, const char *const *templates, int n,
+                const phrase_slot *slots);
 /* Appends a template as it stands: a part of a sentence. */
 void phrase_fill(cmat_buf *out, cmat_rng *rng, const char *tmpl, const phrase_slot *slots);
 

@@ -48,7 +48,8 @@ static const char *sql_of(const cmat_task *t)
     return sql ? sql : "";
 }
 
-static cmat_status compare(const cmat_task_list *a, const cmat_task_list *b, bool sql, cmat_error *err)
+static cmat_status compare(const cmat_task_list *a, const cmat_task_list *b, bool sql,
+                           cmat_error *err)
 {
     entry *e = cmat_xcalloc(a->n + 1, sizeof(*e));
     cmat_status st = CMAT_OK;
@@ -59,8 +60,8 @@ static cmat_status compare(const cmat_task_list *a, const cmat_task_list *b, boo
         entry key = {db_text_hash(sql ? sql_of(&b->items[i]) : b->items[i].instruction), 0};
         const entry *hit = bsearch(&key, e, a->n, sizeof *e, by_hash);
         if (hit)
-            st = cmat_fail(err, CMAT_ERR_STATE, "splits: tasks %s and %s have the same %s", a->items[hit->task].id,
-                           b->items[i].id, sql ? "gold SQL" : "question");
+            st = cmat_fail(err, CMAT_ERR_STATE, "splits: tasks %s and %s have the same %s",
+                           a->items[hit->task].id, b->items[i].id, sql ? "gold SQL" : "question");
     }
     free(e);
     return st;

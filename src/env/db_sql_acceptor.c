@@ -1,9 +1,10 @@
-/* env/db_sql_acceptor.c - an acceptor of replies whose SQL always parses and names only what is there.
+/* env/db_sql_acceptor.c - an acceptor of replies whose SQL always parses and names only what is
+ * there.
  *
  * A push-down automaton: db_sql_grammar.c says which terminals may come; names and keywords are
  * spelled in word trees; scopes (one a SELECT) keep which tables a name may belong to:
- * - before FROM, plain columns narrow the tables that FROM may name; "table.column" makes that table
- *   needed, by FROM or by a JOIN, which then must come;
+ * - before FROM, plain columns narrow the tables that FROM may name; "table.column" makes that
+ * table needed, by FROM or by a JOIN, which then must come;
  * - after FROM of one table, its columns may stand plain; with a JOIN all columns are qualified.
  * The state is plain data; what may come next depends on nothing else. */
 #include "core/acceptor.h"
@@ -18,34 +19,35 @@
 
 enum {
     MAX_STACK = 112,
-    DEEP_STACK = 64,    /* above this nothing new is nested */
+    DEEP_STACK = 64, /* above this nothing new is nested */
     MAX_SCOPES = 4,
-    MAX_JOINS = 4,      /* a SELECT */
-    MAX_BRANCHES = 80,  /* commas, ANDs, operators ... of a statement: a small model may loop */
-    MAX_LINE = 160,     /* bytes of a thought */
-    MAX_STRING = 200,   /* bytes of a text */
+    MAX_JOINS = 4,     /* a SELECT */
+    MAX_BRANCHES = 80, /* commas, ANDs, operators ... of a statement: a small model may loop */
+    MAX_LINE = 160,    /* bytes of a thought */
+    MAX_STRING = 200,  /* bytes of a text */
     MAX_DIGITS = 18,
-    MAX_NUMBERS = 60,   /* bytes of an answer's list entries */
-    NEAR = 64           /* a limit at least this far away does not show in the key: tokens are shorter */
+    MAX_NUMBERS = 60, /* bytes of an answer's list entries */
+    NEAR = 64 /* a limit at least this far away does not show in the key: tokens are shorter */
 };
 
 typedef struct {
-    uint64_t need;   /* tables of qualified columns seen before FROM */
-    uint64_t cand;   /* tables that have all the plain columns seen before FROM */
-    uint64_t tabs;   /* after FROM: its tables */
+    uint64_t need; /* tables of qualified columns seen before FROM */
+    uint64_t cand; /* tables that have all the plain columns seen before FROM */
+    uint64_t tabs; /* after FROM: its tables */
     uint8_t n_joins;
-    bool plain;      /* a plain column was used */
-    bool star, agg, grouped; /* "*" or an aggregate was used; aggregates may come; GROUP BY or an aggregate came */
+    bool plain;              /* a plain column was used */
+    bool star, agg, grouped; /* "*" or an aggregate was used; aggregates may come; GROUP BY or an
+                                aggregate came */
 } scope;
 
 typedef enum { M_START, M_WORD, M_NUM, M_STR, M_STR_END, M_JSON, M_JSON_ESCAPE, M_LINE } mode;
 typedef enum { NUM_SIGN, NUM_ZERO, NUM_INT, NUM_DOT, NUM_FRAC } num_state;
 
 typedef struct {
-    uint64_t allowed;  /* terminals that may come; of the parser, computed at each token's start */
-    uint64_t columns;  /* tables whose plain columns may come */
-    uint64_t tables;   /* tables that may be named */
-    uint64_t used;     /* INSERT: columns named so far */
+    uint64_t allowed; /* terminals that may come; of the parser, computed at each token's start */
+    uint64_t columns; /* tables whose plain columns may come */
+    uint64_t tables;  /* tables that may be named */
+    uint64_t used;    /* INSERT: columns named so far */
     scope scopes[MAX_SCOPES + 1];
     uint32_t node;     /* M_WORD */
     int16_t table;     /* of the "table." before a column; else 0 */
@@ -53,10 +55,10 @@ typedef struct {
     uint16_t n_values; /* INSERT: values still to come */
     uint16_t n_branches;
     uint8_t mode, num;
-    bool whole;        /* LIMIT: no sign, no decimals */
-    uint8_t length;    /* bytes of the text, line or number so far */
+    bool whole;              /* LIMIT: no sign, no decimals */
+    uint8_t length;          /* bytes of the text, line or number so far */
     uint8_t rest, low, high; /* UTF-8: bytes still to come, and the next one's range */
-    uint8_t depth;     /* scopes[1..depth] are open */
+    uint8_t depth;           /* scopes[1..depth] are open */
     uint8_t sp;
     uint8_t stack[MAX_STACK];
 } state;
@@ -67,9 +69,9 @@ typedef struct {
     const db_schema *schema;
     db_sql_sets sets;
     db_word_tree tree;
-    uint32_t root;       /* keywords, tables, plain columns */
+    uint32_t root;        /* keywords, tables, plain columns */
     uint32_t *table_root; /* of each table: its columns */
-    uint64_t writable;   /* tables that are no views */
+    uint64_t writable;    /* tables that are no views */
     bool mysql, agentbench;
 } acceptor;
 
@@ -205,8 +207,8 @@ static void filter_depth(const acceptor *a, state *s)
         drop(f, BIT(T_SELECT));
     }
     if (s->sp > DEEP_STACK)
-        drop(f, BIT(T_LP) | BIT(T_F1) | BIT(T_F2) | BIT(T_F3) | BIT(T_ROUND) | BIT(T_SUBSTR) | BIT(T_CAST) | BIT(T_AGG) |
-                    BIT(T_COUNT));
+        drop(f, BIT(T_LP) | BIT(T_F1) | BIT(T_F2) | BIT(T_F3) | BIT(T_ROUND) | BIT(T_SUBSTR) |
+                    BIT(T_CAST) | BIT(T_AGG) | BIT(T_COUNT));
     if (s->n_branches >= MAX_BRANCHES) {
         if (*f & BIT(T_OR))
             *f &= ~(BIT(T_AND) | BIT(T_OR));
@@ -335,7 +337,8 @@ static void name_meaning(const acceptor *a, state *s, int t, const db_word_node 
     case T_VALUES_ALL:
         s->n_values = 0;
         for (int i = 0; i < a->schema->tables[s->target].n_columns; i++)
-            s->n_values = (uint16_t)(s->n_values + !a->schema->tables[s->target].columns[i].generated);
+            s->n_values =
+                (uint16_t)(s->n_values + !a->schema->tables[s->target].columns[i].generated);
         break;
     default:
         break;
@@ -625,13 +628,18 @@ static void sql_free(cmat_acceptor *base)
     free(a);
 }
 
-static const cmat_acceptor_ops sql_ops = {
-    .name = "sql", .start = sql_start, .step = sql_step, .done = sql_done, .key = sql_key, .free = sql_free};
+static const cmat_acceptor_ops sql_ops = {.name = "sql",
+                                          .start = sql_start,
+                                          .step = sql_step,
+                                          .done = sql_done,
+                                          .key = sql_key,
+                                          .free = sql_free};
 
 /* ---- building ---- */
 
 /* Adds a name bare where it may stand so, and in quotes. tail follows it: "." of a qualifier. */
-static void add_name(acceptor *a, uint32_t root, const char *name, const char *tail, const db_word_info *info, int table, int column)
+static void add_name(acceptor *a, uint32_t root, const char *name, const char *tail,
+                     const db_word_info *info, int table, int column)
 {
     const char *quotes = a->mysql ? "`" : "\"`";
     cmat_buf b = {0};
@@ -691,7 +699,8 @@ cmat_status db_constraint(cmat_acceptor **out, const db_constraint_input *in, cm
     a->root = db_word_root(&a->tree);
     a->table_root = cmat_xcalloc((size_t)in->schema->n_tables, sizeof(*a->table_root));
     for (const db_sql_word *w = db_sql_words; w->text; w++)
-        db_word_add(&a->tree, a->root, w->text, strlen(w->text), &(db_word_info){BIT(w->terminal), 0, 0}, -1, -1);
+        db_word_add(&a->tree, a->root, w->text, strlen(w->text),
+                    &(db_word_info){BIT(w->terminal), 0, 0}, -1, -1);
     for (int t = 0; t < in->schema->n_tables; t++)
         add_table(a, t);
     *out = &a->base;

@@ -11,8 +11,9 @@
 
 enum { MAX_ANSWER_ROWS = 20, MAX_ANSWER_BYTES = 600, TRIES_A_TURN = 24, MAX_EMPTY_ROUNDS = 12 };
 
-static const db_family *const family_lists[] = {db_families_filter, db_families_rank,   db_families_group,
-                                                db_families_join,   db_families_nested, db_families_write};
+static const db_family *const family_lists[] = {db_families_filter, db_families_rank,
+                                                db_families_group,  db_families_join,
+                                                db_families_nested, db_families_write};
 
 /* A set of hashes with counts, open addressing. */
 typedef struct {
@@ -55,7 +56,8 @@ static bool same_value(const db_value *a, const db_value *b)
 {
     if (a->type == DB_VALUE_TEXT || b->type == DB_VALUE_TEXT)
         return a->type == b->type && strcmp(a->text, b->text) == 0;
-    double x = a->type == DB_VALUE_INT ? (double)a->i : a->d, y = b->type == DB_VALUE_INT ? (double)b->i : b->d;
+    double x = a->type == DB_VALUE_INT ? (double)a->i : a->d,
+           y = b->type == DB_VALUE_INT ? (double)b->i : b->d;
     return a->type != DB_VALUE_NULL && b->type != DB_VALUE_NULL && (x > y ? x - y : y - x) < 1e-9;
 }
 
@@ -63,7 +65,8 @@ static bool same_value(const db_value *a, const db_value *b)
 static bool rank_clear(db_gen *g, const db_draft *d)
 {
     db_result r = {0};
-    bool ok = db_conn_run(g->conn, d->rank_sql, &r, NULL) == CMAT_OK && r.ok && r.n_rows >= (size_t)d->top;
+    bool ok = db_conn_run(g->conn, d->rank_sql, &r, NULL) == CMAT_OK && r.ok &&
+              r.n_rows >= (size_t)d->top;
     size_t k = (size_t)d->top, w = (size_t)r.n_columns;
     if (ok && r.rows[(k - 1) * w].type == DB_VALUE_NULL)
         ok = false;
@@ -76,7 +79,8 @@ static bool rank_clear(db_gen *g, const db_draft *d)
 static bool answer_fits(const db_draft *d, const db_result *r)
 {
     size_t bytes = 0;
-    if (r->n_rows < 1 || r->n_rows > MAX_ANSWER_ROWS || r->more || (d->n_rows && r->n_rows != (size_t)d->n_rows))
+    if (r->n_rows < 1 || r->n_rows > MAX_ANSWER_ROWS || r->more ||
+        (d->n_rows && r->n_rows != (size_t)d->n_rows))
         return false;
     for (size_t i = 0; i < r->n_rows * (size_t)r->n_columns; i++) {
         const db_value *v = &r->rows[i];
@@ -106,22 +110,24 @@ static bool draft_check(db_gen *g, const db_draft *d, json_t **answer)
     return ok;
 }
 
-static cmat_status add_task(const db_family *f, const db_draft *d, json_t *answer, cmat_task_list *out, cmat_error *err)
+static cmat_status add_task(const db_family *f, const db_draft *d, json_t *answer,
+                            cmat_task_list *out, cmat_error *err)
 {
     char id[32];
     cmat_buf key = {0};
     cmat_buf_printf(&key, "%s\n%s", cmat_buf_str(&d->text), d->sql);
     snprintf(id, sizeof id, "db-%016llx", (unsigned long long)cmat_fnv1a(key.data, key.len));
     cmat_buf_clear(&key);
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:s}", "id", id, "env", "db", "kind", f->name, "type",
-                          d->writes ? "write" : "select", "instruction", cmat_buf_str(&d->text), "sql", d->sql, "gold",
-                          d->sql, "think", d->think);
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:s}", "id", id, "env", "db",
+                          "kind", f->name, "type", d->writes ? "write" : "select", "instruction",
+                          cmat_buf_str(&d->text), "sql", d->sql, "gold", d->sql, "think", d->think);
     if (d->writes && j)
         json_object_set_new(j, "writes", json_true());
     if (answer && j)
         json_object_set(j, "answer", answer);
     cmat_task t;
-    cmat_status st = j ? cmat_task_init(&t, j, err) : cmat_fail(err, CMAT_ERR_FORMAT, "tasks: a draft is not UTF-8");
+    cmat_status st = j ? cmat_task_init(&t, j, err)
+                       : cmat_fail(err, CMAT_ERR_FORMAT, "tasks: a draft is not UTF-8");
     if (st == CMAT_OK)
         cmat_task_list_add(out, t);
     json_decref(j);
@@ -157,7 +163,8 @@ static cmat_status take_turn(maker *m, const db_family *f, cmat_error *err)
             uint8_t *q = set_slot(&m->questions, db_text_hash(cmat_buf_str(&d.text)));
             uint8_t *s = set_slot(&m->statements, db_text_hash(d.sql));
             /* one statement in few wordings: more of them would be weight, not practice */
-            if (*q == 0 && *s < (m->split == DB_SPLIT_TRAIN ? 3 : 1) && draft_check(&m->g, &d, &answer)) {
+            if (*q == 0 && *s < (m->split == DB_SPLIT_TRAIN ? 3 : 1) &&
+                draft_check(&m->g, &d, &answer)) {
                 st = add_task(f, &d, answer, m->out, err);
                 *q = 1;
                 (*s)++;
@@ -182,7 +189,8 @@ static void collect_turns(maker *m)
             }
 }
 
-cmat_status db_generate(db_world *world, int split, size_t n, uint64_t seed, cmat_task_list *out, cmat_error *err)
+cmat_status db_generate(db_world *world, int split, size_t n, uint64_t seed, cmat_task_list *out,
+                        cmat_error *err)
 {
     maker m = {.split = split, .seed = seed, .out = out};
     cmat_status st = db_gen_open(&m.g, world, err);
@@ -200,7 +208,8 @@ cmat_status db_generate(db_world *world, int split, size_t n, uint64_t seed, cma
         empty = out->n == before ? empty + 1 : 0;
     }
     if (st == CMAT_OK && out->n == start && n > 0)
-        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "tasks: nothing can be asked of this database: no rows, or no values");
+        st = cmat_fail(err, CMAT_ERR_NOT_FOUND,
+                       "tasks: nothing can be asked of this database: no rows, or no values");
     else if (st == CMAT_OK && out->n - start < n)
         cmat_warn("tasks: the database gives only %zu of %zu different tasks", out->n - start, n);
     free(m.turns);

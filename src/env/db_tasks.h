@@ -11,24 +11,24 @@
 
 /* What a column means to people. */
 typedef enum {
-    COL_ID = 1,        /* a key, or half of one */
-    COL_NUMBER = 2,    /* quantities: worth comparing and adding up */
-    COL_DATE = 4,      /* ISO dates, perhaps with a time */
-    COL_CATEGORY = 8,  /* few distinct texts */
-    COL_NAME = 16,     /* nearly unique text: names a row */
-    COL_TEXT = 32,     /* other text */
-    COL_FLAG = 64,     /* 0 and 1, or years and other small sets of integers */
-    COL_OTHER = 128    /* blobs, mixed types, empty */
+    COL_ID = 1,       /* a key, or half of one */
+    COL_NUMBER = 2,   /* quantities: worth comparing and adding up */
+    COL_DATE = 4,     /* ISO dates, perhaps with a time */
+    COL_CATEGORY = 8, /* few distinct texts */
+    COL_NAME = 16,    /* nearly unique text: names a row */
+    COL_TEXT = 32,    /* other text */
+    COL_FLAG = 64,    /* 0 and 1, or years and other small sets of integers */
+    COL_OTHER = 128   /* blobs, mixed types, empty */
 } db_role;
 
 typedef struct {
     db_role role;
-    bool numeric;         /* literals without quotes */
-    bool money;           /* shown with two decimals now and then */
-    bool whole;           /* integers only */
-    const char *human;    /* "unit price", "date placed" */
-    const char *plural;   /* "unit prices" */
-    const char *verb;     /* "placed" for placed_on, else NULL */
+    bool numeric;       /* literals without quotes */
+    bool money;         /* shown with two decimals now and then */
+    bool whole;         /* integers only */
+    const char *human;  /* "unit price", "date placed" */
+    const char *plural; /* "unit prices" */
+    const char *verb;   /* "placed" for placed_on, else NULL */
     int64_t n_null, n_distinct, n_values;
     double min, max;
 } db_column_terms;
@@ -45,8 +45,8 @@ typedef struct {
     const db_world *world;
     const db_schema *s;
     db_table_terms *tables;
-    sqlite3 *db;      /* read-only, for looking at rows */
-    db_conn *conn;    /* an episode's connection, for running gold SQL */
+    sqlite3 *db;   /* read-only, for looking at rows */
+    db_conn *conn; /* an episode's connection, for running gold SQL */
     cmat_rng rng;
     char quote;
     cmat_arena terms; /* as long as the generator */
@@ -55,11 +55,13 @@ typedef struct {
 
 typedef struct {
     const char *sql, *think;
-    cmat_buf text;       /* the question */
+    cmat_buf text; /* the question */
     bool writes;
-    int n_rows;          /* rows that the answer must have; 0: any number up to the limit */
-    int top;             /* > 0: the answer is the first `top` rows of rank_sql's order; ties at the border drop it */
-    const char *rank_sql; /* gives the ordering values, at least top + 1 of them where there are so many */
+    int n_rows; /* rows that the answer must have; 0: any number up to the limit */
+    int top; /* > 0: the answer is the first `top` rows of rank_sql's order; ties at the border drop
+                it */
+    const char
+        *rank_sql; /* gives the ordering values, at least top + 1 of them where there are so many */
 } db_draft;
 
 typedef struct {
@@ -69,8 +71,8 @@ typedef struct {
 } db_family;
 
 /* One list a file, ended by a NULL name. */
-extern const db_family db_families_filter[], db_families_rank[], db_families_group[], db_families_join[],
-    db_families_nested[], db_families_write[];
+extern const db_family db_families_filter[], db_families_rank[], db_families_group[],
+    db_families_join[], db_families_nested[], db_families_write[];
 
 cmat_status db_gen_open(db_gen *g, db_world *world, cmat_error *err);
 void db_gen_close(db_gen *g);
@@ -80,7 +82,8 @@ int gen_below(db_gen *g, int n);
 bool gen_chance(db_gen *g, int percent);
 /* A random table with rows (writable: no view); -1: none. */
 int gen_table(db_gen *g, bool writable);
-/* A random column of table t whose role is in the mask, -1: none. except: a column left out (-1: none). */
+/* A random column of table t whose role is in the mask, -1: none. except: a column left out (-1:
+ * none). */
 int gen_column(db_gen *g, int t, int roles, int except);
 /* What rows of t are called by: the label, or the key; -1: neither. */
 int gen_shown(db_gen *g, int t);
@@ -90,14 +93,15 @@ const char *gen_value(db_gen *g, int t, int c);
 int gen_fk(db_gen *g, int t, int *child);
 
 /* ---- SQL text ---- */
-const char *gen_name(db_gen *g, const char *name);          /* quoted when needed */
+const char *gen_name(db_gen *g, const char *name); /* quoted when needed */
 const char *gen_tab(db_gen *g, int t);
 const char *gen_col(db_gen *g, int t, int c, bool qualified);
 const char *gen_literal(db_gen *g, int t, int c, const char *value);
 const char *gen_fmt(db_gen *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *gen_join(db_gen *g, int child, int fk); /* "a JOIN b ON a.x = b.y" */
-double gen_double(db_gen *g, const char *sql);      /* first value of a look at the database, 0 when none */
-const char *gen_text(db_gen *g, const char *sql);   /* the same as text, NULL when none */
+double gen_double(db_gen *g,
+                  const char *sql); /* first value of a look at the database, 0 when none */
+const char *gen_text(db_gen *g, const char *sql); /* the same as text, NULL when none */
 /* A number as SQL text: "12", "0.5". */
 const char *gen_number(db_gen *g, double x, bool whole);
 
@@ -108,8 +112,9 @@ const char *gen_say_value(db_gen *g, int t, int c, const char *value);
 const char *gen_ref_name(db_gen *g, int t, int fk);
 const char *gen_fill(db_gen *g, const char *tmpl, const phrase_slot *slots);
 void gen_say(db_gen *g, db_draft *d, const char *const *templates, int n, const phrase_slot *slots);
-#define GEN_SAY(g, d, templates, ...)                                                                            \
-    gen_say(g, d, templates, (int)(sizeof(templates) / sizeof(*(templates))), (phrase_slot[]){__VA_ARGS__, {0}})
+#define GEN_SAY(g, d, templates, ...)                                         \
+    gen_say(g, d, templates, (int)(sizeof(templates) / sizeof(*(templates))), \
+            (phrase_slot[]){__VA_ARGS__, {0}})
 #define GEN_FILL(g, tmpl, ...) gen_fill(g, tmpl, (phrase_slot[]){__VA_ARGS__, {0}})
 
 /* ---- conditions ---- */

@@ -1,4 +1,5 @@
-/* env/db_terms.c - a schema in people's words: what columns mean, what rows are called, values said aloud. */
+/* env/db_terms.c - a schema in people's words: what columns mean, what rows are called, values said
+ * aloud. */
 #include "core/text.h"
 #include "env/db_tasks.h"
 #include <ctype.h>
@@ -70,7 +71,8 @@ static const char *keep(db_gen *g, cmat_buf *b)
 /* "placed" of "placed_on": a verb that dates things, or NULL. */
 static const char *date_verb(db_gen *g, const char *human)
 {
-    static const char *const odd[] = {"paid", "sent", "sold", "made", "built", "born", "bought", "shot", "won"};
+    static const char *const odd[] = {"paid", "sent",   "sold", "made", "built",
+                                      "born", "bought", "shot", "won"};
     size_t n = strcspn(human, " ");
     const char *rest = human + n;
     if (strcmp(rest, " on") && strcmp(rest, " at") && strcmp(rest, " date") && *rest)
@@ -92,9 +94,10 @@ static void name_column(db_gen *g, const db_column *col, db_column_terms *c)
         c->plural = cmat_arena_printf(&g->terms, "dates %s", c->verb);
     } else {
         phrase_plural(&b, c->human);
-        c->plural = name_ends(c->human, "s") && !name_ends(c->human, "ss") && !name_ends(c->human, "us")
-                        ? (cmat_buf_clear(&b), c->human)
-                        : keep(g, &b);
+        c->plural =
+            name_ends(c->human, "s") && !name_ends(c->human, "ss") && !name_ends(c->human, "us")
+                ? (cmat_buf_clear(&b), c->human)
+                : keep(g, &b);
     }
 }
 
@@ -102,7 +105,8 @@ typedef struct {
     int64_t n_int, n_real, n_text, n_blob, n_date, max_len, n_bad;
 } column_counts;
 
-static void count_column(db_gen *g, const db_table *t, const db_column *col, db_column_terms *c, column_counts *n)
+static void count_column(db_gen *g, const db_table *t, const db_column *col, db_column_terms *c,
+                         column_counts *n)
 {
     cmat_buf q = {0};
     cmat_buf name = {0}, tab = {0};
@@ -112,16 +116,23 @@ static void count_column(db_gen *g, const db_table *t, const db_column *col, db_
     cmat_buf_printf(&q,
                     "SELECT count(*), count(%s), count(DISTINCT %s), sum(typeof(%s) = 'integer'), "
                     "sum(typeof(%s) = 'real'), sum(typeof(%s) = 'text'), sum(typeof(%s) = 'blob'), "
-                    "sum(%s GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'), max(length(%s)), min(%s), max(%s) "
+                    "sum(%s GLOB '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'), max(length(%s)), "
+                    "min(%s), max(%s) "
                     "FROM (SELECT %s FROM %s LIMIT 200000)",
                     x, x, x, x, x, x, x, x, x, x, x, cmat_buf_str(&tab));
     sqlite3_stmt *st = NULL;
-    if (sqlite3_prepare_v2(g->db, cmat_buf_str(&q), -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
+    if (sqlite3_prepare_v2(g->db, cmat_buf_str(&q), -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_step(st) == SQLITE_ROW) {
         c->n_values = sqlite3_column_int64(st, 1);
         c->n_null = sqlite3_column_int64(st, 0) - c->n_values;
         c->n_distinct = sqlite3_column_int64(st, 2);
-        *n = (column_counts){sqlite3_column_int64(st, 3), sqlite3_column_int64(st, 4), sqlite3_column_int64(st, 5),
-                             sqlite3_column_int64(st, 6), sqlite3_column_int64(st, 7), sqlite3_column_int64(st, 8), 0};
+        *n = (column_counts){sqlite3_column_int64(st, 3),
+                             sqlite3_column_int64(st, 4),
+                             sqlite3_column_int64(st, 5),
+                             sqlite3_column_int64(st, 6),
+                             sqlite3_column_int64(st, 7),
+                             sqlite3_column_int64(st, 8),
+                             0};
         c->min = sqlite3_column_double(st, 9);
         c->max = sqlite3_column_double(st, 10);
     } else {
@@ -135,13 +146,14 @@ static void count_column(db_gen *g, const db_table *t, const db_column *col, db_
 
 static bool is_id_name(const char *name)
 {
-    return strcasecmp(name, "id") == 0 || name_ends(name, "_id") || name_ends(name, " id") || name_ends(name, "Id") ||
-           name_ends(name, "uuid");
+    return strcasecmp(name, "id") == 0 || name_ends(name, "_id") || name_ends(name, " id") ||
+           name_ends(name, "Id") || name_ends(name, "uuid");
 }
 
 static void read_column(db_gen *g, int ti, int ci)
 {
-    static const char *const money[] = {"price", "cost", "total", "amount", "salary", "refund", "fee", "revenue", "budget"};
+    static const char *const money[] = {"price",  "cost", "total",   "amount", "salary",
+                                        "refund", "fee",  "revenue", "budget"};
     const db_table *t = &g->s->tables[ti];
     const db_column *col = &t->columns[ci];
     db_column_terms *c = &g->tables[ti].cols[ci];
@@ -166,7 +178,8 @@ static void read_column(db_gen *g, int ti, int ci)
         c->role = COL_TEXT;
     /* years and codes are compared, but nobody adds them up */
     if (c->role == COL_NUMBER && c->whole &&
-        (name_ends(col->name, "year") || name_ends(col->name, "code") || name_ends(col->name, "number") ||
+        (name_ends(col->name, "year") || name_ends(col->name, "code") ||
+         name_ends(col->name, "number") ||
          (c->min > 1000 && c->max < 2200 && c->max - c->min < 400)))
         c->role = COL_FLAG;
     c->money = c->role == COL_NUMBER && !c->whole && name_has(col->name, money, LEN(money));
@@ -175,7 +188,8 @@ static void read_column(db_gen *g, int ti, int ci)
 
 static int find_label(const db_table *t, const db_table_terms *terms)
 {
-    static const char *const good[] = {"name", "title", "label", "full_name", "fullname", "username"};
+    static const char *const good[] = {"name",      "title",    "label",
+                                       "full_name", "fullname", "username"};
     int best = -1;
     for (int c = 0; c < t->n_columns; c++) {
         if (terms->cols[c].role != COL_NAME)
@@ -195,7 +209,8 @@ static void read_table(db_gen *g, int ti)
 {
     const db_table *t = &g->s->tables[ti];
     db_table_terms *terms = &g->tables[ti];
-    terms->cols = cmat_arena_alloc(&g->terms, sizeof(*terms->cols) * (size_t)(t->n_columns ? t->n_columns : 1));
+    terms->cols = cmat_arena_alloc(&g->terms, sizeof(*terms->cols) *
+                                                  (size_t)(t->n_columns ? t->n_columns : 1));
     terms->key = -1;
     for (int c = 0; c < t->n_columns; c++) {
         read_column(g, ti, c);
@@ -225,7 +240,10 @@ cmat_status db_gen_open(db_gen *g, db_world *world, cmat_error *err)
     g->s = &world->schema;
     g->quote = world->mysql ? '`' : '"';
     cmat_status st = db_image_connect(world->image, &g->db, err);
-    db_conn_options o = {.timeout = 5, .max_rows = 200, .mysql = world->mysql, .max_columns = world->schema.max_columns};
+    db_conn_options o = {.timeout = 5,
+                         .max_rows = 200,
+                         .mysql = world->mysql,
+                         .max_columns = world->schema.max_columns};
     if (st == CMAT_OK)
         st = db_conn_open(&g->conn, world->image, &o, err);
     if (st == CMAT_OK) {
@@ -278,11 +296,12 @@ int gen_shown(db_gen *g, int t)
 static bool sayable(const char *s)
 {
     size_t n = strlen(s);
-    if (n == 0 || n > 60 || s[0] == ' ' || s[n - 1] == ' ' || cmat_utf8_valid_prefix(s, n) != n || strstr(s, "  "))
+    if (n == 0 || n > 60 || s[0] == ' ' || s[n - 1] == ' ' || cmat_utf8_valid_prefix(s, n) != n ||
+        strstr(s, "  "))
         return false;
     for (; *s; s++)
-        if ((unsigned char)*s < 32 || *s == '\\' || *s == '`' || *s == 127 || strncmp(s, "a(n) ", 5) == 0 ||
-            (*s == ' ' && strchr(",.?", s[1])))
+        if ((unsigned char)*s < 32 || *s == '\\' || *s == '`' || *s == 127 ||
+            strncmp(s, "a(n) ", 5) == 0 || (*s == ' ' && strchr(",.?", s[1])))
             return false;
     return true;
 }
@@ -362,15 +381,16 @@ const char *gen_join(db_gen *g, int child, int fk)
 {
     const db_fk *f = &g->s->tables[child].fks[fk];
     return gen_fmt(g, "%s JOIN %s ON %s = %s", gen_tab(g, child), gen_tab(g, f->ref_table),
-                   gen_col(g, child, f->column, true), gen_col(g, f->ref_table, f->ref_column, true));
+                   gen_col(g, child, f->column, true),
+                   gen_col(g, f->ref_table, f->ref_column, true));
 }
 
 const char *gen_text(db_gen *g, const char *sql)
 {
     sqlite3_stmt *st = NULL;
     const char *s = NULL;
-    if (sqlite3_prepare_v2(g->db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
-        sqlite3_column_type(st, 0) != SQLITE_NULL)
+    if (sqlite3_prepare_v2(g->db, sql, -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_step(st) == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
         s = cmat_arena_strdup(&g->arena, (const char *)sqlite3_column_text(st, 0));
     sqlite3_finalize(st);
     return s;
@@ -412,7 +432,8 @@ const char *gen_say_value(db_gen *g, int t, int c, const char *value)
     bool quoted = strlen(value) < 3 || strpbrk(value, ",?!'\"") || gen_chance(g, 30);
     if (!quoted)
         return value;
-    return strchr(value, '\'') || gen_chance(g, 30) ? gen_fmt(g, "\"%s\"", value) : gen_fmt(g, "'%s'", value);
+    return strchr(value, '\'') || gen_chance(g, 30) ? gen_fmt(g, "\"%s\"", value)
+                                                    : gen_fmt(g, "'%s'", value);
 }
 
 const char *gen_ref_name(db_gen *g, int t, int fk)

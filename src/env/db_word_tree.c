@@ -46,7 +46,8 @@ static uint32_t child_make(db_word_tree *t, uint32_t node, uint8_t byte)
     return c;
 }
 
-void db_word_add(db_word_tree *t, uint32_t root, const char *word, size_t n, const db_word_info *info, int table, int column)
+void db_word_add(db_word_tree *t, uint32_t root, const char *word, size_t n,
+                 const db_word_info *info, int table, int column)
 {
     uint32_t at = root;
     info_join(&t->nodes[at].below, info);

@@ -10,15 +10,17 @@
 /* What a word is, or what words below a node are. */
 typedef struct {
     uint64_t terminals;
-    uint64_t tables;  /* of T_TAB, T_QTAB, T_WTAB: bit = table (the 64th stands for all later ones) */
-    uint64_t owners;  /* of T_COL: tables that have such a column; of columns in a table's tree: their bits */
+    uint64_t
+        tables; /* of T_TAB, T_QTAB, T_WTAB: bit = table (the 64th stands for all later ones) */
+    uint64_t owners; /* of T_COL: tables that have such a column; of columns in a table's tree:
+                        their bits */
 } db_word_info;
 
 typedef struct {
-    uint32_t child;    /* first child, in order of bytes; 0: none */
-    uint32_t next;     /* next sibling; 0: none */
-    int16_t table;     /* of a table's name, -1: none */
-    int16_t column;    /* of a column in a table's tree, -1: none */
+    uint32_t child; /* first child, in order of bytes; 0: none */
+    uint32_t next;  /* next sibling; 0: none */
+    int16_t table;  /* of a table's name, -1: none */
+    int16_t column; /* of a column in a table's tree, -1: none */
     uint8_t byte;
     db_word_info here, below; /* below includes here */
 } db_word_node;
@@ -30,7 +32,8 @@ typedef struct {
 
 uint32_t db_word_root(db_word_tree *t); /* a new empty root */
 /* Adds a word of n bytes under root; table and column -1: none. */
-void db_word_add(db_word_tree *t, uint32_t root, const char *word, size_t n, const db_word_info *info, int table, int column);
+void db_word_add(db_word_tree *t, uint32_t root, const char *word, size_t n,
+                 const db_word_info *info, int table, int column);
 static inline uint32_t db_word_child(const db_word_tree *t, uint32_t node, uint8_t byte)
 {
     uint32_t c = t->nodes[node].child;
