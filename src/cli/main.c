@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const cli_command *find_command(const char *name)
 {
@@ -107,10 +108,21 @@ static int run_command(const cli_command *c, int argc, char **argv)
     return exit_status(st);
 }
 
+/* libgomp's threads spin between two kernels; as long as they do by default, a second busy process on the
+ * machine makes them ten times slower. It reads its settings before main, so the program starts anew. */
+static void wait_briefly(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+        return;
+    setenv("GOMP_SPINCOUNT", "20000", 1);
+    execv("/proc/self/exe", argv); /* on failure the defaults will do */
+}
+
 int main(int argc, char **argv)
 {
     const cli_command *c;
 
+    wait_briefly(argv);
     cmat_cancel_install();
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         (strcmp(argv[1], "help") == 0 && argc == 2)) {

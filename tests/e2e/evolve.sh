@@ -1,0 +1,37 @@
+#!/bin/sh
+# evolve.sh - the whole loop with a tiny random model, then the same with kill -9 at several moments: the end is the same.
+. "$(dirname "$0")/lib.sh"
+"$MAKE_TINY_MODEL" tiny.gguf 4096
+export CMAT_MODEL="$scratch/tiny.gguf"
+"$CMAT" env shop --out shop.sqlite || fail "no shop"
+options="--database shop.sqlite --first-tasks 24 --round-tasks 4 --samples 2 --valid-tasks 4 --heldout-tasks 6 --rounds 2
+--max-tokens 24 --rank 4 --batch-tokens 1024 --quiet"
+
+expect 0 "$CMAT" evolve db $options --run whole
+has out "untuned"
+[ -s whole/report.html ] || fail "no report"
+[ -s whole/summary.json ] || fail "no summary"
+expect 0 "$CMAT" evolve db $options --run whole
+expect 1 "$CMAT" evolve db $options --lr 0.5 --run whole
+has err "another options.lr"
+
+# killed again and again, a little later each time
+for t in 0.3 0.6 0.9 1.3 1.8 2.4; do
+    timeout -s KILL "$t" "$CMAT" evolve db $options --run killed >/dev/null 2>&1
+done
+expect 0 "$CMAT" evolve db $options --run killed
+[ -z "$(find killed -name '*.tmp-*')" ] || echo "note: parts of killed writes remain under temporary names"
+for f in $(cd whole && find rounds -name 'adapter_model.safetensors' -o -name '*.jsonl' -path '*rounds/?/actor.jsonl' -o -name checker.jsonl) tasks-train.jsonl; do
+    cmp -s "whole/$f" "killed/$f" || fail "$f differs after kills"
+done
+expect 0 "$CMAT" memory --run whole list
+expect 0 "$CMAT" report --json whole
+has out '"comparison"'
+
+# a folder that cannot be written
+if [ "$(id -u)" != 0 ]; then
+    mkdir locked && chmod 555 locked
+    expect 1 "$CMAT" evolve db $options --run locked/run
+    one_line err
+fi
+finish

@@ -1,0 +1,30 @@
+# lib.sh - sourced by the end-to-end scripts: a scratch folder, a tiny model, checks that say what failed.
+# The scripts get CMAT (the program) and MAKE_TINY_MODEL in the environment.
+set -u
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/cmat-e2e-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1
+export CMAT_HOME="$scratch/home" HOME="$scratch"
+failures=0
+fail() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+# expect STATUS COMMAND...: runs it, keeps its output in out and err
+expect() {
+    want=$1
+    shift
+    "$@" >out 2>err </dev/null
+    got=$?
+    [ "$got" = "$want" ] || {
+        fail "$* gave status $got, not $want"
+        tail -n 5 err
+    }
+}
+# has FILE TEXT: the file has a line with this text
+has() { grep -qF -- "$2" "$1" || { fail "$1 lacks \"$2\""; head -c 400 "$1"; echo; }; }
+one_line() { [ "$(grep -c . "$1")" -le "${2:-2}" ] || { fail "more than one line of error"; cat "$1"; }; }
+finish() {
+    [ "$failures" = 0 ] && echo "all checks passed"
+    exit "$([ "$failures" = 0 ] && echo 0 || echo 1)"
+}
