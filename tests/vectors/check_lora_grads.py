@@ -40,19 +40,24 @@ for i, s in enumerate(data["samples"]):
 loss.backward()
 
 grads = load_file(os.path.join(out, "grads", "adapter_model.safetensors"))
-worst, worst_name, n = 0.0, "", 0
+worst, worst_name, n, diffs, d2, s2 = 0.0, "", 0, [], 0.0, 0.0
 for name, p in model.named_parameters():
     if not p.requires_grad:
         continue
     key = name.replace(".default", "")
     ours = grads.pop(key)
     diff = float((ours - p.grad).norm() / p.grad.norm())
+    d2 += float((ours - p.grad).norm()) ** 2
+    s2 += float(p.grad.norm()) ** 2
+    diffs.append(diff)
     n += 1
     if diff > worst:
         worst, worst_name = diff, key
-loss_diff = abs(float(loss) - data["loss"]) / float(loss)
+loss = float(loss.detach())
+loss_diff = abs(loss - data["loss"]) / loss
 print(f"matrices {n}, left over {len(grads)}")
-print(f"loss ours {data['loss']:.6f}, torch {float(loss):.6f}, relative difference {loss_diff:.2e}")
+print(f"loss ours {data['loss']:.6f}, torch {loss:.6f}, relative difference {loss_diff:.2e}")
+print(f"all gradients: relative difference {(d2 / s2) ** 0.5:.2e}; median of the matrices {np.median(diffs):.2e}")
 print(f"largest relative gradient difference {worst:.2e} ({worst_name})")
 print(f"logits with the adapter in peft: relative difference {logits_diff:.2e}, same top-1 {top1:.4f}")
 ok = n > 0 and not grads and worst < 0.01 and logits_diff < 0.01 and loss_diff < 0.01
