@@ -349,6 +349,11 @@ static void test_facts(void **state)
     check_fact(env, "SQL: DROP TABLE `1952 Medal Table`", CMAT_FACT_NOTE, "changes the schema");
     check_fact(env, "SQL: ATTACH 'x' AS y", CMAT_FACT_BAD, "not allowed here");
     check_fact(env, "Answer: []", CMAT_FACT_NOTE, "the answer is empty");
+    ((db_env *)env)->instruction = "What is the rank of Japan?";
+    check_fact(env, "Final: SELECT Rank FROM `1952 Medal Table`", CMAT_FACT_NOTE,
+               "the request names 'Japan': Nation, the statement does not");
+    check_fact(env, "Final: SELECT Rank FROM `1952 Medal Table` WHERE Nation = 'Japan'",
+               CMAT_FACT_OK, "1 row");
     db_conn_hash(c, NULL, NULL, after, NULL);
     assert_string_equal(before, after);
     cmat_facts f = facts_of(env, "SQL: SELECT Natoin FROM `1952 Medal Table`");
@@ -388,6 +393,34 @@ static void test_error_kinds(void **state)
         kind_after("Final: UPDATE `1952 Medal Table` SET Rank = '9' WHERE Nation = 'japan'"));
 }
 
+static void check_final(const char *label, const char *sql, double want)
+{
+    cmat_env *env = mysql_env(NULL);
+    db_env *e = (db_env *)env;
+    cmat_obs obs = {0};
+    double score = -1;
+    e->write_task = false;
+    json_object_set_new(e->task, "answer", json_pack("[s]", label));
+    assert_int_equal(cmat_env_step(env, sql, &obs, NULL), CMAT_OK);
+    assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
+    if (score != want)
+        fail_msg("%s: %g", sql, score);
+    cmat_obs_clear(&obs);
+    cmat_env_close(env);
+}
+
+static void test_rows_as_benchmark_answers(void **state)
+{
+    (void)state;
+    check_final("2.0", "Final: SELECT Rank FROM `1952 Medal Table` WHERE Nation = 'montreal'", 1);
+    check_final("none", "Final: SELECT Rank FROM `1952 Medal Table` WHERE Nation = 'Chile'", 1);
+    check_final("none", "Final: SELECT MAX(Rank) FROM `1952 Medal Table` WHERE Nation = 'Chile'",
+                1);
+    check_final("2", "Final: SELECT Rank, Nation FROM `1952 Medal Table` WHERE Nation = 'Montréal'",
+                0);
+    check_final("2", "Final: SELECT Rank FROM `1952 Medal Table`", 0);
+}
+
 /* ---- observations ---- */
 
 static void test_observation_budget(void **state)
@@ -420,11 +453,12 @@ static void test_observation_budget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_short_replies),   cmocka_unit_test(test_agentbench_replies),
-        cmocka_unit_test(test_python_literals), cmocka_unit_test(test_comparison_of_answers),
-        cmocka_unit_test(test_python_floats),   cmocka_unit_test(test_mysql_habits),
-        cmocka_unit_test(test_mysql_collation), cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_error_kinds),     cmocka_unit_test(test_observation_budget),
+        cmocka_unit_test(test_short_replies),      cmocka_unit_test(test_agentbench_replies),
+        cmocka_unit_test(test_python_literals),    cmocka_unit_test(test_comparison_of_answers),
+        cmocka_unit_test(test_python_floats),      cmocka_unit_test(test_mysql_habits),
+        cmocka_unit_test(test_mysql_collation),    cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_error_kinds),        cmocka_unit_test(test_rows_as_benchmark_answers),
+        cmocka_unit_test(test_observation_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,6 +247,25 @@ static void note_action(db_env *e, const char *reply, const db_action *a, const 
     }
 }
 
+/* Rows as a benchmark's labels put them: one flat list, "none" for nothing. */
+static json_t *benchmark_answer(const db_result *r)
+{
+    json_t *list = json_array();
+    size_t n = r->n_rows * (size_t)r->n_columns;
+    for (size_t i = 0; i < n; i++) {
+        cmat_buf b = {0};
+        if (r->rows[i].type == DB_VALUE_NULL)
+            cmat_buf_puts(&b, "none");
+        else
+            db_value_text(&r->rows[i], &b);
+        json_array_append_new(list, cmat_json_text(cmat_buf_str(&b), b.len));
+        cmat_buf_clear(&b);
+    }
+    if (n == 0)
+        json_array_append_new(list, json_string("none"));
+    return list;
+}
+
 static cmat_status run_statement(db_env *e, const db_action *a, db_result *r, cmat_obs *obs,
                                  cmat_error *err)
 {
@@ -261,7 +280,7 @@ static cmat_status run_statement(db_env *e, const db_action *a, db_result *r, cm
     if (a->type == DB_ACTION_FINAL && r->ok) {
         obs->done = e->answered = true;
         e->answer_rows = r->n_columns > 0;
-        e->answer = db_result_answer(r);
+        e->answer = e->mysql ? benchmark_answer(r) : db_result_answer(r);
     }
     return CMAT_OK;
 }

@@ -134,15 +134,30 @@ static void explain_error(finder *f, const db_result *r)
 
 /* ---- literals ---- */
 
-/* Folded text of the question holds the folded literal. */
-static bool in_question(const finder *f, const char *text)
+/* Letters and digits only, folded: 'Tokyo , Japan' is "Tokyo, Japan", 'it''s' is "it's", 1–0 is
+ * 1-0. */
+static void squeeze(cmat_buf *out, const char *s)
 {
-    cmat_buf q = {0}, t = {0};
-    db_fold(&q, cmat_buf_str(&f->e->question), f->e->question.len);
-    db_fold(&t, text, strlen(text));
-    bool yes = t.len == 0 || (q.len && strstr(q.data, t.data));
-    cmat_buf_clear(&q);
-    cmat_buf_clear(&t);
+    cmat_buf f = {0};
+    db_fold(&f, s, strlen(s));
+    for (size_t i = 0; i < f.len; i++) {
+        unsigned char c = (unsigned char)f.data[i];
+        if (c == 0xE2 && i + 2 < f.len && (unsigned char)f.data[i + 1] == 0x80)
+            i += 2; /* dashes and quotation marks */
+        else if (isalnum(c) || c >= 0x80)
+            cmat_buf_putc(out, (char)c);
+    }
+    cmat_buf_clear(&f);
+}
+
+static bool holds(const char *whole, const char *part)
+{
+    cmat_buf w = {0}, p = {0};
+    squeeze(&w, whole);
+    squeeze(&p, part);
+    bool yes = strstr(cmat_buf_str(&w), cmat_buf_str(&p)) != NULL;
+    cmat_buf_clear(&w);
+    cmat_buf_clear(&p);
     return yes;
 }
 
@@ -204,7 +219,8 @@ static void check_compared(finder *f, const char *column, const char *text)
 /* A value to be stored: from the question or the data, or made up? */
 static void check_stored(finder *f, const char *text)
 {
-    if (*text && !in_question(f, text) && !db_values_find(&f->e->world->values, text, strlen(text)))
+    if (*text && !holds(cmat_buf_str(&f->e->question), text) &&
+        !db_values_find(&f->e->world->values, text, strlen(text)))
         note(f, "the value '%s' is neither in the request nor in the data", text);
 }
 
@@ -225,7 +241,8 @@ static void check_literals(finder *f, const char *sql)
             storing = true;
         else if (db_token_is(&t, "WHERE") || db_token_is(&t, "SELECT"))
             storing = false;
-        in_list = (in_list || db_token_is(&before, "IN")) && !db_token_is(&t, ")");
+        in_list = (in_list || db_token_is(&before, "IN")) && !db_token_is(&t, ")") &&
+                  !db_token_is(&t, "SELECT");
         cmat_buf_truncate(&text, 0);
         db_token_text(&t, mysql, &text);
         if (t.type == DB_TOKEN_STRING && storing)
@@ -240,6 +257,28 @@ static void check_literals(finder *f, const char *sql)
         before = t;
     }
     cmat_buf_clear(&column);
+    cmat_buf_clear(&text);
+}
+
+/* What the request names and the data holds, but the statement does not use: a forgotten condition.
+ */
+static void check_unused(finder *f, const char *sql)
+{
+    const db_world *w = f->e->world;
+    cmat_buf hints = {0}, text = {0};
+    db_hints_options o = {.max_hints = 4};
+    db_hints_add(&w->values, &w->schema, f->e->instruction, &o, &hints);
+    for (const char *line = cmat_buf_str(&hints); *line; line = strchr(line, '\n') + 1) {
+        db_token t = db_lex(line, false); /* 'value': table.column, ... */
+        cmat_buf_truncate(&text, 0);
+        db_token_text(&t, false, &text);
+        const char *value = cmat_buf_str(&text);
+        /* Spelt as in the data, so that "average" is not taken for the title 'Average'. */
+        if (strstr(f->e->instruction, value) && !holds(sql, value))
+            note(f, "the request names %.*s, the statement does not", (int)strcspn(line, "\n"),
+                 line);
+    }
+    cmat_buf_clear(&hints);
     cmat_buf_clear(&text);
 }
 
@@ -421,6 +460,8 @@ static cmat_status check_statement(finder *f, const db_action *a, cmat_error *er
             report_read(f, &r);
         check_direction(f, a, &r);
         check_literals(f, sql);
+        if (a->type == DB_ACTION_FINAL && !r.ddl)
+            check_unused(f, sql);
         check_aggregates(f, sql);
         if (db_conn_plan(f->e->conn, sql, &plan) && plan.len)
             set(f, "plan", cmat_json_text(plan.data, plan.len > 500 ? 500 : plan.len));

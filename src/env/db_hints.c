@@ -29,13 +29,16 @@ typedef struct {
 } search;
 
 static const char *const common[] = {
-    "a",     "all",    "an",   "and",    "any",  "are",   "as",    "at",    "be",   "by",    "did",
-    "do",    "does",   "each", "for",    "from", "get",   "give",  "has",   "have", "how",   "i",
-    "in",    "is",     "it",   "its",    "list", "many",  "me",    "more",  "most", "much",  "my",
-    "name",  "names",  "not",  "of",     "on",   "only",  "or",    "our",   "out",  "per",   "show",
-    "than",  "that",   "the",  "their",  "them", "there", "they",  "this",  "to",   "total", "up",
-    "us",    "was",    "we",   "were",   "what", "when",  "where", "which", "who",  "whose", "with",
-    "value", "values", "no",   "number", "top",  NULL};
+    "a",       "all",   "an",    "and",    "any",    "are",  "as",      "at",     "be",
+    "by",      "did",   "do",    "does",   "each",   "for",  "from",    "get",    "give",
+    "has",     "have",  "how",   "i",      "in",     "is",   "it",      "its",    "list",
+    "many",    "me",    "more",  "most",   "much",   "my",   "name",    "names",  "not",
+    "of",      "on",    "only",  "or",     "our",    "out",  "per",     "show",   "than",
+    "that",    "the",   "their", "them",   "there",  "they", "this",    "to",     "total",
+    "up",      "us",    "was",   "we",     "were",   "what", "when",    "where",  "which",
+    "who",     "whose", "with",  "value",  "values", "no",   "number",  "top",    "average",
+    "sum",     "count", "table", "tables", "row",    "rows", "highest", "lowest", "maximum",
+    "minimum", "first", "last",  NULL};
 
 static bool is_common(const char *s, size_t n)
 {
