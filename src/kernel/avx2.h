@@ -35,13 +35,19 @@ cmat_q_pack cmat_avx2_q_pack_prepared;
 /* y (n_out) (+)= W x */
 void cmat_avx2_row_product(float *y, const float *x, const cmat_weight *w, bool accumulate);
 
-/* The table's products. */
+/* The tables' products. */
 void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                       bool accumulate);
 void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w,
                                int T, bool accumulate);
 void cmat_avx2_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
                     const float *B, int ldb, float beta, float *C, int ldc);
+void cmat_avx512_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
+                        bool accumulate);
+void cmat_avx512_matmul_backward(float *dx, int lddx, const float *dy, int lddy,
+                                 const cmat_weight *w, int T, bool accumulate);
+void cmat_avx512_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
+                      const float *B, int ldb, float beta, float *C, int ldc);
 
 static inline float cmat_avx2_sum(__m256 v)
 {

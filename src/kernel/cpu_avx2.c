@@ -1,4 +1,4 @@
-/* kernel/cpu_avx2.c - the AVX2 table: everything but products and attention is here.
+/* kernel/cpu_avx2.c - the AVX2 and AVX-512 tables: everything but products and attention is here.
  *
  * Elementwise operations work on chunks of fixed size, whatever the number of threads, with masked
  * vectors at the end, so that each element sees the same arithmetic wherever it stands. */
@@ -16,6 +16,12 @@ static bool available(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            __builtin_cpu_supports("f16c");
+}
+
+static bool available512(void)
+{
+    return available() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
 
 static inline __m256 load(const float *p, size_t left)
@@ -338,6 +344,30 @@ const cmat_kernel_ops cmat_kernel_avx2 = {
     .matmul = cmat_avx2_matmul,
     .matmul_backward = cmat_avx2_matmul_backward,
     .gemm = cmat_avx2_gemm,
+    .embed = cmat_plain_embed,
+    .rmsnorm = rmsnorm,
+    .rmsnorm_backward = rmsnorm_backward,
+    .rope = rope,
+    .swiglu = swiglu,
+    .swiglu_backward = swiglu_backward,
+    .attention = cmat_avx2_attention,
+    .attention_backward = cmat_avx2_attention_backward,
+    .kv_store = cmat_plain_kv_store,
+    .attention_paged = cmat_avx2_attention_paged,
+    .cross_entropy = cross_entropy,
+    .adamw = adamw,
+    .add = add,
+    .scale = scale,
+};
+
+const cmat_kernel_ops cmat_kernel_avx512 = {
+    .name = "avx512",
+    .available = available512,
+    .prepare = cmat_avx2_prepare,
+    .release = cmat_avx2_release,
+    .matmul = cmat_avx512_matmul,
+    .matmul_backward = cmat_avx512_matmul_backward,
+    .gemm = cmat_avx512_gemm,
     .embed = cmat_plain_embed,
     .rmsnorm = rmsnorm,
     .rmsnorm_backward = rmsnorm_backward,

@@ -1,14 +1,11 @@
 /* kernel/kernel.c - which tables there are, which one to use, and what they share. */
 #include "kernel/kernel.h"
 #include "core/log.h"
-#include "kernel/plain.h"
 #include <math.h>
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-const cmat_kernel_ops *const cmat_kernels[] = {&cmat_kernel_cpu, &cmat_kernel_avx2, NULL};
 
 const cmat_kernel_ops *cmat_kernel_find(const char *name)
 {

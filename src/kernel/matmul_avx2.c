@@ -1,6 +1,15 @@
-/* kernel/matmul_avx2.c - the AVX2 table's products: quantised weights by cmat_qgemm, float ones and
- * plain matrices by cmat_sgemm. */
+/* kernel/matmul_avx2.c - the products of the AVX2 and AVX-512 tables, which differ in their tiles:
+ * quantised weights by cmat_qgemm, float ones and plain matrices by cmat_sgemm. */
 #include "kernel/avx2.h"
+#include "kernel/avx512.h"
+
+typedef struct {
+    const cmat_sgemm_tile *f;
+    const cmat_q_tile *q;
+} tiles;
+
+static const tiles avx2 = {&cmat_avx2_tile, &cmat_avx2_q_tile};
+static const tiles avx512 = {&cmat_avx512_tile, &cmat_avx512_q_tile};
 
 static bool quantised(const cmat_weight *w)
 {
@@ -14,8 +23,8 @@ static int column_stripe(const cmat_weight *w, int width)
     return block <= width ? width : (block + width - 1) / width * width;
 }
 
-void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
-                      bool accumulate)
+static void matmul(const tiles *with, float *y, int ldy, const float *x, int ldx,
+                   const cmat_weight *w, int T, bool accumulate)
 {
     if (w->prepared && T == 1) {
         cmat_avx2_row_product(y, x, w, accumulate);
@@ -35,7 +44,7 @@ void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_wei
                           .pack = w->prepared ? cmat_avx2_q_pack_prepared : cmat_avx2_q_pack_rows,
                           .pairs = w->type == CMAT_TYPE_Q6_K ? 8 : 16,
                           .max = CMAT_Q_MAX},
-            &cmat_avx2_q_tile);
+            with->q);
         return;
     }
     const cmat_sgemm_job job = {.M = T,
@@ -51,11 +60,11 @@ void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_wei
                                 .b = w,
                                 .pack = cmat_avx2_pack_rows,
                                 .k_quantum = cmat_type_get((int)w->type)->block_weights};
-    cmat_sgemm(&job, &cmat_avx2_tile);
+    cmat_sgemm(&job, with->f);
 }
 
-void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w,
-                               int T, bool accumulate)
+static void matmul_backward(const tiles *with, float *dx, int lddx, const float *dy, int lddy,
+                            const cmat_weight *w, int T, bool accumulate)
 {
     if (quantised(w)) {
         cmat_qgemm(&(cmat_q_job){.T = T,
@@ -69,9 +78,9 @@ void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, c
                                  .b = w,
                                  .pack = cmat_avx2_q_pack_columns,
                                  .pairs = 16,
-                                 .stripe = column_stripe(w, cmat_avx2_q_tile.width),
+                                 .stripe = column_stripe(w, with->q->width),
                                  .max = CMAT_Q_BACKWARD_X},
-                   &cmat_avx2_q_tile);
+                   with->q);
         return;
     }
     const cmat_sgemm_job job = {.M = T,
@@ -86,12 +95,12 @@ void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, c
                                 .ldc = (size_t)lddx,
                                 .b = w,
                                 .pack = cmat_avx2_pack_columns,
-                                .stripe = column_stripe(w, cmat_avx2_tile.width)};
-    cmat_sgemm(&job, &cmat_avx2_tile);
+                                .stripe = column_stripe(w, with->f->width)};
+    cmat_sgemm(&job, with->f);
 }
 
-void cmat_avx2_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
-                    const float *B, int ldb, float beta, float *C, int ldc)
+static void gemm(const tiles *with, bool ta, bool tb, int M, int N, int K, float alpha,
+                 const float *A, int lda, const float *B, int ldb, float beta, float *C, int ldc)
 {
     const cmat_avx2_matrix b = {B, (size_t)ldb};
     const cmat_sgemm_job job = {.M = M,
@@ -106,5 +115,41 @@ void cmat_avx2_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const fl
                                 .ldc = (size_t)ldc,
                                 .b = &b,
                                 .pack = tb ? cmat_avx2_pack_transposed : cmat_avx2_pack_matrix};
-    cmat_sgemm(&job, &cmat_avx2_tile);
+    cmat_sgemm(&job, with->f);
+}
+
+void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
+                      bool accumulate)
+{
+    matmul(&avx2, y, ldy, x, ldx, w, T, accumulate);
+}
+
+void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w,
+                               int T, bool accumulate)
+{
+    matmul_backward(&avx2, dx, lddx, dy, lddy, w, T, accumulate);
+}
+
+void cmat_avx2_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
+                    const float *B, int ldb, float beta, float *C, int ldc)
+{
+    gemm(&avx2, ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+}
+
+void cmat_avx512_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
+                        bool accumulate)
+{
+    matmul(&avx512, y, ldy, x, ldx, w, T, accumulate);
+}
+
+void cmat_avx512_matmul_backward(float *dx, int lddx, const float *dy, int lddy,
+                                 const cmat_weight *w, int T, bool accumulate)
+{
+    matmul_backward(&avx512, dx, lddx, dy, lddy, w, T, accumulate);
+}
+
+void cmat_avx512_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
+                      const float *B, int ldb, float beta, float *C, int ldc)
+{
+    gemm(&avx512, ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
 }

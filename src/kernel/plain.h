@@ -5,7 +5,7 @@
 #define CMAT_KERNEL_PLAIN_H
 #include "kernel/kernel.h"
 
-extern const cmat_kernel_ops cmat_kernel_cpu, cmat_kernel_avx2;
+extern const cmat_kernel_ops cmat_kernel_cpu, cmat_kernel_avx2, cmat_kernel_avx512;
 
 cmat_status cmat_plain_prepare(cmat_weight *w, int uses, cmat_error *err);
 void cmat_plain_release(cmat_weight *w);

@@ -1,5 +1,6 @@
 /* kernel/qgemm_avx2.c - the integer tile of 6 x 16 and the rounding of x, with vpmaddwd. */
 #include "kernel/avx2.h"
+#include "kernel/avx512.h"
 #include "kernel/qgemm.h"
 #include <string.h>
 
@@ -44,7 +45,7 @@ static inline void round_block(int16_t *q, float *d, float *s, const __m256 v[4]
     *s = *d * (float)_mm_cvtsi128_si32(h);
 }
 
-static void round_row(int16_t *q, float *d, float *s, const float *x, int K, int max)
+void cmat_avx2_q_round(int16_t *q, float *d, float *s, const float *x, int K, int max)
 {
     for (int k = 0; k < K; k += CMAT_Q_BLOCK, q += CMAT_Q_BLOCK, d++, s++) {
         __m256 v[4];
@@ -158,4 +159,4 @@ static void tile(int m, const cmat_qrows *x, size_t t0, int b0, const char *pane
 }
 
 const cmat_q_tile cmat_avx2_q_tile = {
-    .rows = ROWS, .width = WIDTH, .round = round_row, .tile = tile};
+    .rows = ROWS, .width = WIDTH, .round = cmat_avx2_q_round, .tile = tile};
