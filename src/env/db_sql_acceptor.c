@@ -25,8 +25,7 @@ enum {
     MAX_BRANCHES = 80, /* commas, ANDs, operators ... of a statement: a small model may loop */
     MAX_LINE = 160,    /* bytes of a thought */
     MAX_STRING = 200,  /* bytes of a text */
-    MAX_DIGITS = 18,
-    MAX_NUMBERS = 60, /* bytes of an answer's list entries */
+    MAX_DIGITS = 84,   /* bytes of a number: more than NEAR, so that places in one share a key */
     NEAR = 64 /* a limit at least this far away does not show in the key: tokens are shorter */
 };
 
