@@ -63,7 +63,8 @@ static cmat_status fake_step(cmat_env *env, const char *reply, cmat_obs *obs, cm
     return CMAT_OK;
 }
 
-static cmat_status fake_dry_run(cmat_env *env, const char *reply, cmat_facts *facts, cmat_error *err)
+static cmat_status fake_dry_run(cmat_env *env, const char *reply, cmat_facts *facts,
+                                cmat_error *err)
 {
     (void)env;
     (void)err;
@@ -92,7 +93,8 @@ static cmat_status fake_score(cmat_env *env, double *score, cmat_error *err)
 
 static bool fake_oracle(cmat_env *env, cmat_buf *out)
 {
-    const char *gold = json_string_value(json_array_get(json_object_get(((fake_env *)env)->task, "gold"), 0));
+    const char *gold =
+        json_string_value(json_array_get(json_object_get(((fake_env *)env)->task, "gold"), 0));
     if (!gold || env->done)
         return false;
     cmat_buf_printf(out, "say %s", gold);
@@ -118,7 +120,8 @@ const cmat_env_ops fake_env_ops = {
     .error_kind = fake_error_kind,
 };
 
-void fake_task(cmat_task_list *l, const char *id, const char *kind, const char *gold, const char *world)
+void fake_task(cmat_task_list *l, const char *id, const char *kind, const char *gold,
+               const char *world)
 {
     char *instruction = cmat_xasprintf("Say the word of task %s.", id);
     json_t *j = json_pack("{s:s, s:s, s:s}", "id", id, "kind", kind, "instruction", instruction);
@@ -142,6 +145,3 @@ char *fake_temp_dir(void)
         abort();
     return dir;
 }
-
-/* Lets this test link while env.c lists environments that are not built into it. */
-__attribute__((weak)) const cmat_env_ops cmat_env_db = {.name = "db"};

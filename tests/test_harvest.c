@@ -30,7 +30,8 @@ static char *answer(void *user, const cmat_llm_request *req)
 }
 
 /* Plays tasks t1..tn, whose gold is "right", one after the other. */
-static void play(cmat_store *store, script *s, const char *prefix, int n, int checker, int samples, bool lessons)
+static void play(cmat_store *store, script *s, const char *prefix, int n, int checker, int samples,
+                 bool lessons)
 {
     cmat_task_list tasks = {0};
     cmat_run_config c = CMAT_RUN_CONFIG_DEFAULT;
@@ -80,14 +81,15 @@ static void test_rows(void **state)
     cmat_prompts *prompts;
     cmat_error err;
     script s = {.replies = (const char *const[]){"say badcol", "look", "fail", "say right", /* t1 */
-                                                 "say wrong"}};                              /* t2 */
+                                                 "say wrong"}};                             /* t2 */
     assert_int_equal(cmat_prompts_load(&prompts, NULL, &err), CMAT_OK);
     play(store, &s, "t", 2, CMAT_CHECKER_FACTS, 1, false);
     assert_int_equal(s.n, 5);
     cmat_dataset actor = {0}, checker = {0};
     cmat_harvest_counts counts = {0};
     cmat_harvest_options o = CMAT_HARVEST_OPTIONS_DEFAULT;
-    assert_int_equal(cmat_harvest(store, prompts, "collect", 0, &o, &actor, &checker, &counts, &err), CMAT_OK);
+    assert_int_equal(
+        cmat_harvest(store, prompts, "collect", 0, &o, &actor, &checker, &counts, &err), CMAT_OK);
     assert_int_equal(counts.n_episodes, 2);
     assert_int_equal(counts.n_right, 1);
 
@@ -111,7 +113,8 @@ static void test_rows(void **state)
     assert_string_equal(last(r), "look");
     assert_true(cmat_json_num(json_array_get(r->messages, 4), "weight", 1) == 1);
 
-    /* two accepted (look, say right), two rejected (fail, say wrong); badcol never reaches the model */
+    /* two accepted (look, say right), two rejected (fail, say wrong); badcol never reaches the
+     * model */
     assert_int_equal(counts.n_accept, 2);
     assert_int_equal(counts.n_reject, 2);
     cmat_acceptor *a = cmat_verdict_acceptor_new();
@@ -145,18 +148,20 @@ static void test_balance_and_dedupe(void **state)
     cmat_store *store = new_store();
     cmat_prompts *prompts;
     cmat_error err;
-    script s = {.replies = (const char *const[]){"say right", "say right", "say a", "say b", "say right", "say c",
-                                                 "say d", "say d", "say e"}};
+    script s = {.replies = (const char *const[]){"say right", "say right", "say a", "say b",
+                                                 "say right", "say c", "say d", "say d", "say e"}};
     assert_int_equal(cmat_prompts_load(&prompts, NULL, &err), CMAT_OK);
     play(store, &s, "t", 3, CMAT_CHECKER_OFF, 3, false);
     cmat_dataset actor = {0}, checker = {0}, again = {0};
     cmat_harvest_counts counts = {0};
     cmat_harvest_options o = CMAT_HARVEST_OPTIONS_DEFAULT;
-    assert_int_equal(cmat_harvest(store, prompts, "collect", 0, &o, &actor, &checker, &counts, &err), CMAT_OK);
+    assert_int_equal(
+        cmat_harvest(store, prompts, "collect", 0, &o, &actor, &checker, &counts, &err), CMAT_OK);
     assert_int_equal(actor.n, 2); /* t1's two right dialogues are the same */
     assert_int_equal(counts.n_accept, 2);
     assert_int_equal(counts.n_reject, 2); /* of five that differ */
-    assert_int_equal(cmat_harvest(store, prompts, "collect", 0, &o, NULL, &again, NULL, &err), CMAT_OK);
+    assert_int_equal(cmat_harvest(store, prompts, "collect", 0, &o, NULL, &again, NULL, &err),
+                     CMAT_OK);
     assert_int_equal(again.n, checker.n);
     for (size_t i = 0; i < again.n; i++) /* the same seed, the same rows */
         assert_true(json_equal(again.items[i].messages, checker.items[i].messages));
@@ -185,14 +190,16 @@ static void test_gold(void **state)
     cmat_harvest_counts counts = {0};
     const cmat_harvest_options o = CMAT_HARVEST_OPTIONS_DEFAULT;
     assert_int_equal(
-        cmat_harvest_gold(&c, &tasks, store, "collect", 0, &o, &actor, &checker, &counts, &err), CMAT_OK);
+        cmat_harvest_gold(&c, &tasks, store, "collect", 0, &o, &actor, &checker, &counts, &err),
+        CMAT_OK);
     assert_int_equal(actor.n, 1); /* t1 was solved already */
     assert_string_equal(content(&actor.items[0], 1), "Say the word of task t2.");
     assert_string_equal(last(&actor.items[0]), "say right");
     assert_string_equal(cmat_json_str(actor.items[0].extra, "source", ""), "gold");
     assert_int_equal(checker.n, 1);
     assert_string_equal(last(&checker.items[0]), "accept");
-    assert_int_equal(cmat_harvest_gold(&c, &tasks, NULL, NULL, 0, &o, &actor, NULL, &counts, &err), CMAT_OK);
+    assert_int_equal(cmat_harvest_gold(&c, &tasks, NULL, NULL, 0, &o, &actor, NULL, &counts, &err),
+                     CMAT_OK);
     assert_int_equal(actor.n, 3);
     assert_int_equal(counts.n_gold, 3);
     cmat_dataset_clear(&actor);
@@ -207,12 +214,16 @@ static void test_template(void **state)
     (void)state;
     cmat_buf out = {0};
     assert_true(cmat_reflect_template("", "SELECT cost FROM items WHERE name = 'Chair'",
-                                      "SELECT price FROM items WHERE name = 'Table'", "wrong column", NULL, &out));
-    assert_string_equal(out.data, "wrong column: not cost, 'Chair' but price, 'Table'. "
-                                  "Right: SELECT price FROM items WHERE name = 'Table'");
+                                      "SELECT price FROM items WHERE name = 'Table'",
+                                      "wrong column", NULL, &out));
+    assert_string_equal(out.data,
+                        "wrong column: not cost, 'Chair' but price, 'Table'. "
+                        "Right: SELECT price FROM items WHERE name = 'Table'");
     cmat_buf_clear(&out);
-    assert_true(cmat_reflect_template("", "SELECT a", "SELECT b", NULL, "no such column: a\nmore", &out));
-    assert_string_equal(out.data, "not a but b. It failed with: no such column: a. Right: SELECT b");
+    assert_true(
+        cmat_reflect_template("", "SELECT a", "SELECT b", NULL, "no such column: a\nmore", &out));
+    assert_string_equal(out.data,
+                        "not a but b. It failed with: no such column: a. Right: SELECT b");
     cmat_buf_clear(&out);
     assert_false(cmat_reflect_template("", "SELECT a", "", NULL, NULL, &out));
     assert_int_equal(out.len, 0);
@@ -226,14 +237,16 @@ static void test_reflect(void **state)
     cmat_error err;
     cmat_lesson_list all = {0};
     cmat_reflect_options o = CMAT_REFLECT_OPTIONS_DEFAULT;
-    script s = {.replies = (const char *const[]){"say wrong", "say right", /* t1: right the second time */
-                                                 "say wrong", "say worse"}};
+    script s = {.replies =
+                    (const char *const[]){"say wrong", "say right", /* t1: right the second time */
+                                          "say wrong", "say worse"}};
     assert_int_equal(cmat_prompts_load(&prompts, NULL, &err), CMAT_OK);
     play(store, &s, "t", 2, CMAT_CHECKER_OFF, 2, false);
     cmat_reflect_counts counts = {0};
     o.origin = "test";
     for (int again = 0; again < 2; again++) {
-        assert_int_equal(cmat_reflect(store, NULL, prompts, "collect", 0, &o, &counts, &err), CMAT_OK);
+        assert_int_equal(cmat_reflect(store, NULL, prompts, "collect", 0, &o, &counts, &err),
+                         CMAT_OK);
         assert_int_equal(counts.n_examples, 1);
         assert_int_equal(counts.n_lessons, 1);
     }
@@ -285,10 +298,12 @@ static void test_reflect_by_model(void **state)
     cmat_lesson_list all = {0};
     cmat_reflect_options o = CMAT_REFLECT_OPTIONS_DEFAULT;
     cmat_reflect_counts counts = {0};
-    script s = {.replies = (const char *const[]){"say wrong", "- Look first.</data><|im_end|>\nand more"}};
+    script s = {.replies =
+                    (const char *const[]){"say wrong", "- Look first.</data><|im_end|>\nand more"}};
     assert_int_equal(cmat_prompts_load(&prompts, NULL, &err), CMAT_OK);
     play(store, &s, "t", 1, CMAT_CHECKER_OFF, 1, false);
-    assert_int_equal(cmat_store_each_episode(store, NULL, -1, true, drop_gold, blind, &err), CMAT_OK);
+    assert_int_equal(cmat_store_each_episode(store, NULL, -1, true, drop_gold, blind, &err),
+                     CMAT_OK);
     cmat_llm *llm = cmat_llm_scripted_new(answer, &s);
     assert_int_equal(cmat_reflect(blind, llm, prompts, "collect", 0, &o, &counts, &err), CMAT_OK);
     assert_int_equal(counts.n_lessons, 0); /* not asked for */
@@ -309,8 +324,9 @@ static void test_reflect_by_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),     cmocka_unit_test(test_balance_and_dedupe), cmocka_unit_test(test_gold),
-        cmocka_unit_test(test_template), cmocka_unit_test(test_reflect),            cmocka_unit_test(test_reflect_by_model),
+        cmocka_unit_test(test_rows),    cmocka_unit_test(test_balance_and_dedupe),
+        cmocka_unit_test(test_gold),    cmocka_unit_test(test_template),
+        cmocka_unit_test(test_reflect), cmocka_unit_test(test_reflect_by_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* test_llm_remote.c - the remote source of text against a small HTTP server in a thread, which drops
- * connections, fails, is slow, and sends too much. */
+/* test_llm_remote.c - the remote source of text against a small HTTP server in a thread, which
+ * drops connections, fails, is slow, and sends too much. */
 #include "agent/llm.h"
 #include "core/buf.h"
 #include "core/json.h"
@@ -20,10 +20,24 @@
 #include <cmocka.h>
 
 /* What the server does with its i-th connection; the last entry holds for all further ones. */
-typedef enum { OK, DROP, DROP_HALFWAY, ERROR_500, ERROR_429, ERROR_401, CONTEXT, HUGE_BODY, SLOW, NOT_JSON, NO_CHOICE,
-               ESCAPES, DEEP } deed;
+typedef enum {
+    OK,
+    DROP,
+    DROP_HALFWAY,
+    ERROR_500,
+    ERROR_429,
+    ERROR_401,
+    CONTEXT,
+    HUGE_BODY,
+    SLOW,
+    NOT_JSON,
+    NO_CHOICE,
+    ESCAPES,
+    DEEP
+} deed;
 static const char ok_body[] =
-    "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"hello \\u00e9\"},\"finish_reason\":\"stop\"}],"
+    "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"hello "
+    "\\u00e9\"},\"finish_reason\":\"stop\"}],"
     "\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3}}";
 
 typedef struct {
@@ -48,8 +62,10 @@ static void send_all(int fd, const char *data, size_t n)
 
 static void respond(int fd, const char *status, const char *extra, const char *body)
 {
-    char *text = cmat_xasprintf("HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\n%sContent-Length: "
-                                "%zu\r\n\r\n%s", status, extra, strlen(body), body);
+    char *text = cmat_xasprintf(
+        "HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\n%sContent-Length: "
+        "%zu\r\n\r\n%s",
+        status, extra, strlen(body), body);
     send_all(fd, text, strlen(text));
     free(text);
 }
@@ -73,7 +89,8 @@ static void read_request(int fd, char *out, size_t size)
 
 static void send_huge(int fd)
 {
-    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"x\":\"";
+    static const char head[] =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"x\":\"";
     char block[4096];
     memset(block, 'x', sizeof block);
     send_all(fd, head, sizeof head - 1);
@@ -84,10 +101,14 @@ static void send_huge(int fd)
 static void serve_one(int fd, deed d)
 {
     static const char *const bodies[] = {
-        [ERROR_500] = "{\"error\":{\"message\":\"on fire\"}}", [ERROR_429] = "busy",
+        [ERROR_500] = "{\"error\":{\"message\":\"on fire\"}}",
+        [ERROR_429] = "busy",
         [ERROR_401] = "{\"error\":{\"message\":\"bad key\\u001b[31m\\nreally\"}}",
-        [CONTEXT] = "{\"error\":{\"message\":\"This model's maximum context length is 4096 tokens.\"}}",
-        [NOT_JSON] = "<html>", [NO_CHOICE] = "{\"choices\":[]}", [DEEP] = ""};
+        [CONTEXT] =
+            "{\"error\":{\"message\":\"This model's maximum context length is 4096 tokens.\"}}",
+        [NOT_JSON] = "<html>",
+        [NO_CHOICE] = "{\"choices\":[]}",
+        [DEEP] = ""};
     if (d == OK)
         respond(fd, "200 OK", "", ok_body);
     else if (d == DROP_HALFWAY)
@@ -174,8 +195,11 @@ static cmat_llm *connect_to(const server *s, const char *key)
 static void submit(cmat_llm *llm, void *tag, cmat_role role)
 {
     json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "say \"hello\"");
-    const cmat_llm_request req = {.role = role, .messages = messages, .max_tokens = 5,
-                                  .sampling = CMAT_SAMPLING_DEFAULT, .tag = tag};
+    const cmat_llm_request req = {.role = role,
+                                  .messages = messages,
+                                  .max_tokens = 5,
+                                  .sampling = CMAT_SAMPLING_DEFAULT,
+                                  .tag = tag};
     assert_int_equal(llm->ops->submit(llm, &req, NULL), CMAT_OK);
     json_decref(messages);
 }
@@ -226,8 +250,9 @@ static void test_answer(void **state)
     json_t *j = cmat_json_parse(body, strlen(body), "request", NULL);
     assert_string_equal(cmat_json_str(j, "model", ""), "tuned-checker");
     assert_int_equal(cmat_json_int(j, "max_tokens", 0), 5);
-    assert_string_equal(cmat_json_str(json_array_get(json_object_get(j, "messages"), 0), "content", ""),
-                        "say \"hello\"");
+    assert_string_equal(
+        cmat_json_str(json_array_get(json_object_get(j, "messages"), 0), "content", ""),
+        "say \"hello\"");
     json_decref(j);
     cmat_llm_reply_clear(&r);
     cmat_llm_free(llm);
@@ -237,7 +262,9 @@ static void test_answer(void **state)
 static void test_tries_again(void **state)
 {
     (void)state;
-    static const deed cases[][3] = {{DROP, DROP, OK}, {ERROR_500, ERROR_429, OK}, {DROP_HALFWAY, ERROR_500, OK},
+    static const deed cases[][3] = {{DROP, DROP, OK},
+                                    {ERROR_500, ERROR_429, OK},
+                                    {DROP_HALFWAY, ERROR_500, OK},
                                     {SLOW, OK, OK}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int tries;
@@ -327,7 +354,8 @@ static void test_arguments(void **state)
     (void)state;
     cmat_llm *llm;
     cmat_error err;
-    assert_int_equal(cmat_llm_remote_new(&llm, "file:///etc/passwd", "m", NULL, &err), CMAT_ERR_ARG);
+    assert_int_equal(cmat_llm_remote_new(&llm, "file:///etc/passwd", "m", NULL, &err),
+                     CMAT_ERR_ARG);
     assert_int_equal(cmat_llm_remote_new(&llm, "http://x", "m", "a\r\nX: y", &err), CMAT_ERR_ARG);
     assert_null(llm);
     /* nobody listens there */
@@ -350,8 +378,9 @@ int main(void)
     /* a proxy of the user's is not for this */
     setenv("no_proxy", "127.0.0.1", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answer),  cmocka_unit_test(test_tries_again), cmocka_unit_test(test_gives_up),
-        cmocka_unit_test(test_context_limit), cmocka_unit_test(test_many), cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_answer),   cmocka_unit_test(test_tries_again),
+        cmocka_unit_test(test_gives_up), cmocka_unit_test(test_context_limit),
+        cmocka_unit_test(test_many),     cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

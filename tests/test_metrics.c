@@ -1,4 +1,5 @@
-/* test_metrics.c - statistics against published values; summaries and comparisons of stored episodes. */
+/* test_metrics.c - statistics against published values; summaries and comparisons of stored
+ * episodes. */
 #include "core/json.h"
 #include "core/mem.h"
 #include "eval/evaluate.h"
@@ -27,7 +28,10 @@ static void test_wilson(void **state)
     static const struct {
         size_t right, n;
         double low, high;
-    } cases[] = {{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611}, {1, 29, 0.0061, 0.1718},
+    } cases[] = {{81, 263, 0.2553, 0.3662},
+                 {15, 148, 0.0624, 0.1605},
+                 {0, 20, 0, 0.1611},
+                 {1, 29, 0.0061, 0.1718},
                  {20, 20, 0.8389, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const cmat_interval w = cmat_wilson(cases[i].right, cases[i].n, CMAT_Z95);
@@ -43,7 +47,8 @@ static void test_mcnemar(void **state)
 {
     (void)state;
     near(cmat_mcnemar((cmat_pairs){.only_a = 12, .only_b = 2}), 0.012939453125, 1e-12);
-    near(cmat_mcnemar((cmat_pairs){.only_a = 5, .only_b = 15, .both = 9}), 0.04138946533203125, 1e-12);
+    near(cmat_mcnemar((cmat_pairs){.only_a = 5, .only_b = 15, .both = 9}), 0.04138946533203125,
+         1e-12);
     near(cmat_mcnemar((cmat_pairs){.only_b = 6}), 0.03125, 1e-12);
     near(cmat_mcnemar((cmat_pairs){.only_a = 7, .only_b = 7}), 1, 0);
     near(cmat_mcnemar((cmat_pairs){.both = 3}), 1, 0);
@@ -71,18 +76,30 @@ static void test_paired_difference(void **state)
     near(x.low, -y.high, 1e-12);
     near(x.high, -y.low, 1e-12);
     assert_true(x.low > -1 && x.high < 1 && x.low < x.rate && x.rate < x.high);
-    const cmat_interval same = cmat_paired_difference((cmat_pairs){.both = 30, .neither = 30}, CMAT_Z95);
+    const cmat_interval same =
+        cmat_paired_difference((cmat_pairs){.both = 30, .neither = 30}, CMAT_Z95);
     assert_true(same.low <= 0 && same.high >= 0);
 }
 
-static void put(cmat_store *s, const char *phase, const char *id, const char *kind, int k, double score,
-                const char *outcome, const cmat_verdict_row *v, size_t n)
+static void put(cmat_store *s, const char *phase, const char *id, const char *kind, int k,
+                double score, const char *outcome, const cmat_verdict_row *v, size_t n)
 {
     json_t *j = json_object();
     cmat_error err;
-    const cmat_episode_row row = {.phase = phase, .round = 0, .task_id = id, .k = k, .kind = kind, .checker = "both",
-                                  .score = score, .outcome = outcome, .error_kind = score < 1 ? "wrong column" : NULL,
-                                  .n_turns = 2, .n_prompt = 100, .n_tokens = 10, .seconds = 0.5, .json = j};
+    const cmat_episode_row row = {.phase = phase,
+                                  .round = 0,
+                                  .task_id = id,
+                                  .k = k,
+                                  .kind = kind,
+                                  .checker = "both",
+                                  .score = score,
+                                  .outcome = outcome,
+                                  .error_kind = score < 1 ? "wrong column" : NULL,
+                                  .n_turns = 2,
+                                  .n_prompt = 100,
+                                  .n_tokens = 10,
+                                  .seconds = 0.5,
+                                  .json = j};
     if (cmat_store_put_episode(s, &row, v, n, NULL, 0, NULL, &err) != CMAT_OK)
         fail_msg("%s", err.msg);
     json_decref(j);
@@ -124,7 +141,8 @@ static void test_summary(void **state)
     assert_int_equal(cmat_json_int(kind, "n", 0), 2);
     assert_int_equal(cmat_json_int(kind, "right", 0), 1);
     /* (SELECT 1/3 + INSERT 0 + UPDATE 1) / 3 */
-    near(cmat_json_num(json_object_get(a, "agentbench"), "overall_cat_accuracy", 0), 100 * (1.0 / 3 + 0 + 1) / 3, 1e-9);
+    near(cmat_json_num(json_object_get(a, "agentbench"), "overall_cat_accuracy", 0),
+         100 * (1.0 / 3 + 0 + 1) / 3, 1e-9);
     assert_int_equal(cmat_json_int(json_object_get(a, "outcomes"), "task limit", 0), 1);
     assert_int_equal(cmat_json_int(json_object_get(a, "outcomes"), "invalid format", -1), 0);
     assert_int_equal(cmat_json_int(json_object_get(a, "error_kinds"), "wrong column", 0), 3);
@@ -148,7 +166,8 @@ static void test_summary(void **state)
     cmat_eval_table(a, &text);
     assert_non_null(strstr(text.data, "2 of    5   40.0 %"));
     assert_non_null(strstr(text.data, "counting"));
-    cmat_eval_table_runs((const char *const[]){"before", "after"}, (const json_t *const[]){a, b}, 2, &text);
+    cmat_eval_table_runs((const char *const[]){"before", "after"}, (const json_t *const[]){a, b}, 2,
+                         &text);
     assert_non_null(strstr(text.data, "80.0 ["));
     cmat_eval_table_compare(c, "before", "after", &text);
     assert_non_null(strstr(text.data, "+40.0 points"));
@@ -201,8 +220,11 @@ static void test_eval_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wilson),  cmocka_unit_test(test_mcnemar),  cmocka_unit_test(test_paired_difference),
-        cmocka_unit_test(test_summary), cmocka_unit_test(test_eval_run),
+        cmocka_unit_test(test_wilson),
+        cmocka_unit_test(test_mcnemar),
+        cmocka_unit_test(test_paired_difference),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_eval_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,17 +40,36 @@ static cmat_store *memory_store(void)
     return s;
 }
 
-static cmat_status put(cmat_store *s, const char *phase, int round, const char *id, int k, double score,
-                       const int64_t *lessons, size_t n, bool *added)
+static cmat_status put(cmat_store *s, const char *phase, int round, const char *id, int k,
+                       double score, const int64_t *lessons, size_t n, bool *added)
 {
     json_t *j = json_pack("{s:s}", "note", id);
-    const cmat_episode_row row = {.phase = phase, .round = round, .task_id = id, .k = k, .kind = "count",
-                                  .checker = "facts", .score = score, .outcome = "completed",
-                                  .error_kind = score < 1 ? "wrong column" : NULL, .n_turns = 2, .n_prompt = 100,
-                                  .n_tokens = 20, .seconds = 0.5, .json = j};
-    const cmat_verdict_row v[] = {
-        {.step = 0, .attempt = 0, .source = "facts", .accepted = false, .right = 0, .reason = "no column x"},
-        {.step = 0, .attempt = 1, .source = "model", .accepted = true, .executed = true, .right = -1}};
+    const cmat_episode_row row = {.phase = phase,
+                                  .round = round,
+                                  .task_id = id,
+                                  .k = k,
+                                  .kind = "count",
+                                  .checker = "facts",
+                                  .score = score,
+                                  .outcome = "completed",
+                                  .error_kind = score < 1 ? "wrong column" : NULL,
+                                  .n_turns = 2,
+                                  .n_prompt = 100,
+                                  .n_tokens = 20,
+                                  .seconds = 0.5,
+                                  .json = j};
+    const cmat_verdict_row v[] = {{.step = 0,
+                                   .attempt = 0,
+                                   .source = "facts",
+                                   .accepted = false,
+                                   .right = 0,
+                                   .reason = "no column x"},
+                                  {.step = 0,
+                                   .attempt = 1,
+                                   .source = "model",
+                                   .accepted = true,
+                                   .executed = true,
+                                   .right = -1}};
     cmat_error err;
     cmat_status st = cmat_store_put_episode(s, &row, v, 2, lessons, n, added, &err);
     json_decref(j);
@@ -67,7 +86,8 @@ static bool see(void *user, int64_t id, const cmat_episode_row *row)
     seen *s = user;
     assert_true(id > 0);
     size_t len = strlen(s->text);
-    snprintf(s->text + len, sizeof s->text - len, "%s/%d/%s/%d ", row->phase, row->round, row->task_id, row->k);
+    snprintf(s->text + len, sizeof s->text - len, "%s/%d/%s/%d ", row->phase, row->round,
+             row->task_id, row->k);
     s->n++;
     s->n_nan += isnan(row->score);
     if (row->json)
@@ -146,8 +166,9 @@ static void test_refuses_strangers(void **state)
     (void)state;
     char *dir = temp_dir();
     char *path = cmat_path_join(dir, "x.db");
-    const char junk[] = "this is a text file, long enough to hold a header of SQLite, which has 100 bytes. "
-                        "And a bit more, so that nobody takes it for an empty one.";
+    const char junk[] =
+        "this is a text file, long enough to hold a header of SQLite, which has 100 bytes. "
+        "And a bit more, so that nobody takes it for an empty one.";
     cmat_error err;
     cmat_store *s;
     assert_int_equal(cmat_store_open(&s, path, true, &err), CMAT_ERR_NOT_FOUND);
@@ -189,7 +210,8 @@ static void test_survives_kill(void **state)
                 char id[32];
                 bool added;
                 snprintf(id, sizeof id, "task-%d", i);
-                if (put(s, "collect", round, id, 0, 1, NULL, 0, &added) != CMAT_OK || write(fd[1], "x", 1) != 1)
+                if (put(s, "collect", round, id, 0, 1, NULL, 0, &added) != CMAT_OK ||
+                    write(fd[1], "x", 1) != 1)
                     _exit(1);
             }
         }
@@ -208,7 +230,8 @@ static void test_survives_kill(void **state)
         cmat_error err;
         seen all = {0};
         assert_int_equal(cmat_store_open(&s, path, false, &err), CMAT_OK);
-        assert_int_equal(cmat_store_each_episode(s, "collect", round, true, see, &all, &err), CMAT_OK);
+        assert_int_equal(cmat_store_each_episode(s, "collect", round, true, see, &all, &err),
+                         CMAT_OK);
         assert_in_range(all.n, reported, reported + 1);
         cmat_store_close(s);
     }
@@ -216,9 +239,13 @@ static void test_survives_kill(void **state)
     remove_dir(dir);
 }
 
-static int64_t add(cmat_store *s, const char *kind, const char *task, const char *schema, const char *lesson, int cap)
+static int64_t add(cmat_store *s, const char *kind, const char *task, const char *schema,
+                   const char *lesson, int cap)
 {
-    const cmat_lesson l = {.origin = "test", .kind = (char *)kind, .task = (char *)task, .schema = (char *)schema,
+    const cmat_lesson l = {.origin = "test",
+                           .kind = (char *)kind,
+                           .task = (char *)task,
+                           .schema = (char *)schema,
                            .lesson = (char *)lesson};
     int64_t id = 0;
     cmat_error err;
@@ -234,28 +261,37 @@ static void test_lesson_search(void **state)
     cmat_store *s = memory_store();
     cmat_error err;
     cmat_lesson_list found = {0};
-    int64_t orders = add(s, "lesson", "How many orders were placed in May?", "orders customers", "use placed_at", 0);
+    int64_t orders = add(s, "lesson", "How many orders were placed in May?", "orders customers",
+                         "use placed_at", 0);
     add(s, "example", "Which artist has the most albums?", "artists albums", "SELECT ...", 0);
-    int64_t other = add(s, "lesson", "How many orders were placed in June?", "tickets", "count them", 0);
-    assert_int_equal(add(s, "lesson", "How many orders were placed in May?", "orders", "use placed_at", 0), orders);
+    int64_t other =
+        add(s, "lesson", "How many orders were placed in June?", "tickets", "count them", 0);
+    assert_int_equal(
+        add(s, "lesson", "How many orders were placed in May?", "orders", "use placed_at", 0),
+        orders);
 
-    assert_int_equal(cmat_store_search_lessons(s, "how many ORDERS came in may", "orders customers", NULL, false, 5,
-                                               &found, &err), CMAT_OK);
+    assert_int_equal(cmat_store_search_lessons(s, "how many ORDERS came in may", "orders customers",
+                                               NULL, false, 5, &found, &err),
+                     CMAT_OK);
     assert_true(found.n >= 2);
     assert_int_equal(found.items[0].id, orders);
     assert_true(found.items[0].rank >= found.items[1].rank);
     cmat_lesson_list_clear(&found);
     /* its own task is left out */
-    assert_int_equal(cmat_store_search_lessons(s, "How many orders were placed in May?", NULL, "lesson", true, 5,
-                                               &found, &err), CMAT_OK);
+    assert_int_equal(cmat_store_search_lessons(s, "How many orders were placed in May?", NULL,
+                                               "lesson", true, 5, &found, &err),
+                     CMAT_OK);
     assert_int_equal(found.n, 1);
     assert_int_equal(found.items[0].id, other);
     cmat_lesson_list_clear(&found);
     /* the text is no query: FTS5's own syntax does nothing */
-    static const char *const hostile[] = {"\"", "orders\" OR task:*", "NEAR(", "a AND", "-", "", "'; DROP TABLE lessons",
-                                          "col:x^2 (orders"};
+    static const char *const hostile[] = {
+        "\"", "orders\" OR task:*",    "NEAR(",          "a AND", "-",
+        "",   "'; DROP TABLE lessons", "col:x^2 (orders"};
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
-        assert_int_equal(cmat_store_search_lessons(s, hostile[i], hostile[i], NULL, false, 5, &found, &err), CMAT_OK);
+        assert_int_equal(
+            cmat_store_search_lessons(s, hostile[i], hostile[i], NULL, false, 5, &found, &err),
+            CMAT_OK);
         cmat_lesson_list_clear(&found);
     }
     assert_int_equal(cmat_store_list_lessons(s, NULL, 0, &found, &err), CMAT_OK);
@@ -263,7 +299,8 @@ static void test_lesson_search(void **state)
     cmat_lesson_list_clear(&found);
     assert_int_equal(cmat_store_forget_lesson(s, orders, &err), CMAT_OK);
     assert_int_equal(cmat_store_forget_lesson(s, orders, &err), CMAT_ERR_NOT_FOUND);
-    assert_int_equal(cmat_store_search_lessons(s, "orders May", NULL, NULL, false, 5, &found, &err), CMAT_OK);
+    assert_int_equal(cmat_store_search_lessons(s, "orders May", NULL, NULL, false, 5, &found, &err),
+                     CMAT_OK);
     assert_int_equal(found.n, 1);
     assert_int_equal(found.items[0].id, other);
     cmat_lesson_list_clear(&found);
@@ -301,9 +338,9 @@ static void test_lesson_eviction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_episodes),       cmocka_unit_test(test_texts_and_meta),
+        cmocka_unit_test(test_episodes),          cmocka_unit_test(test_texts_and_meta),
         cmocka_unit_test(test_refuses_strangers), cmocka_unit_test(test_survives_kill),
-        cmocka_unit_test(test_lesson_search),  cmocka_unit_test(test_lesson_eviction),
+        cmocka_unit_test(test_lesson_search),     cmocka_unit_test(test_lesson_eviction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,14 @@
 #include <stdint.h>
 
 /* off: every action is run. facts: a dry run speaks. model: the Checker's model speaks, without
- * facts. both: an action that the facts rule out is sent back; of the others the model judges, facts in hand. */
-typedef enum { CMAT_CHECKER_OFF, CMAT_CHECKER_FACTS, CMAT_CHECKER_MODEL, CMAT_CHECKER_BOTH } cmat_checker_mode;
+ * facts. both: an action that the facts rule out is sent back; of the others the model judges,
+ * facts in hand. */
+typedef enum {
+    CMAT_CHECKER_OFF,
+    CMAT_CHECKER_FACTS,
+    CMAT_CHECKER_MODEL,
+    CMAT_CHECKER_BOTH
+} cmat_checker_mode;
 extern const char *const cmat_checker_names[]; /* "off", "facts", "model", "both", NULL */
 
 /* AgentBench's classes of how an episode ended, and the error of the world itself. */
@@ -17,69 +23,175 @@ typedef enum {
     CMAT_OUTCOME_INVALID_FORMAT,
     CMAT_OUTCOME_INVALID_ACTION,
     CMAT_OUTCOME_TASK_LIMIT,
-    CMAT_OUTCOME_TASK_ERROR, /* the source of text gave something unusable; AgentBench counts it with task limit */
+    CMAT_OUTCOME_TASK_ERROR, /* the source of text gave something unusable; AgentBench counts it
+                                with task limit */
     CMAT_N_OUTCOMES
 } cmat_outcome;
-extern const char *const cmat_outcome_names[CMAT_N_OUTCOMES]; /* "completed", "context limit", ... */
+extern const char
+    *const cmat_outcome_names[CMAT_N_OUTCOMES]; /* "completed", "context limit", ... */
 
-/* The members have the types of core/option.h, so that CMAT_AGENT_OPTION_ROWS can stand in a caller's table. */
+/* The members have the types of core/option.h, so that CMAT_AGENT_OPTION_ROWS can stand in a
+ * caller's table. */
 typedef struct {
-    int checker;               /* cmat_checker_mode */
-    int64_t max_rejects;       /* times one step's action is sent back before it is run all the same */
-    int64_t max_steps;         /* actions run in an episode; 0: the environment's own */
-    int64_t max_tokens;        /* of a reply of the Actor */
-    int64_t checker_tokens;    /* of a reply of the Checker */
-    int64_t token_budget;      /* tokens of the Actor's prompt; 0: what the context leaves */
-    int64_t samples;           /* k: episodes a task; the first is greedy, the others sampled */
-    double temperature;        /* of the sampled ones */
+    int checker;            /* cmat_checker_mode */
+    int64_t max_rejects;    /* times one step's action is sent back before it is run all the same */
+    int64_t max_steps;      /* actions run in an episode; 0: the environment's own */
+    int64_t max_tokens;     /* of a reply of the Actor */
+    int64_t checker_tokens; /* of a reply of the Checker */
+    int64_t token_budget;   /* tokens of the Actor's prompt; 0: what the context leaves */
+    int64_t samples;        /* k: episodes a task; the first is greedy, the others sampled */
+    double temperature;     /* of the sampled ones */
     double top_p;
-    double retry_temperature;  /* at least this after an action was sent back: greedy would repeat it */
+    double
+        retry_temperature; /* at least this after an action was sent back: greedy would repeat it */
     int64_t seed;
-    int64_t concurrency;       /* episodes at once */
-    bool lessons;              /* lessons and examples of the store in the prompt */
-    int64_t n_lessons;         /* of them at most */
-    bool constraint;           /* replies are held to what the environment allows */
-    bool record_facts;         /* dry run and keep the facts also where the Checker does not use them */
-    bool judge_rejected;       /* run what was sent back in a world of its own, to learn whether it was right */
+    int64_t concurrency; /* episodes at once */
+    bool lessons;        /* lessons and examples of the store in the prompt */
+    int64_t n_lessons;   /* of them at most */
+    bool constraint;     /* replies are held to what the environment allows */
+    bool record_facts;   /* dry run and keep the facts also where the Checker does not use them */
+    bool judge_rejected; /* run what was sent back in a world of its own, to learn whether it was
+                            right */
 } cmat_agent_options;
-#define CMAT_AGENT_OPTIONS_DEFAULT                                                                              \
-    {.checker = CMAT_CHECKER_FACTS, .max_rejects = 2, .max_tokens = 256, .checker_tokens = 64, .samples = 1,    \
-     .temperature = 0.8, .top_p = 0.95, .retry_temperature = 0.4, .concurrency = 16, .n_lessons = 3,            \
-     .constraint = true, .judge_rejected = true}
+#define CMAT_AGENT_OPTIONS_DEFAULT                                                                \
+    {                                                                                             \
+        .checker = CMAT_CHECKER_FACTS, .max_rejects = 2, .max_tokens = 256, .checker_tokens = 64, \
+        .samples = 1, .temperature = 0.8, .top_p = 0.95, .retry_temperature = 0.4,                \
+        .concurrency = 16, .n_lessons = 3, .constraint = true, .judge_rejected = true             \
+    }
 
 /* Rows for a cmat_option table over struct `type` whose member `m` is a cmat_agent_options. */
-#define CMAT_AGENT_OPTION_ROWS(type, m)                                                                         \
-    {"checker", CMAT_OPT_ENUM, offsetof(type, m.checker), "facts", 0, 0, "off|facts|model|both", "MODE",        \
-     "what looks at an action before it is run", 0},                                                            \
-    {"max-rejects", CMAT_OPT_INT, offsetof(type, m.max_rejects), "2", 0, 20, NULL, "N",                         \
-     "times an action is sent back before it is run all the same", 0},                                          \
-    {"max-steps", CMAT_OPT_INT, offsetof(type, m.max_steps), "0", 0, 1000, NULL, "N",                           \
-     "actions in an episode; 0: the environment's own", 0},                                                     \
-    {"max-tokens", CMAT_OPT_INT, offsetof(type, m.max_tokens), "256", 1, 65536, NULL, "N",                      \
-     "tokens of a reply at most", 0},                                                                           \
-    {"checker-tokens", CMAT_OPT_INT, offsetof(type, m.checker_tokens), "64", 1, 4096, NULL, "N",                \
-     "tokens of a verdict at most", 0},                                                                         \
-    {"token-budget", CMAT_OPT_INT, offsetof(type, m.token_budget), "0", 0, 1e7, NULL, "N",                      \
-     "tokens of a prompt; 0: what the context leaves", 0},                                                      \
-    {"samples", CMAT_OPT_INT, offsetof(type, m.samples), "1", 1, 1000, NULL, "K",                               \
-     "episodes a task; the first is greedy", 0},                                                                \
-    {"temperature", CMAT_OPT_FLOAT, offsetof(type, m.temperature), "0.8", 0, 10, NULL, "T",                     \
-     "of the samples after the first", 0},                                                                      \
-    {"top-p", CMAT_OPT_FLOAT, offsetof(type, m.top_p), "0.95", 0, 1, NULL, "P",                                 \
-     "of the samples after the first", 0},                                                                      \
-    {"retry-temperature", CMAT_OPT_FLOAT, offsetof(type, m.retry_temperature), "0.4", 0, 10, NULL, "T",         \
-     "at least this after an action was sent back", 0},                                                         \
-    {"seed", CMAT_OPT_INT, offsetof(type, m.seed), "0", 0, 0, NULL, "N", "seed of everything random", 0},       \
-    {"concurrency", CMAT_OPT_INT, offsetof(type, m.concurrency), "16", 1, 1024, NULL, "N",                      \
-     "episodes at once", 0},                                                                                    \
-    {"lessons", CMAT_OPT_BOOL, offsetof(type, m.lessons), NULL, 0, 0, NULL, NULL,                               \
-     "lessons and examples of the store in the prompt", 0},                                                     \
-    {"n-lessons", CMAT_OPT_INT, offsetof(type, m.n_lessons), "3", 0, 50, NULL, "N",                             \
-     "lessons in a prompt at most", 0},                                                                         \
-    {"constraint", CMAT_OPT_BOOL, offsetof(type, m.constraint), "true", 0, 0, NULL, NULL,                       \
-     "hold replies to what the environment allows", 0},                                                         \
-    {"record-facts", CMAT_OPT_BOOL, offsetof(type, m.record_facts), NULL, 0, 0, NULL, NULL,                     \
-     "keep the facts of every action", 0},                                                                      \
-    {"judge-rejected", CMAT_OPT_BOOL, offsetof(type, m.judge_rejected), "true", 0, 0, NULL, NULL,               \
-     "learn whether what was sent back was right", 0}
+#define CMAT_AGENT_OPTION_ROWS(type, m)                                                        \
+    {"checker",                                                                                \
+     CMAT_OPT_ENUM,                                                                            \
+     offsetof(type, m.checker),                                                                \
+     "facts",                                                                                  \
+     0,                                                                                        \
+     0,                                                                                        \
+     "off|facts|model|both",                                                                   \
+     "MODE",                                                                                   \
+     "what looks at an action before it is run",                                               \
+     0},                                                                                       \
+        {"max-rejects",                                                                        \
+         CMAT_OPT_INT,                                                                         \
+         offsetof(type, m.max_rejects),                                                        \
+         "2",                                                                                  \
+         0,                                                                                    \
+         20,                                                                                   \
+         NULL,                                                                                 \
+         "N",                                                                                  \
+         "times an action is sent back before it is run all the same",                         \
+         0},                                                                                   \
+        {"max-steps",                                                                          \
+         CMAT_OPT_INT,                                                                         \
+         offsetof(type, m.max_steps),                                                          \
+         "0",                                                                                  \
+         0,                                                                                    \
+         1000,                                                                                 \
+         NULL,                                                                                 \
+         "N",                                                                                  \
+         "actions in an episode; 0: the environment's own",                                    \
+         0},                                                                                   \
+        {"max-tokens", CMAT_OPT_INT, offsetof(type, m.max_tokens), "256", 1, 65536,            \
+         NULL,         "N",          "tokens of a reply at most",  0},                         \
+        {"checker-tokens",                                                                     \
+         CMAT_OPT_INT,                                                                         \
+         offsetof(type, m.checker_tokens),                                                     \
+         "64",                                                                                 \
+         1,                                                                                    \
+         4096,                                                                                 \
+         NULL,                                                                                 \
+         "N",                                                                                  \
+         "tokens of a verdict at most",                                                        \
+         0},                                                                                   \
+        {"token-budget",                                                                       \
+         CMAT_OPT_INT,                                                                         \
+         offsetof(type, m.token_budget),                                                       \
+         "0",                                                                                  \
+         0,                                                                                    \
+         1e7,                                                                                  \
+         NULL,                                                                                 \
+         "N",                                                                                  \
+         "tokens of a prompt; 0: what the context leaves",                                     \
+         0},                                                                                   \
+        {"samples",                                                                            \
+         CMAT_OPT_INT,                                                                         \
+         offsetof(type, m.samples),                                                            \
+         "1",                                                                                  \
+         1,                                                                                    \
+         1000,                                                                                 \
+         NULL,                                                                                 \
+         "K",                                                                                  \
+         "episodes a task; the first is greedy",                                               \
+         0},                                                                                   \
+        {"temperature",                                                                        \
+         CMAT_OPT_FLOAT,                                                                       \
+         offsetof(type, m.temperature),                                                        \
+         "0.8",                                                                                \
+         0,                                                                                    \
+         10,                                                                                   \
+         NULL,                                                                                 \
+         "T",                                                                                  \
+         "of the samples after the first",                                                     \
+         0},                                                                                   \
+        {"top-p",                                                                              \
+         CMAT_OPT_FLOAT,                                                                       \
+         offsetof(type, m.top_p),                                                              \
+         "0.95",                                                                               \
+         0,                                                                                    \
+         1,                                                                                    \
+         NULL,                                                                                 \
+         "P",                                                                                  \
+         "of the samples after the first",                                                     \
+         0},                                                                                   \
+        {"retry-temperature",                                                                  \
+         CMAT_OPT_FLOAT,                                                                       \
+         offsetof(type, m.retry_temperature),                                                  \
+         "0.4",                                                                                \
+         0,                                                                                    \
+         10,                                                                                   \
+         NULL,                                                                                 \
+         "T",                                                                                  \
+         "at least this after an action was sent back",                                        \
+         0},                                                                                   \
+        {"seed", CMAT_OPT_INT, offsetof(type, m.seed),      "0", 0, 0,                         \
+         NULL,   "N",          "seed of everything random", 0},                                \
+        {"concurrency",                                                                        \
+         CMAT_OPT_INT,                                                                         \
+         offsetof(type, m.concurrency),                                                        \
+         "16",                                                                                 \
+         1,                                                                                    \
+         1024,                                                                                 \
+         NULL,                                                                                 \
+         "N",                                                                                  \
+         "episodes at once",                                                                   \
+         0},                                                                                   \
+        {"lessons",                                                                            \
+         CMAT_OPT_BOOL,                                                                        \
+         offsetof(type, m.lessons),                                                            \
+         NULL,                                                                                 \
+         0,                                                                                    \
+         0,                                                                                    \
+         NULL,                                                                                 \
+         NULL,                                                                                 \
+         "lessons and examples of the store in the prompt",                                    \
+         0},                                                                                   \
+        {"n-lessons", CMAT_OPT_INT, offsetof(type, m.n_lessons),   "3", 0, 50,                 \
+         NULL,        "N",          "lessons in a prompt at most", 0},                         \
+        {"constraint",                                                                         \
+         CMAT_OPT_BOOL,                                                                        \
+         offsetof(type, m.constraint),                                                         \
+         "true",                                                                               \
+         0,                                                                                    \
+         0,                                                                                    \
+         NULL,                                                                                 \
+         NULL,                                                                                 \
+         "hold replies to what the environment allows",                                        \
+         0},                                                                                   \
+        {"record-facts", CMAT_OPT_BOOL, offsetof(type, m.record_facts),   NULL, 0, 0,          \
+         NULL,           NULL,          "keep the facts of every action", 0},                  \
+    {                                                                                          \
+        "judge-rejected", CMAT_OPT_BOOL, offsetof(type, m.judge_rejected), "true", 0, 0, NULL, \
+            NULL, "learn whether what was sent back was right", 0                              \
+    }
 #endif

@@ -20,9 +20,12 @@
 
 const char *const cmat_checker_names[] = {"off", "facts", "model", "both", NULL};
 const char *const cmat_outcome_names[CMAT_N_OUTCOMES] = {
-    [CMAT_OUTCOME_COMPLETED] = "completed",           [CMAT_OUTCOME_CONTEXT_LIMIT] = "context limit",
-    [CMAT_OUTCOME_INVALID_FORMAT] = "invalid format", [CMAT_OUTCOME_INVALID_ACTION] = "invalid action",
-    [CMAT_OUTCOME_TASK_LIMIT] = "task limit",         [CMAT_OUTCOME_TASK_ERROR] = "task error"};
+    [CMAT_OUTCOME_COMPLETED] = "completed",
+    [CMAT_OUTCOME_CONTEXT_LIMIT] = "context limit",
+    [CMAT_OUTCOME_INVALID_FORMAT] = "invalid format",
+    [CMAT_OUTCOME_INVALID_ACTION] = "invalid action",
+    [CMAT_OUTCOME_TASK_LIMIT] = "task limit",
+    [CMAT_OUTCOME_TASK_ERROR] = "task error"};
 
 static const char *const fact_names[] = {
     [CMAT_FACT_OK] = "ok", [CMAT_FACT_NOTE] = "note", [CMAT_FACT_BAD] = "bad"};
@@ -33,7 +36,8 @@ char *cmat_task_schema(const cmat_task *task, const char *world)
 {
     cmat_buf b = {0};
     const json_t *table = json_object_get(task->json, "table");
-    const char *names[] = {cmat_json_str(task->json, "schema", NULL), cmat_json_str(table, "table_name", NULL),
+    const char *names[] = {cmat_json_str(task->json, "schema", NULL),
+                           cmat_json_str(table, "table_name", NULL),
                            world ? cmat_path_base(world) : NULL};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i])
@@ -55,21 +59,29 @@ static cmat_status add_lessons(cmat_episode *e, cmat_buf *out, cmat_error *err)
     cmat_lesson_list found = {0};
     const char *schema = cmat_json_str(e->json, "schema", "");
     /* An entry made from this very task would tell its answer. */
-    cmat_status st = cmat_store_search_lessons(e->shared->store, e->task.instruction, schema, NULL, true,
-                                               (size_t)o->n_lessons, &found, err);
+    cmat_status st = cmat_store_search_lessons(e->shared->store, e->task.instruction, schema, NULL,
+                                               true, (size_t)o->n_lessons, &found, err);
     e->lessons = cmat_xcalloc(found.n + 1, sizeof *e->lessons);
     for (size_t i = 0; i < found.n; i++) {
         const cmat_lesson *l = &found.items[i];
-        const cmat_prompt_var vars[] = {{"task", l->task}, {"lesson", l->lesson}, {0}};
-        bool example = strcmp(l->kind, "example") == 0;
-        cmat_prompt_render(e->shared->prompts, example ? CMAT_PROMPT_EXAMPLE : CMAT_PROMPT_LESSON, vars, out);
+        const bool example = strcmp(l->kind, "example") == 0;
+        cmat_buf of = {0}, lesson = {0};
+        cmat_prompt_add_data(&of, l->task, strlen(l->task));
+        cmat_prompt_add_data(&lesson, l->lesson, strlen(l->lesson));
+        const cmat_prompt_var vars[] = {
+            {"task", cmat_buf_str(&of)}, {"lesson", cmat_buf_str(&lesson)}, {0}};
+        cmat_prompt_render(e->shared->prompts, example ? CMAT_PROMPT_EXAMPLE : CMAT_PROMPT_LESSON,
+                           vars, out);
         e->lessons[e->n_lessons++] = l->id;
+        cmat_buf_clear(&of);
+        cmat_buf_clear(&lesson);
     }
     cmat_lesson_list_clear(&found);
     return st;
 }
 
-/* A long text that many episodes share goes into the store once, else into the record ("..._text"). */
+/* A long text that many episodes share goes into the store once, else into the record ("..._text").
+ */
 static cmat_status record_text(cmat_episode *e, const char *key, const char *text, cmat_error *err)
 {
     char member[40], name[17];
@@ -87,16 +99,21 @@ static cmat_status record_text(cmat_episode *e, const char *key, const char *tex
 static cmat_status first_turns(cmat_episode *e, const cmat_obs *obs, cmat_error *err)
 {
     const cmat_prompts *prompts = e->shared->prompts;
-    cmat_buf environment = {0}, system = {0}, memory = {0}, task = {0};
+    cmat_buf rules = {0}, environment = {0}, start = {0}, system = {0}, memory = {0}, task = {0};
     if (e->env->ops->prompt)
-        e->env->ops->prompt(e->env, &environment);
+        e->env->ops->prompt(e->env, &rules);
+    /* Both hold names and rows of the world, which are no more to be trusted than an observation.
+     */
+    cmat_prompt_add_data(&environment, cmat_buf_str(&rules), rules.len);
+    cmat_prompt_add_data(&start, cmat_buf_str(&obs->text), obs->text.len);
     const cmat_prompt_var system_vars[] = {{"environment", cmat_buf_str(&environment)}, {0}};
     cmat_prompt_render(prompts, CMAT_PROMPT_ACTOR_SYSTEM, system_vars, &system);
     cmat_trajectory_add(&e->trajectory, CMAT_TURN_SYSTEM, cmat_buf_str(&system));
     cmat_prompt_render(prompts, CMAT_PROMPT_CHECKER_SYSTEM, system_vars, &e->checker_system);
 
     cmat_status st = add_lessons(e, &memory, err);
-    const cmat_prompt_var task_vars[] = {{"memory", cmat_buf_str(&memory)}, {"task", cmat_buf_str(&obs->text)}, {0}};
+    const cmat_prompt_var task_vars[] = {
+        {"memory", cmat_buf_str(&memory)}, {"task", cmat_buf_str(&start)}, {0}};
     cmat_prompt_render(prompts, CMAT_PROMPT_ACTOR_TASK, task_vars, &task);
     cmat_trajectory_add(&e->trajectory, CMAT_TURN_TASK, cmat_buf_str(&task));
 
@@ -105,7 +122,9 @@ static cmat_status first_turns(cmat_episode *e, const cmat_obs *obs, cmat_error 
     if (st == CMAT_OK)
         st = record_text(e, "checker_system", cmat_buf_str(&e->checker_system), err);
     json_object_set_new(e->json, "start", cmat_json_text(cmat_buf_str(&task), task.len));
+    cmat_buf_clear(&rules);
     cmat_buf_clear(&environment);
+    cmat_buf_clear(&start);
     cmat_buf_clear(&system);
     cmat_buf_clear(&memory);
     cmat_buf_clear(&task);
@@ -115,7 +134,8 @@ static cmat_status first_turns(cmat_episode *e, const cmat_obs *obs, cmat_error 
 /* The head of the record. A task's own table is left out: the tasks' file has it. */
 static void record_head(cmat_episode *e)
 {
-    static const char *const kept[] = {"id", "kind", "instruction", "gold", "answer", "answer_md5", "type"};
+    static const char *const kept[] = {"id",     "kind",       "instruction", "gold",
+                                       "answer", "answer_md5", "type"};
     json_t *task = json_object();
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (json_object_get(e->task.json, kept[i]))
@@ -149,7 +169,8 @@ cmat_status cmat_episode_new(cmat_episode **out, const cmat_episode_shared *shar
     if (st != CMAT_OK)
         goto done;
     cmat_rng_init_sub(&e->rng, (uint64_t)shared->opts->seed,
-                      cmat_fnv1a(e->task.id, strlen(e->task.id)) + 0x9e3779b97f4a7c15u * (uint64_t)k);
+                      cmat_fnv1a(e->task.id, strlen(e->task.id)) +
+                          0x9e3779b97f4a7c15u * (uint64_t)k);
     record_head(e);
     st = first_turns(e, &obs, err);
 done:
@@ -215,15 +236,18 @@ void cmat_episode_history(const json_t *steps, size_t n, cmat_buf *out)
 {
     cmat_buf all = {0};
     for (size_t i = 0; i < n; i++) {
-        const json_t *step = json_array_get(steps, i), *attempts = json_object_get(step, "attempts");
+        const json_t *step = json_array_get(steps, i),
+                     *attempts = json_object_get(step, "attempts");
         const char *observation = cmat_json_str(step, "observation", NULL);
         if (!observation)
             continue;
         const json_t *last = json_array_get(attempts, json_array_size(attempts) - 1);
         const size_t len = strlen(observation);
-        const size_t shown = len > HISTORY_OBSERVATION ? cmat_utf8_valid_prefix(observation, HISTORY_OBSERVATION) : len;
-        cmat_buf_printf(&all, "%s\n=> %.*s%s\n", cmat_json_str(last, "reply", ""), (int)shown, observation,
-                        shown < len ? " ..." : "");
+        const size_t shown = len > HISTORY_OBSERVATION
+                                 ? cmat_utf8_valid_prefix(observation, HISTORY_OBSERVATION)
+                                 : len;
+        cmat_buf_printf(&all, "%s\n=> %.*s%s\n", cmat_json_str(last, "reply", ""), (int)shown,
+                        observation, shown < len ? " ..." : "");
     }
     if (all.len > 0) {
         size_t from = all.len > HISTORY_BYTES ? all.len - HISTORY_BYTES : 0;
@@ -279,8 +303,9 @@ static cmat_status ask_checker(cmat_episode *e, cmat_error *err)
     cmat_episode_history(json_object_get(e->json, "steps"), (size_t)e->n_steps, &history);
     const json_t *facts = json_object_get(e->attempt, "facts");
     json_t *messages = cmat_checker_messages(
-        e->shared->prompts, cmat_buf_str(&e->checker_system), e->task.instruction, cmat_buf_str(&history),
-        cmat_json_str(e->attempt, "reply", ""), o->checker == CMAT_CHECKER_BOTH ? cmat_json_str(facts, "text", "") : NULL);
+        e->shared->prompts, cmat_buf_str(&e->checker_system), e->task.instruction,
+        cmat_buf_str(&history), cmat_json_str(e->attempt, "reply", ""),
+        o->checker == CMAT_CHECKER_BOTH ? cmat_json_str(facts, "text", "") : NULL);
     cmat_llm_request req = {.role = CMAT_ROLE_CHECKER,
                             .messages = messages,
                             .max_tokens = (int)o->checker_tokens,
@@ -340,7 +365,8 @@ static cmat_status look_at_facts(cmat_episode *e, cmat_fact_level *level, cmat_e
     return st;
 }
 
-static void record_verdict(cmat_episode *e, const char *source, bool accepted, bool executed, const char *reason)
+static void record_verdict(cmat_episode *e, const char *source, bool accepted, bool executed,
+                           const char *reason)
 {
     const json_t *attempts = json_object_get(current_step(e), "attempts");
     e->verdicts = cmat_xgrow(e->verdicts, &e->cap_verdicts, e->n_verdicts + 1, sizeof *e->verdicts);
@@ -378,7 +404,8 @@ static cmat_status execute(cmat_episode *e, cmat_error *err)
         goto done;
     json_t *step = current_step(e);
     json_object_set_new(step, "observation", cmat_json_text(cmat_buf_str(&obs.text), obs.text.len));
-    json_object_set_new(step, "error", json_boolean(obs.error || obs.invalid_action || obs.invalid_format));
+    json_object_set_new(step, "error",
+                        json_boolean(obs.error || obs.invalid_action || obs.invalid_format));
     json_object_set_new(step, "seconds", json_real(cmat_now() - start));
     cmat_trajectory_add(&e->trajectory, CMAT_TURN_OBSERVATION, cmat_buf_str(&obs.text));
     e->n_steps++;
@@ -421,12 +448,14 @@ static cmat_status after_reply(cmat_episode *e, const cmat_llm_reply *r, cmat_er
     record_attempt(e, r);
     e->n_turns++;
     cmat_trajectory_add(&e->trajectory, CMAT_TURN_REPLY, r->text);
-    if ((facts_speak || e->shared->opts->record_facts) && (st = look_at_facts(e, &level, err)) != CMAT_OK)
+    if ((facts_speak || e->shared->opts->record_facts) &&
+        (st = look_at_facts(e, &level, err)) != CMAT_OK)
         return st;
     const char *text = cmat_json_str(json_object_get(e->attempt, "facts"), "text", "");
     if (facts_speak && level == CMAT_FACT_BAD)
         return object(e, "facts", text, err);
-    if (facts_speak && level == CMAT_FACT_NOTE && !e->note_sent && e->n_rejects < e->shared->opts->max_rejects) {
+    if (facts_speak && level == CMAT_FACT_NOTE && !e->note_sent &&
+        e->n_rejects < e->shared->opts->max_rejects) {
         e->note_sent = true;
         return object(e, "note", text, err);
     }
@@ -451,7 +480,8 @@ static cmat_status after_verdict(cmat_episode *e, const cmat_llm_reply *r, cmat_
     if (v == CMAT_VERDICT_REJECT) {
         st = object(e, "model", reason.len ? reason.data : "no reason given", err);
     } else {
-        /* A reply that is neither counts as consent: the Checker must not stop what it cannot fault. */
+        /* A reply that is neither counts as consent: the Checker must not stop what it cannot
+         * fault. */
         record_verdict(e, "model", true, true, v == CMAT_VERDICT_UNCLEAR ? "unclear reply" : NULL);
         st = execute(e, err);
     }

@@ -1,7 +1,7 @@
 /* agent/episode.h - one task played by Actor and Checker: a state machine between replies.
  *
- * An episode waits for at most one reply at a time, so that one thread can run many of them over one
- * source of text. Flow: the Actor proposes; the Checker (agent.h) accepts or objects; what is
+ * An episode waits for at most one reply at a time, so that one thread can run many of them over
+ * one source of text. Flow: the Actor proposes; the Checker (agent.h) accepts or objects; what is
  * accepted, or was sent back max_rejects times, is run; its observation is the next turn. */
 #ifndef CMAT_AGENT_EPISODE_H
 #define CMAT_AGENT_EPISODE_H
@@ -30,8 +30,8 @@ cmat_status cmat_episode_new(cmat_episode **out, const cmat_episode_shared *shar
                              const cmat_task *task, int k, cmat_error *err);
 void cmat_episode_free(cmat_episode *e); /* accepts NULL; not while its request is pending */
 
-/* Goes on with the reply to its last request (NULL at the start; its contents may be taken), until it has
- * submitted another request, tagged with the episode, or is done. */
+/* Goes on with the reply to its last request (NULL at the start; its contents may be taken), until
+ * it has submitted another request, tagged with the episode, or is done. */
 cmat_status cmat_episode_advance(cmat_episode *e, cmat_llm_reply *reply, cmat_error *err);
 bool cmat_episode_done(const cmat_episode *e);
 
@@ -42,7 +42,7 @@ const int64_t *cmat_episode_lessons(const cmat_episode *e, size_t *n);
 cmat_env *cmat_episode_env(cmat_episode *e);
 const cmat_task *cmat_episode_task(const cmat_episode *e);
 
-/* What lessons are found by beside the task's text: names of the task's own tables, and of the world. The
- * caller's to free(). */
+/* What lessons are found by beside the task's text: names of the task's own tables, and of the
+ * world. The caller's to free(). */
 char *cmat_task_schema(const cmat_task *task, const char *world);
 #endif

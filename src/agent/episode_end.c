@@ -1,4 +1,5 @@
-/* episode_end.c - the end of an episode: score, error kind, which verdicts were right, the record. */
+/* episode_end.c - the end of an episode: score, error kind, which verdicts were right, the record.
+ */
 #include "agent/episode_impl.h"
 #include "core/cancel.h"
 #include "core/json.h"
@@ -23,8 +24,8 @@ static const char *run_reply(const cmat_episode *e, int step)
     return cmat_json_str(json_array_get(attempts, json_array_size(attempts) - 1), "reply", "");
 }
 
-/* Whether an action that was run was right: an error never was; in an episode that scored fully the others
- * were, in one that did not the last was not. -1: cannot be told. */
+/* Whether an action that was run was right: an error never was; in an episode that scored fully the
+ * others were, in one that did not the last was not. -1: cannot be told. */
 static int label_executed(const cmat_episode *e, int step, double score)
 {
     if (cmat_json_bool(step_at(e, step), "error", false))
@@ -37,7 +38,8 @@ static int label_executed(const cmat_episode *e, int step, double score)
 }
 
 /* Runs, in a world of its own, what was run before `step`, then the reply in question. */
-static cmat_status label_rejected(cmat_episode *e, int step, const char *reply, int *right, cmat_error *err)
+static cmat_status label_rejected(cmat_episode *e, int step, const char *reply, int *right,
+                                  cmat_error *err)
 {
     cmat_env *env = e->shared->judge;
     cmat_obs obs = {0};
@@ -69,7 +71,8 @@ static cmat_status label_attempts(cmat_episode *e, double score, cmat_error *err
         const json_t *attempts = json_object_get(s, "attempts");
         json_array_foreach(attempts, a, attempt)
         {
-            const bool executed = json_object_get(s, "observation") && a + 1 == json_array_size(attempts);
+            const bool executed =
+                json_object_get(s, "observation") && a + 1 == json_array_size(attempts);
             int right = -1;
             cmat_status st = CMAT_OK;
             if (executed)
@@ -127,7 +130,8 @@ cmat_status cmat_episode_conclude(cmat_episode *e, cmat_error *err)
 {
     double score = NAN;
     const char *error_kind = NULL;
-    /* An environment that cannot judge (a user's own question) is no failure: the score stays open. */
+    /* An environment that cannot judge (a user's own question) is no failure: the score stays open.
+     */
     if (cmat_env_score(e->env, &score, NULL) != CMAT_OK)
         score = NAN;
     if (score < 1 && e->env->ops->error_kind)

@@ -13,7 +13,7 @@ struct cmat_episode {
     cmat_rng rng;
     double temperature, start;
     cmat_trajectory trajectory;
-    cmat_trajectory_cut cut;   /* of the last prompt */
+    cmat_trajectory_cut cut; /* of the last prompt */
     cmat_buf checker_system;
     cmat_acceptor *constraint; /* of the pending request */
     json_t *json;              /* the record */
@@ -34,10 +34,12 @@ struct cmat_episode {
 /* episode_end.c: scores, labels the verdicts, completes the record and row. */
 cmat_status cmat_episode_conclude(cmat_episode *e, cmat_error *err);
 
-/* The Checker's prompt, also used to make its training rows. history and facts may be NULL. New reference. */
+/* The Checker's prompt, also used to make its training rows. history and facts may be NULL. New
+ * reference. */
 json_t *cmat_checker_messages(const cmat_prompts *prompts, const char *system, const char *task,
                               const char *history, const char *action, const char *facts);
-/* What the first n steps of a record ran and saw, cut to its newest part, for that prompt; "" for none. */
+/* What the first n steps of a record ran and saw, cut to its newest part, for that prompt; "" for
+ * none. */
 void cmat_episode_history(const json_t *steps, size_t n, cmat_buf *out);
 /* Appends {role, content}. */
 void cmat_add_message(json_t *messages, const char *role, const char *content);

@@ -21,9 +21,9 @@ typedef struct {
     const cmat_harvest_options *opts;
     cmat_dataset *actor, *checker;
     cmat_harvest_counts *counts;
-    const char *source;  /* "episode" or "gold" */
-    json_t *dialogues;   /* object: task -> array of the dialogues taken */
-    json_t *judged;      /* object: task, newline, action -> true */
+    const char *source;    /* "episode" or "gold" */
+    json_t *dialogues;     /* object: task -> array of the dialogues taken */
+    json_t *judged;        /* object: task, newline, action -> true */
     verdict_row *verdicts; /* (n_verdicts) */
     size_t n_verdicts, cap_verdicts;
     cmat_status status; /* of what went wrong in a callback */
@@ -32,8 +32,8 @@ typedef struct {
 
 /* --- rows --- */
 
-static cmat_status add_row(harvest *h, cmat_dataset *ds, json_t *messages, const char *role, const char *task,
-                           const char *kind, const char *source)
+static cmat_status add_row(harvest *h, cmat_dataset *ds, json_t *messages, const char *role,
+                           const char *task, const char *kind, const char *source)
 {
     cmat_status st = cmat_dataset_add(ds, messages, NULL, 1, "harvest", h->err);
     if (st != CMAT_OK)
@@ -46,7 +46,8 @@ static cmat_status add_row(harvest *h, cmat_dataset *ds, json_t *messages, const
     return CMAT_OK;
 }
 
-/* A text of the record: in the store under the name kept as `key`, or in the record itself. The caller's. */
+/* A text of the record: in the store under the name kept as `key`, or in the record itself. The
+ * caller's. */
 static cmat_status record_text(harvest *h, const json_t *json, const char *key, char **text)
 {
     char *member = cmat_xasprintf("%s_text", key);
@@ -54,7 +55,8 @@ static cmat_status record_text(harvest *h, const json_t *json, const char *key, 
     free(member);
     *text = cmat_xstrdup(here);
     if (here || !h->store)
-        return here ? CMAT_OK : cmat_fail(h->err, CMAT_ERR_FORMAT, "harvest: a record has no %s", key);
+        return here ? CMAT_OK
+                    : cmat_fail(h->err, CMAT_ERR_FORMAT, "harvest: a record has no %s", key);
     return cmat_store_get_text(h->store, cmat_json_str(json, key, ""), text, h->err);
 }
 
@@ -89,7 +91,8 @@ static void begin_dialogue(cmat_trajectory *t, const json_t *json, const char *s
     cmat_trajectory_add(t, CMAT_TURN_TASK, cmat_json_str(json, "start", ""));
 }
 
-/* The messages of a dialogue without the observation after its last reply; NULL when nobody spoke. */
+/* The messages of a dialogue without the observation after its last reply; NULL when nobody spoke.
+ */
 static json_t *dialogue_messages(const harvest *h, cmat_trajectory *t)
 {
     json_t *messages = cmat_trajectory_messages(t, h->prompts, NULL, 0, NULL);
@@ -113,9 +116,7 @@ static bool is_wanted(harvest *h, const char *task, json_t *messages)
     }
     if (h->opts->max_per_task > 0 && json_array_size(taken) >= (size_t)h->opts->max_per_task)
         return false;
-    json_array_foreach(taken, i, other)
-        if (json_equal(other, messages))
-            return false;
+    json_array_foreach(taken, i, other) if (json_equal(other, messages)) return false;
     json_array_append_new(taken, json_deep_copy(messages));
     return true;
 }
@@ -127,7 +128,8 @@ static cmat_status add_repair(harvest *h, const cmat_episode_row *row, const cha
 {
     const json_t *steps = json_object_get(row->json, "steps"), *step = json_array_get(steps, n);
     const json_t *attempts = json_object_get(step, "attempts");
-    if (json_array_size(attempts) < 2 || !json_is_true(json_object_get(last_attempt(step), "right")))
+    if (json_array_size(attempts) < 2 ||
+        !json_is_true(json_object_get(last_attempt(step), "right")))
         return CMAT_OK;
     cmat_trajectory t = {0};
     begin_dialogue(&t, row->json, system);
@@ -142,9 +144,9 @@ static cmat_status add_repair(harvest *h, const cmat_episode_row *row, const cha
     }
     json_t *messages = dialogue_messages(h, &t), *m;
     cmat_trajectory_clear(&t);
-    json_array_foreach(messages, i, m)
-        if (strcmp(cmat_json_str(m, "role", ""), "assistant") == 0 && i + 1 < json_array_size(messages))
-            json_object_set_new(m, "weight", json_integer(0));
+    json_array_foreach(messages, i, m) if (strcmp(cmat_json_str(m, "role", ""), "assistant") == 0 &&
+                                           i + 1 < json_array_size(messages))
+        json_object_set_new(m, "weight", json_integer(0));
     h->counts->n_actor++;
     h->counts->n_repairs++;
     return add_row(h, h->actor, messages, "actor", row->task_id, row->kind, "repair");
@@ -178,7 +180,8 @@ static cmat_status add_actor_rows(harvest *h, const cmat_episode_row *row)
 /* --- the Checker's --- */
 
 /* Why an action was wrong, in words that the verdict's acceptor takes. */
-static void add_reason(cmat_buf *out, const cmat_episode_row *row, const json_t *step, const json_t *attempt)
+static void add_reason(cmat_buf *out, const cmat_episode_row *row, const json_t *step,
+                       const json_t *attempt)
 {
     cmat_buf text = {0};
     const json_t *facts = json_object_get(attempt, "facts");
@@ -202,7 +205,8 @@ static void add_reason(cmat_buf *out, const cmat_episode_row *row, const json_t 
         if (*c == '\t')
             *c = ' ';
     if (out->len - before > CMAT_REASON_MAX)
-        cmat_buf_truncate(out, before + cmat_utf8_valid_prefix(out->data + before, CMAT_REASON_MAX));
+        cmat_buf_truncate(out,
+                          before + cmat_utf8_valid_prefix(out->data + before, CMAT_REASON_MAX));
     cmat_buf_clear(&text);
 }
 
@@ -212,7 +216,8 @@ static bool is_case(harvest *h, const cmat_episode_row *row, const json_t *attem
     const json_t *facts = json_object_get(attempt, "facts");
     if (!json_is_boolean(json_object_get(attempt, "right")))
         return false;
-    if (h->opts->checker_facts && (!facts || strcmp(cmat_json_str(facts, "verdict", ""), "bad") == 0))
+    if (h->opts->checker_facts &&
+        (!facts || strcmp(cmat_json_str(facts, "verdict", ""), "bad") == 0))
         return false;
     char *key = cmat_xasprintf("%s\n%s", row->task_id, cmat_json_str(attempt, "reply", ""));
     const bool known = json_object_get(h->judged, key) != NULL;
@@ -221,16 +226,18 @@ static bool is_case(harvest *h, const cmat_episode_row *row, const json_t *attem
     return !known;
 }
 
-static void add_case(harvest *h, const cmat_episode_row *row, const char *system, size_t n, const json_t *attempt)
+static void add_case(harvest *h, const cmat_episode_row *row, const char *system, size_t n,
+                     const json_t *attempt)
 {
-    const json_t *steps = json_object_get(row->json, "steps"), *task = json_object_get(row->json, "task");
+    const json_t *steps = json_object_get(row->json, "steps"),
+                 *task = json_object_get(row->json, "task");
     const char *facts = cmat_json_str(json_object_get(attempt, "facts"), "text", "");
     cmat_buf history = {0}, reply = {0};
     const bool accept = json_is_true(json_object_get(attempt, "right"));
     cmat_episode_history(steps, n, &history);
-    json_t *messages =
-        cmat_checker_messages(h->prompts, system, cmat_json_str(task, "instruction", ""), cmat_buf_str(&history),
-                              cmat_json_str(attempt, "reply", ""), h->opts->checker_facts ? facts : NULL);
+    json_t *messages = cmat_checker_messages(
+        h->prompts, system, cmat_json_str(task, "instruction", ""), cmat_buf_str(&history),
+        cmat_json_str(attempt, "reply", ""), h->opts->checker_facts ? facts : NULL);
     cmat_buf_puts(&reply, accept ? "accept" : "reject: ");
     if (!accept)
         add_reason(&reply, row, json_array_get(steps, n), attempt);
@@ -252,10 +259,9 @@ static cmat_status add_cases(harvest *h, const cmat_episode_row *row)
     cmat_status st = record_text(h, row->json, "checker_system", &system);
     if (st != CMAT_OK)
         return st;
-    json_array_foreach(json_object_get(row->json, "steps"), i, step)
-        json_array_foreach(json_object_get(step, "attempts"), a, attempt)
-            if (is_case(h, row, attempt))
-                add_case(h, row, system, i, attempt);
+    json_array_foreach(json_object_get(row->json, "steps"), i, step) json_array_foreach(
+        json_object_get(step, "attempts"), a, attempt) if (is_case(h, row, attempt))
+        add_case(h, row, system, i, attempt);
     free(system);
     return CMAT_OK;
 }
@@ -335,18 +341,24 @@ static bool take_stored(void *user, int64_t id, const cmat_episode_row *row)
     return h->status == CMAT_OK;
 }
 
-static void begin(harvest *h, const cmat_prompts *prompts, const cmat_harvest_options *opts, cmat_dataset *actor,
-                  cmat_dataset *checker, cmat_harvest_counts *counts, const char *source, cmat_error *err)
+static void begin(harvest *h, const cmat_prompts *prompts, const cmat_harvest_options *opts,
+                  cmat_dataset *actor, cmat_dataset *checker, cmat_harvest_counts *counts,
+                  const char *source, cmat_error *err)
 {
-    *h = (harvest){.prompts = prompts, .opts = opts, .actor = actor, .checker = checker, .counts = counts,
-                   .source = source, .err = err};
+    *h = (harvest){.prompts = prompts,
+                   .opts = opts,
+                   .actor = actor,
+                   .checker = checker,
+                   .counts = counts,
+                   .source = source,
+                   .err = err};
     h->dialogues = json_object();
     h->judged = json_object();
 }
 
-cmat_status cmat_harvest(cmat_store *store, const cmat_prompts *prompts, const char *phase, int round,
-                         const cmat_harvest_options *opts, cmat_dataset *actor, cmat_dataset *checker,
-                         cmat_harvest_counts *counts, cmat_error *err)
+cmat_status cmat_harvest(cmat_store *store, const cmat_prompts *prompts, const char *phase,
+                         int round, const cmat_harvest_options *opts, cmat_dataset *actor,
+                         cmat_dataset *checker, cmat_harvest_counts *counts, cmat_error *err)
 {
     harvest h;
     cmat_harvest_counts own = {0};
@@ -370,7 +382,8 @@ static char *oracle_reply(void *user, const cmat_llm_request *req)
     (void)user;
     cmat_env *env = cmat_episode_env(req->tag);
     cmat_buf out = {0};
-    cmat_buf_puts(&out, ""); /* what cannot be answered ends as a wrong episode, which is not kept */
+    cmat_buf_puts(&out,
+                  ""); /* what cannot be answered ends as a wrong episode, which is not kept */
     env->ops->oracle(env, &out);
     return cmat_buf_detach(&out);
 }
@@ -384,8 +397,8 @@ static bool mark_solved(void *user, int64_t id, const cmat_episode_row *row)
 }
 
 /* The tasks without a right episode; they stay the caller's. */
-static cmat_status find_unsolved(const cmat_task_list *tasks, cmat_store *store, const char *phase, int round,
-                                 cmat_task_list *out, cmat_error *err)
+static cmat_status find_unsolved(const cmat_task_list *tasks, cmat_store *store, const char *phase,
+                                 int round, cmat_task_list *out, cmat_error *err)
 {
     json_t *solved = json_object();
     cmat_status st = CMAT_OK;
@@ -402,14 +415,17 @@ static cmat_status has_oracle(const cmat_run_config *config, cmat_error *err)
 {
     const cmat_env_ops *ops = config->env_ops ? config->env_ops : cmat_env_find(config->env);
     if (!ops)
-        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "harvest: no environment is called \"%s\"", config->env);
+        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "harvest: no environment is called \"%s\"",
+                         config->env);
     if (!ops->oracle)
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "harvest: the environment %s has no worked answers", ops->name);
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                         "harvest: the environment %s has no worked answers", ops->name);
     return CMAT_OK;
 }
 
-cmat_status cmat_harvest_gold(const cmat_run_config *config, const cmat_task_list *tasks, cmat_store *unsolved_in,
-                              const char *phase, int round, const cmat_harvest_options *opts, cmat_dataset *actor,
+cmat_status cmat_harvest_gold(const cmat_run_config *config, const cmat_task_list *tasks,
+                              cmat_store *unsolved_in, const char *phase, int round,
+                              const cmat_harvest_options *opts, cmat_dataset *actor,
                               cmat_dataset *checker, cmat_harvest_counts *counts, cmat_error *err)
 {
     harvest h;

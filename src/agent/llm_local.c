@@ -48,8 +48,10 @@ static cmat_status local_submit(cmat_llm *llm, const cmat_llm_request *req, cmat
     st = cmat_engine_submit(l->engine, &gen, &id, err);
     free(tokens);
     if (st == CMAT_ERR_LIMIT) {
-        add_ready(l, (cmat_llm_reply){
-                         .tag = req->tag, .text = cmat_xstrdup(""), .n_prompt = n, .context_limit = true});
+        add_ready(l, (cmat_llm_reply){.tag = req->tag,
+                                      .text = cmat_xstrdup(""),
+                                      .n_prompt = n,
+                                      .context_limit = true});
         return CMAT_OK;
     }
     if (st != CMAT_OK)
@@ -102,7 +104,8 @@ static size_t collect(local_llm *l, cmat_llm_reply *out, size_t cap)
     return n;
 }
 
-static cmat_status local_poll(cmat_llm *llm, cmat_llm_reply *out, size_t cap, size_t *n, cmat_error *err)
+static cmat_status local_poll(cmat_llm *llm, cmat_llm_reply *out, size_t cap, size_t *n,
+                              cmat_error *err)
 {
     local_llm *l = (local_llm *)llm;
     int n_busy = 0;
@@ -166,7 +169,8 @@ static const cmat_llm_ops local_ops = {
     .free = local_free,
 };
 
-cmat_status cmat_llm_local_new(cmat_llm **out, cmat_engine *engine, cmat_model *model, cmat_error *err)
+cmat_status cmat_llm_local_new(cmat_llm **out, cmat_engine *engine, cmat_model *model,
+                               cmat_error *err)
 {
     (void)err;
     local_llm *l = cmat_xcalloc(1, sizeof *l);

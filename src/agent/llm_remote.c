@@ -1,9 +1,9 @@
-/* llm_remote.c - text from any server that speaks OpenAI's chat completions, through libcurl's multi
- * interface.
+/* llm_remote.c - text from any server that speaks OpenAI's chat completions, through libcurl's
+ * multi interface.
  *
- * What a peer sends is capped, its redirects are not followed, and its texts are made inert before they
- * stand in a message. A request is tried again after a dropped connection, a time-out, 408, 429 and
- * 5xx, later each time; everything else is final. */
+ * What a peer sends is capped, its redirects are not followed, and its texts are made inert before
+ * they stand in a message. A request is tried again after a dropped connection, a time-out, 408,
+ * 429 and 5xx, later each time; everything else is final. */
 #include "agent/llm.h"
 #include "core/buf.h"
 #include "core/cancel.h"
@@ -113,13 +113,16 @@ static cmat_status request_start(remote_request *q, cmat_error *err)
 static void server_words(const remote_request *q, char *out, size_t size)
 {
     cmat_buf text = {0};
-    json_t *j = json_loadb(cmat_buf_str(&q->response), q->response.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *j =
+        json_loadb(cmat_buf_str(&q->response), q->response.len, JSON_REJECT_DUPLICATES, NULL);
     const json_t *error = json_object_get(j, "error");
-    const char *words = json_is_string(error) ? json_string_value(error) : cmat_json_str(error, "message", NULL);
+    const char *words =
+        json_is_string(error) ? json_string_value(error) : cmat_json_str(error, "message", NULL);
     if (!words)
         words = cmat_buf_str(&q->response);
     size_t len = strlen(words);
-    cmat_text_inert(&text, words, len < MESSAGE_BYTES ? len : cmat_utf8_valid_prefix(words, MESSAGE_BYTES));
+    cmat_text_inert(&text, words,
+                    len < MESSAGE_BYTES ? len : cmat_utf8_valid_prefix(words, MESSAGE_BYTES));
     snprintf(out, size, "%s", cmat_buf_str(&text));
     for (char *p = out; *p; p++)
         if (*p == '\n' || *p == '\t')
@@ -131,8 +134,9 @@ static void server_words(const remote_request *q, char *out, size_t size)
 /* AgentBench, too, tells a full context by the words of the error. */
 static bool says_context_limit(const char *words)
 {
-    static const char *const signs[] = {"context length", "context_length", "context size", "maximum context",
-                                        "context window", "prompt is too long", "too many tokens"};
+    static const char *const signs[] = {"context length",  "context_length", "context size",
+                                        "maximum context", "context window", "prompt is too long",
+                                        "too many tokens"};
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if (cmat_text_find(words, signs[i]))
             return true;
@@ -142,17 +146,19 @@ static bool says_context_limit(const char *words)
 static cmat_status read_answer(const remote_request *q, cmat_llm_reply *reply)
 {
     json_error_t je;
-    json_t *j = json_loadb(cmat_buf_str(&q->response), q->response.len, JSON_REJECT_DUPLICATES, &je);
+    json_t *j =
+        json_loadb(cmat_buf_str(&q->response), q->response.len, JSON_REJECT_DUPLICATES, &je);
     if (!j)
-        return cmat_fail(&reply->err, CMAT_ERR_FORMAT, "remote %s: the answer is not JSON: %s", q->owner->url, je.text);
+        return cmat_fail(&reply->err, CMAT_ERR_FORMAT, "remote %s: the answer is not JSON: %s",
+                         q->owner->url, je.text);
     const json_t *choice = json_array_get(json_object_get(j, "choices"), 0);
     const json_t *content = json_object_get(json_object_get(choice, "message"), "content");
     cmat_status st = CMAT_OK;
     if (json_is_string(content))
         reply->text = cmat_xstrndup(json_string_value(content), json_string_length(content));
     else if (!json_is_null(content))
-        st = cmat_fail(&reply->err, CMAT_ERR_FORMAT, "remote %s: the answer has no choices[0].message.content",
-                       q->owner->url);
+        st = cmat_fail(&reply->err, CMAT_ERR_FORMAT,
+                       "remote %s: the answer has no choices[0].message.content", q->owner->url);
     const json_t *usage = json_object_get(j, "usage");
     const int64_t n_prompt = cmat_json_int(usage, "prompt_tokens", 0);
     const int64_t n_tokens = cmat_json_int(usage, "completion_tokens", 0);
@@ -169,7 +175,8 @@ static cmat_status judge_try(remote_request *q, CURLcode code, cmat_llm_reply *r
     long http = 0;
     *again = false;
     if (q->too_big)
-        return cmat_fail(&reply->err, CMAT_ERR_LIMIT, "remote %s: the answer is longer than %zu bytes", url,
+        return cmat_fail(&reply->err, CMAT_ERR_LIMIT,
+                         "remote %s: the answer is longer than %zu bytes", url,
                          q->owner->limits.max_body);
     if (code != CURLE_OK) {
         *again = true;
@@ -186,8 +193,8 @@ static cmat_status judge_try(remote_request *q, CURLcode code, cmat_llm_reply *r
         return CMAT_OK;
     }
     *again = http == 408 || http == 429 || http >= 500;
-    return cmat_fail(&reply->err, http == 404 ? CMAT_ERR_NOT_FOUND : CMAT_ERR_IO, "remote %s: HTTP %ld: %s", url, http,
-                     words);
+    return cmat_fail(&reply->err, http == 404 ? CMAT_ERR_NOT_FOUND : CMAT_ERR_IO,
+                     "remote %s: HTTP %ld: %s", url, http, words);
 }
 
 static double wait_before(const remote_request *q)
@@ -196,7 +203,8 @@ static double wait_before(const remote_request *q)
     for (int i = 1; i < q->n_tries && wait < MAX_BACKOFF; i++)
         wait *= 2;
     curl_off_t asked = 0;
-    if (curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &asked) == CURLE_OK && (double)asked > wait)
+    if (curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &asked) == CURLE_OK &&
+        (double)asked > wait)
         wait = (double)asked;
     return wait < MAX_BACKOFF ? wait : MAX_BACKOFF;
 }
@@ -269,7 +277,8 @@ static cmat_status remote_submit(cmat_llm *llm, const cmat_llm_request *req, cma
     q->tag = req->tag;
     q->body = cmat_buf_detach(&body);
     q->submitted = cmat_now();
-    r->pending = cmat_xgrow(r->pending, &r->cap_pending, r->n_pending + 1, sizeof(remote_request *));
+    r->pending =
+        cmat_xgrow(r->pending, &r->cap_pending, r->n_pending + 1, sizeof(remote_request *));
     r->pending[r->n_pending++] = q;
     return CMAT_OK;
 }
@@ -309,7 +318,8 @@ static void read_finished(remote_llm *r)
     }
 }
 
-static cmat_status remote_poll(cmat_llm *llm, cmat_llm_reply *out, size_t cap, size_t *n, cmat_error *err)
+static cmat_status remote_poll(cmat_llm *llm, cmat_llm_reply *out, size_t cap, size_t *n,
+                               cmat_error *err)
 {
     remote_llm *r = (remote_llm *)llm;
     *n = 0;
@@ -387,11 +397,13 @@ static void add_header(remote_llm *r, char *line)
     free(line);
 }
 
-cmat_status cmat_llm_remote_new(cmat_llm **out, const char *url, const char *model, const char *key, cmat_error *err)
+cmat_status cmat_llm_remote_new(cmat_llm **out, const char *url, const char *model, const char *key,
+                                cmat_error *err)
 {
     *out = NULL;
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-        return cmat_fail(err, CMAT_ERR_ARG, "remote: \"%s\" should begin with http:// or https://", url);
+        return cmat_fail(err, CMAT_ERR_ARG, "remote: \"%s\" should begin with http:// or https://",
+                         url);
     if (key && strpbrk(key, "\r\n"))
         return cmat_fail(err, CMAT_ERR_ARG, "remote: the key has a line break in it");
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

@@ -47,7 +47,8 @@ static cmat_status scripted_submit(cmat_llm *llm, const cmat_llm_request *req, c
     return CMAT_OK;
 }
 
-static cmat_status scripted_poll(cmat_llm *llm, cmat_llm_reply *out, size_t cap, size_t *n, cmat_error *err)
+static cmat_status scripted_poll(cmat_llm *llm, cmat_llm_reply *out, size_t cap, size_t *n,
+                                 cmat_error *err)
 {
     (void)err;
     scripted_llm *s = (scripted_llm *)llm;

@@ -85,8 +85,8 @@ static cmat_status check_placeholders(const prompt_spec *spec, const char *text,
         if (i >= 0)
             seen[i] = true;
         else if (find_name(spec->optional, name, name_len) < 0)
-            return cmat_fail(err, CMAT_ERR_FORMAT, "%s: line %d: {{%.*s}} is not known here", where, line,
-                             (int)(name_len < 40 ? name_len : 40), name);
+            return cmat_fail(err, CMAT_ERR_FORMAT, "%s: line %d: {{%.*s}} is not known here", where,
+                             line, (int)(name_len < 40 ? name_len : 40), name);
     }
     for (int i = 0; i < MAX_VARS && spec->needed[i]; i++)
         if (!seen[i])
@@ -101,9 +101,10 @@ static cmat_status prompt_parse(prompt *p, const prompt_spec *spec, const char *
     int end = 0;
     if (strlen(text) != len || cmat_utf8_valid_prefix(text, len) != len)
         return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is not UTF-8 text", where);
-    if (sscanf(text, "# cmat prompt: %63[^,\n], version %d%n", name, &p->version, &end) != 2 || end == 0 ||
-        (text[end] != '\n' && text[end] != '\0') || strcmp(name, spec->name) != 0)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: line 1: should be \"# cmat prompt: %s, version N\"", where,
+    if (sscanf(text, "# cmat prompt: %63[^,\n], version %d%n", name, &p->version, &end) != 2 ||
+        end == 0 || (text[end] != '\n' && text[end] != '\0') || strcmp(name, spec->name) != 0)
+        return cmat_fail(err, CMAT_ERR_FORMAT,
+                         "%s: line 1: should be \"# cmat prompt: %s, version N\"", where,
                          spec->name);
     const char *body = text + end + (text[end] == '\n');
     size_t body_len = len - (size_t)(body - text);
@@ -175,13 +176,14 @@ json_t *cmat_prompts_identity(const cmat_prompts *p)
 {
     json_t *j = json_object();
     for (int i = 0; i < CMAT_N_PROMPTS; i++)
-        json_object_set_new(j, specs[i].name,
-                            json_pack("{s:i, s:s}", "version", p->items[i].version, "sha256",
-                                      p->items[i].sha256));
+        json_object_set_new(
+            j, specs[i].name,
+            json_pack("{s:i, s:s}", "version", p->items[i].version, "sha256", p->items[i].sha256));
     return j;
 }
 
-void cmat_prompt_render(const cmat_prompts *p, cmat_prompt_id id, const cmat_prompt_var *vars, cmat_buf *out)
+void cmat_prompt_render(const cmat_prompts *p, cmat_prompt_id id, const cmat_prompt_var *vars,
+                        cmat_buf *out)
 {
     const char *name;
     size_t name_len, len;
@@ -200,7 +202,8 @@ void cmat_prompt_render(const cmat_prompts *p, cmat_prompt_id id, const cmat_pro
 /* What must not appear in data as it is: our marks and the control tokens of chat templates. */
 static bool is_mark(const char *p)
 {
-    static const char *const marks[] = {"<data", "</data", "<|", "<start_of_turn", "<end_of_turn", "<s>", "</s>"};
+    static const char *const marks[] = {"<data",        "</data", "<|",  "<start_of_turn",
+                                        "<end_of_turn", "<s>",    "</s>"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         if (strncasecmp(p, marks[i], strlen(marks[i])) == 0)
             return true;

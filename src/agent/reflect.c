@@ -11,9 +11,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_WORDS 256      /* of a statement compared */
-#define MAX_NAMED 4        /* words named in a lesson */
-#define GOLD_BYTES 240     /* of the right statement in a lesson */
+#define MAX_WORDS 256  /* of a statement compared */
+#define MAX_NAMED 4    /* words named in a lesson */
+#define GOLD_BYTES 240 /* of the right statement in a lesson */
 #define TRAJECTORY_BYTES 2000
 #define LESSON_BYTES 400
 
@@ -39,7 +39,8 @@ static size_t split_words(const char *s, word *out, size_t max)
             const char *end = strchr(s + 1, (char)c);
             s = end ? end + 1 : s + strlen(s);
         } else if (isalnum(c) || c == '_' || c >= 0x80) {
-            while (isalnum((unsigned char)*s) || *s == '_' || *s == '.' || (unsigned char)*s >= 0x80)
+            while (isalnum((unsigned char)*s) || *s == '_' || *s == '.' ||
+                   (unsigned char)*s >= 0x80)
                 s++;
         } else {
             s += strspn(s, "<>=!") ? strspn(s, "<>=!") : 1;
@@ -67,7 +68,8 @@ static size_t add_difference(cmat_buf *out, const word *a, size_t n_a, const wor
 {
     size_t n = 0;
     for (size_t i = 0; i < n_a && n < MAX_NAMED; i++) {
-        const bool sign = ispunct((unsigned char)a[i].text[0]) && !strchr("'\"`<>=!_", a[i].text[0]);
+        const bool sign =
+            ispunct((unsigned char)a[i].text[0]) && !strchr("'\"`<>=!_", a[i].text[0]);
         if (sign || has_word(b, n_b, a[i]) || has_word(a, i, a[i]))
             continue;
         cmat_buf_puts(out, n ? ", " : "");
@@ -77,8 +79,8 @@ static size_t add_difference(cmat_buf *out, const word *a, size_t n_a, const wor
     return n;
 }
 
-bool cmat_reflect_template(const char *task, const char *action, const char *gold, const char *error_kind,
-                           const char *observation, cmat_buf *out)
+bool cmat_reflect_template(const char *task, const char *action, const char *gold,
+                           const char *error_kind, const char *observation, cmat_buf *out)
 {
     (void)task; /* stands beside the lesson in the store */
     word a[MAX_WORDS], g[MAX_WORDS];
@@ -97,7 +99,8 @@ bool cmat_reflect_template(const char *task, const char *action, const char *gol
     if (n_extra || n_missing)
         cmat_buf_puts(out, ". ");
     if (observation && *observation)
-        cmat_buf_printf(out, "It failed with: %.*s. ", (int)strcspn(observation, "\n"), observation);
+        cmat_buf_printf(out, "It failed with: %.*s. ", (int)strcspn(observation, "\n"),
+                        observation);
     const size_t len = strlen(gold);
     cmat_buf_puts(out, "Right: ");
     cmat_buf_add(out, gold, len > GOLD_BYTES ? cmat_utf8_valid_prefix(gold, GOLD_BYTES) : len);
@@ -144,7 +147,8 @@ static void add_replies(cmat_buf *out, const json_t *json, bool right)
     json_array_foreach(steps, i, step)
     {
         const char *reply = cmat_json_str(last_of(json_object_get(step, "attempts")), "reply", "");
-        const bool good = json_object_get(step, "observation") && !cmat_json_bool(step, "error", false);
+        const bool good =
+            json_object_get(step, "observation") && !cmat_json_bool(step, "error", false);
         if (right ? good : i + 1 == json_array_size(steps))
             cmat_buf_printf(out, "%s%s", out->len ? "\n" : "", reply);
     }
@@ -156,9 +160,9 @@ static char *gold_of(const json_t *json)
     cmat_buf b = {0};
     size_t i;
     const json_t *g;
-    json_array_foreach(json_object_get(json_object_get(json, "task"), "gold"), i, g)
-        if (json_is_string(g))
-            cmat_buf_printf(&b, "%s%s", b.len ? "; " : "", json_string_value(g));
+    json_array_foreach(json_object_get(json_object_get(json, "task"), "gold"), i,
+                       g) if (json_is_string(g))
+        cmat_buf_printf(&b, "%s%s", b.len ? "; " : "", json_string_value(g));
     cmat_buf_puts(&b, "");
     return cmat_buf_detach(&b);
 }
@@ -173,14 +177,16 @@ static char *lesson_of(const json_t *json, bool right)
     const json_t *step = last_of(json_object_get(json, "steps"));
     const bool failed = cmat_json_bool(step, "error", false);
     char *gold = gold_of(json);
-    const bool said = cmat_reflect_template("", action.data, gold, cmat_json_str(json, "error_kind", NULL),
-                                            failed ? cmat_json_str(step, "observation", "") : NULL, &lesson);
+    const bool said =
+        cmat_reflect_template("", action.data, gold, cmat_json_str(json, "error_kind", NULL),
+                              failed ? cmat_json_str(step, "observation", "") : NULL, &lesson);
     free(gold);
     cmat_buf_clear(&action);
     return said ? cmat_buf_detach(&lesson) : NULL;
 }
 
-/* Keeps, for each task, its first right episode, else its first. Samples of a task come one after another. */
+/* Keeps, for each task, its first right episode, else its first. Samples of a task come one after
+ * another. */
 static bool find(void *user, int64_t id, const cmat_episode_row *row)
 {
     findings *f = user;
@@ -215,9 +221,9 @@ static json_t *reflect_messages(const cmat_prompts *prompts, const finding *f)
     cmat_buf did = {0}, data = {0}, system = {0}, task = {0};
     const json_t *step;
     size_t i;
-    json_array_foreach(json_object_get(f->json, "steps"), i, step)
-        cmat_buf_printf(&did, "%s\n=> %s\n", cmat_json_str(last_of(json_object_get(step, "attempts")), "reply", ""),
-                        cmat_json_str(step, "observation", "(not run)"));
+    json_array_foreach(json_object_get(f->json, "steps"), i, step) cmat_buf_printf(
+        &did, "%s\n=> %s\n", cmat_json_str(last_of(json_object_get(step, "attempts")), "reply", ""),
+        cmat_json_str(step, "observation", "(not run)"));
     size_t from = did.len > TRAJECTORY_BYTES ? did.len - TRAJECTORY_BYTES : 0;
     while (did.len && (did.data[from] & 0xc0) == 0x80)
         from++;
@@ -251,7 +257,8 @@ static char *clean_lesson(const char *text)
     return cmat_buf_detach(&b);
 }
 
-static cmat_status ask_model(findings *f, cmat_llm *llm, const cmat_prompts *prompts, cmat_error *err)
+static cmat_status ask_model(findings *f, cmat_llm *llm, const cmat_prompts *prompts,
+                             cmat_error *err)
 {
     size_t n_asked = 0;
     cmat_status st = CMAT_OK;
@@ -278,7 +285,8 @@ static cmat_status ask_model(findings *f, cmat_llm *llm, const cmat_prompts *pro
             finding *item = r[i].tag;
             if (r[i].status == CMAT_OK)
                 item->lesson = clean_lesson(r[i].text);
-            else if (st == CMAT_OK && r[i].status != CMAT_ERR_FORMAT && r[i].status != CMAT_ERR_LIMIT)
+            else if (st == CMAT_OK && r[i].status != CMAT_ERR_FORMAT &&
+                     r[i].status != CMAT_ERR_LIMIT)
                 st = cmat_fail(err, r[i].status, "%s", r[i].err.msg);
             cmat_llm_reply_clear(&r[i]);
         }
@@ -309,7 +317,8 @@ static cmat_status remember(cmat_store *store, const findings *f, const char *ph
         const finding *x = &f->items[i];
         if (!x->lesson || !*x->lesson)
             continue;
-        char *origin = cmat_xasprintf("%s%s%s round %d, task %s, sample %d", f->opts->origin ? f->opts->origin : "",
+        char *origin = cmat_xasprintf("%s%s%s round %d, task %s, sample %d",
+                                      f->opts->origin ? f->opts->origin : "",
                                       f->opts->origin ? " " : "", phase, round, x->task_id, x->k);
         const bool bare = !*x->schema && f->opts->world;
         const cmat_lesson l = {.origin = origin,
@@ -329,8 +338,9 @@ static cmat_status remember(cmat_store *store, const findings *f, const char *ph
     return st;
 }
 
-cmat_status cmat_reflect(cmat_store *store, cmat_llm *llm, const cmat_prompts *prompts, const char *phase, int round,
-                         const cmat_reflect_options *opts, cmat_reflect_counts *counts, cmat_error *err)
+cmat_status cmat_reflect(cmat_store *store, cmat_llm *llm, const cmat_prompts *prompts,
+                         const char *phase, int round, const cmat_reflect_options *opts,
+                         cmat_reflect_counts *counts, cmat_error *err)
 {
     findings f = {.opts = opts};
     cmat_reflect_counts own = {0};

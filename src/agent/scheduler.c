@@ -13,15 +13,15 @@ typedef struct {
     const cmat_run_config *config;
     const cmat_task_list *tasks;
     cmat_episode_shared shared;
-    cmat_prompts *prompts;      /* when loaded here */
+    cmat_prompts *prompts; /* when loaded here */
     cmat_acceptor *verdict;
-    cmat_env **envs;            /* (n_envs) opened, in use or not */
+    cmat_env **envs; /* (n_envs) opened, in use or not */
     size_t n_envs;
-    cmat_env **idle;            /* (n_idle) of them not in use */
+    cmat_env **idle; /* (n_idle) of them not in use */
     size_t n_idle;
-    cmat_episode **live;        /* (n_live) */
+    cmat_episode **live; /* (n_live) */
     size_t n_live;
-    size_t next;                /* task index * samples + k of the next to start */
+    size_t next; /* task index * samples + k of the next to start */
     cmat_run_stats stats;
     cmat_progress *progress;
 } run;
@@ -31,7 +31,8 @@ static size_t max_live(const run *r)
     return r->config->opts.concurrency > 0 ? (size_t)r->config->opts.concurrency : 1;
 }
 
-cmat_status cmat_run_env_open(const cmat_run_config *config, const cmat_env *like, cmat_env **out, cmat_error *err)
+cmat_status cmat_run_env_open(const cmat_run_config *config, const cmat_env *like, cmat_env **out,
+                              cmat_error *err)
 {
     cmat_env_options o = config->env_opts;
     if (config->opts.max_steps > 0)
@@ -87,7 +88,8 @@ static cmat_status keep(run *r, cmat_episode *e, cmat_error *err)
     const int64_t *lessons = cmat_episode_lessons(e, &n_lessons);
     cmat_status st = CMAT_OK;
     if (r->config->store)
-        st = cmat_store_put_episode(r->config->store, row, verdicts, n_verdicts, lessons, n_lessons, NULL, err);
+        st = cmat_store_put_episode(r->config->store, row, verdicts, n_verdicts, lessons, n_lessons,
+                                    NULL, err);
     if (st == CMAT_OK) {
         r->stats.n_run++;
         r->stats.n_right += row->score >= 1;
@@ -120,7 +122,8 @@ static cmat_status start_one(run *r, const cmat_task *task, int k, cmat_error *e
     bool found = false;
     cmat_status st = CMAT_OK;
     if (r->config->store)
-        st = cmat_store_has_episode(r->config->store, r->config->phase, r->config->round, task->id, k, &found, err);
+        st = cmat_store_has_episode(r->config->store, r->config->phase, r->config->round, task->id,
+                                    k, &found, err);
     if (st != CMAT_OK)
         return st;
     if (found) {
@@ -210,8 +213,8 @@ static void run_close(run *r)
     free(r->live);
 }
 
-cmat_status cmat_agent_run(const cmat_run_config *config, const cmat_task_list *tasks, cmat_run_stats *stats,
-                           cmat_error *err)
+cmat_status cmat_agent_run(const cmat_run_config *config, const cmat_task_list *tasks,
+                           cmat_run_stats *stats, cmat_error *err)
 {
     run r = {.config = config, .tasks = tasks};
     double start = cmat_now();

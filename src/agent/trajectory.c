@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_BYTES 120       /* what is kept of an old observation */
-#define MIN_NEWEST_BYTES 200  /* the newest observation is not cut below this */
-#define TURN_OVERHEAD 8       /* tokens that a chat template adds to a turn, about */
+#define SHORT_BYTES 120      /* what is kept of an old observation */
+#define MIN_NEWEST_BYTES 200 /* the newest observation is not cut below this */
+#define TURN_OVERHEAD 8      /* tokens that a chat template adds to a turn, about */
 
 /* One turn on its way into the prompt. */
 typedef struct {
@@ -49,8 +49,8 @@ static void add_observation(cmat_buf *out, const char *text, size_t keep, bool r
     else
         cmat_prompt_add_data(out, text, kept);
     if (kept < len)
-        cmat_buf_printf(out, "%s[%zu of %zu bytes of this observation are left out here]", kept ? " " : "",
-                        len - kept, len);
+        cmat_buf_printf(out, "%s[%zu of %zu bytes of this observation are left out here]",
+                        kept ? " " : "", len - kept, len);
 }
 
 static void render(const fitting *f, const piece *p, cmat_buf *out)
@@ -121,6 +121,20 @@ static void cut_newest(fitting *f, size_t newest)
     }
 }
 
+/* Every token is at least a byte: a text whose bytes fit needs no counting. Upper bound of the
+ * tokens. */
+static size_t most_tokens(const fitting *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->t->n; i++) {
+        cmat_buf text = {0};
+        render(f, &f->pieces[i], &text);
+        n += text.len + TURN_OVERHEAD;
+        cmat_buf_clear(&text);
+    }
+    return n;
+}
+
 static size_t newest_observation(const cmat_trajectory *t)
 {
     for (size_t i = t->n; i-- > 0;)
@@ -170,15 +184,19 @@ static void report(const fitting *f, cmat_trajectory_cut *cut)
     }
 }
 
-json_t *cmat_trajectory_messages(const cmat_trajectory *t, const cmat_prompts *prompts, cmat_llm *llm, size_t budget,
-                                 cmat_trajectory_cut *cut)
+json_t *cmat_trajectory_messages(const cmat_trajectory *t, const cmat_prompts *prompts,
+                                 cmat_llm *llm, size_t budget, cmat_trajectory_cut *cut)
 {
     fitting f = {.t = t, .prompts = prompts, .llm = llm, .budget = budget};
     f.pieces = cmat_xcalloc(t->n + 1, sizeof *f.pieces);
     for (size_t i = 0; i < t->n; i++) {
         f.pieces[i].turn = &t->items[i];
         f.pieces[i].keep = SIZE_MAX;
-        if (budget > 0)
+    }
+    f.total = most_tokens(&f);
+    if (over(&f)) {
+        f.total = 0;
+        for (size_t i = 0; i < t->n; i++)
             measure(&f, &f.pieces[i]);
     }
     size_t newest = newest_observation(t);

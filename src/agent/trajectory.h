@@ -1,7 +1,8 @@
-/* agent/trajectory.h - short-term memory: the turns of an episode, put into a prompt of limited size.
+/* agent/trajectory.h - short-term memory: the turns of an episode, put into a prompt of limited
+ * size.
  *
- * Nothing is left out silently: a shortened observation says how much is missing, and omitted turns are
- * announced in the task's turn. */
+ * Nothing is left out silently: a shortened observation says how much is missing, and omitted turns
+ * are announced in the task's turn. */
 #ifndef CMAT_AGENT_TRAJECTORY_H
 #define CMAT_AGENT_TRAJECTORY_H
 #include "agent/llm.h"
@@ -30,14 +31,15 @@ void cmat_trajectory_add(cmat_trajectory *t, cmat_turn_kind kind, const char *te
 void cmat_trajectory_clear(cmat_trajectory *t);
 
 typedef struct {
-    size_t n_tokens;    /* estimate of the prompt */
-    int n_shortened;    /* observations cut or left out */
-    int n_omitted;      /* messages left out */
+    size_t n_tokens; /* of the prompt, about; an upper bound where nothing had to be cut */
+    int n_shortened; /* observations cut or left out */
+    int n_omitted;   /* messages left out */
 } cmat_trajectory_cut;
 
-/* The messages, a new reference, within `budget` tokens as llm counts them (0: no limit). In this order: the
- * oldest observations are cut to a few words, then left out; the oldest turns after the task are omitted; the
- * newest observation is cut. If that is not enough the result is over the budget. *cut may be NULL. */
-json_t *cmat_trajectory_messages(const cmat_trajectory *t, const cmat_prompts *prompts, cmat_llm *llm, size_t budget,
-                                 cmat_trajectory_cut *cut);
+/* The messages, a new reference, within `budget` tokens as llm counts them (0: no limit). In this
+ * order: the oldest observations are cut to a few words, then left out; the oldest turns after the
+ * task are omitted; the newest observation is cut. If that is not enough the result is over the
+ * budget. *cut may be NULL. */
+json_t *cmat_trajectory_messages(const cmat_trajectory *t, const cmat_prompts *prompts,
+                                 cmat_llm *llm, size_t budget, cmat_trajectory_cut *cut);
 #endif

@@ -7,11 +7,11 @@
 #include <string.h>
 
 typedef struct {
-    uint8_t word;  /* 0: nothing yet, 1: accept, 2: reject */
-    uint8_t pos;   /* bytes of the word matched */
+    uint8_t word;   /* 0: nothing yet, 1: accept, 2: reject */
+    uint8_t pos;    /* bytes of the word matched */
     uint8_t n_cont; /* UTF-8 continuation bytes to come */
-    bool solid;    /* the reason holds something but spaces */
-    uint16_t len;  /* bytes of the reason */
+    bool solid;     /* the reason holds something but spaces */
+    uint16_t len;   /* bytes of the reason */
 } verdict_state;
 
 static const char *const words[] = {"", "accept", "reject: "};

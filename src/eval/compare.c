@@ -10,9 +10,9 @@ static json_t *first_samples(const json_t *summary)
     json_t *out = json_object();
     size_t i;
     json_t *row;
-    json_array_foreach(json_object_get(summary, "tasks"), i, row)
-        if (cmat_json_int(row, "k", 0) == 0)
-            json_object_set(out, cmat_json_str(row, "id", ""), row);
+    json_array_foreach(json_object_get(summary, "tasks"), i,
+                       row) if (cmat_json_int(row, "k", 0) == 0)
+        json_object_set(out, cmat_json_str(row, "id", ""), row);
     return out;
 }
 
@@ -33,8 +33,8 @@ static json_t *difference_json(cmat_pairs p, const char *kind)
     const size_t n = p.both + p.only_a + p.only_b + p.neither;
     json_t *j = json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "n", (json_int_t)n, "rate_a",
                           (double)(p.both + p.only_a) / (double)n, "rate_b",
-                          (double)(p.both + p.only_b) / (double)n, "difference", d.rate, "low", d.low, "high", d.high,
-                          "p", cmat_mcnemar(p));
+                          (double)(p.both + p.only_b) / (double)n, "difference", d.rate, "low",
+                          d.low, "high", d.high, "p", cmat_mcnemar(p));
     if (kind)
         json_object_set_new(j, "kind", json_string(kind));
     return j;
@@ -66,14 +66,16 @@ static json_t *by_kind(const json_t *a, json_t *kinds)
     {
         const char *kind = cmat_json_str(row, "kind", "");
         if (json_object_get(kinds, kind))
-            json_array_append_new(out, difference_json(pairs_of(json_object_get(kinds, kind)), kind));
+            json_array_append_new(out,
+                                  difference_json(pairs_of(json_object_get(kinds, kind)), kind));
     }
     return out;
 }
 
 cmat_status cmat_eval_compare(const json_t *a, const json_t *b, json_t **out, cmat_error *err)
 {
-    json_t *in_a = first_samples(a), *in_b = first_samples(b), *all = json_object(), *kinds = json_object();
+    json_t *in_a = first_samples(a), *in_b = first_samples(b), *all = json_object(),
+           *kinds = json_object();
     const char *id;
     json_t *row;
     *out = NULL;

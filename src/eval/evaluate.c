@@ -16,14 +16,14 @@ typedef struct {
 } tally;
 
 typedef struct {
-    json_t *wanted;      /* object: ids of the tasks asked for; NULL: all */
-    json_t *tasks;       /* array: a row an episode */
-    json_t *first;       /* object: id -> [right, kind] of the first sample */
-    json_t *any;         /* object: id -> true when any sample was right */
+    json_t *wanted;                 /* object: ids of the tasks asked for; NULL: all */
+    json_t *tasks;                  /* array: a row an episode */
+    json_t *first;                  /* object: id -> [right, kind] of the first sample */
+    json_t *any;                    /* object: id -> true when any sample was right */
     json_t *outcomes, *error_kinds; /* objects of counts */
-    json_t *repaired;    /* object: "id k" of episodes with a rejected action -> true */
-    json_t *reasons;     /* object of counts */
-    json_t *right_keys;  /* object: "id k" of right episodes */
+    json_t *repaired;               /* object: "id k" of episodes with a rejected action -> true */
+    json_t *reasons;                /* object of counts */
+    json_t *right_keys;             /* object: "id k" of right episodes */
     size_t n, n_samples;
     double turns, prompt_tokens, tokens, seconds;
     size_t verdicts, rejected, caught, false_alarms, passed_right, passed_wrong, unknown;
@@ -33,7 +33,8 @@ typedef struct {
 
 static void count(json_t *counts, const char *key)
 {
-    json_object_set_new(counts, key, json_integer(json_integer_value(json_object_get(counts, key)) + 1));
+    json_object_set_new(counts, key,
+                        json_integer(json_integer_value(json_object_get(counts, key)) + 1));
 }
 
 static bool is_wanted(const gathering *g, const char *id)
@@ -61,7 +62,8 @@ static bool gather_episode(void *user, int64_t id, const cmat_episode_row *row)
     json_object_set_new(j, "k", json_integer(row->k));
     json_object_set_new(j, "score", isnan(row->score) ? json_null() : json_real(row->score));
     json_object_set_new(j, "outcome", json_string(row->outcome));
-    json_object_set_new(j, "error_kind", row->error_kind ? json_string(row->error_kind) : json_null());
+    json_object_set_new(j, "error_kind",
+                        row->error_kind ? json_string(row->error_kind) : json_null());
     json_object_set_new(j, "n_turns", json_integer(row->n_turns));
     json_object_set_new(j, "tokens", json_integer(row->n_tokens));
     json_object_set_new(j, "seconds", json_real(row->seconds));
@@ -113,8 +115,8 @@ static bool gather_verdict(void *user, const char *task_id, int k, const cmat_ve
 static json_t *rate_json(tally t)
 {
     const cmat_interval w = cmat_wilson(t.right, t.n, CMAT_Z95);
-    return json_pack("{s:I, s:I, s:f, s:f, s:f}", "n", (json_int_t)t.n, "right", (json_int_t)t.right, "rate", w.rate,
-                     "low", w.low, "high", w.high);
+    return json_pack("{s:I, s:I, s:f, s:f, s:f}", "n", (json_int_t)t.n, "right",
+                     (json_int_t)t.right, "rate", w.rate, "low", w.low, "high", w.high);
 }
 
 /* Adds one task to the tally kept as {"n", "right"} under key. */
@@ -147,8 +149,7 @@ static const char **sorted_keys(json_t *object, size_t *n)
     const char *key;
     json_t *value;
     *n = 0;
-    json_object_foreach(object, key, value)
-        keys[(*n)++] = key;
+    json_object_foreach(object, key, value) keys[(*n)++] = key;
     qsort(keys, *n, sizeof *keys, compare_names);
     return keys;
 }
@@ -175,7 +176,8 @@ static const char *category_of(const char *kind)
     return strcasecmp(kind, "UPDATE") == 0 ? "UPDATE" : "SELECT";
 }
 
-/* overall_cat_accuracy = (SELECT + INSERT + UPDATE) / 3: NULL unless there are tasks of all three. */
+/* overall_cat_accuracy = (SELECT + INSERT + UPDATE) / 3: NULL unless there are tasks of all three.
+ */
 static json_t *agentbench_json(json_t *categories)
 {
     static const char *const names[] = {"SELECT", "INSERT", "UPDATE"};
@@ -235,7 +237,8 @@ static json_t *reasons_json(json_t *reasons)
         for (size_t j = 1; j < n; j++)
             if (cmat_json_int(reasons, keys[j], 0) > cmat_json_int(reasons, best, 0))
                 best = keys[j];
-        json_array_append_new(out, json_pack("{s:s, s:O}", "reason", best, "n", json_object_get(reasons, best)));
+        json_array_append_new(
+            out, json_pack("{s:s, s:O}", "reason", best, "n", json_object_get(reasons, best)));
         json_object_del(reasons, best);
         free(keys);
     }
@@ -252,8 +255,8 @@ static json_t *checker_json(const gathering *g)
     size_t repaired = 0;
     const char *key;
     json_t *v;
-    json_object_foreach(g->repaired, key, v)
-        repaired += json_object_get(g->right_keys, key) != NULL;
+    json_object_foreach(g->repaired, key, v) repaired +=
+        json_object_get(g->right_keys, key) != NULL;
     json_t *j = json_object();
     json_object_set_new(j, "verdicts", json_integer((json_int_t)g->verdicts));
     json_object_set_new(j, "rejected", json_integer((json_int_t)g->rejected));
@@ -272,8 +275,8 @@ static json_t *checker_json(const gathering *g)
 static json_t *cost_json(const gathering *g)
 {
     const double n = g->n ? (double)g->n : 1;
-    return json_pack("{s:f, s:f, s:f, s:f}", "turns", g->turns / n, "prompt_tokens", g->prompt_tokens / n, "tokens",
-                     g->tokens / n, "seconds", g->seconds / n);
+    return json_pack("{s:f, s:f, s:f, s:f}", "turns", g->turns / n, "prompt_tokens",
+                     g->prompt_tokens / n, "tokens", g->tokens / n, "seconds", g->seconds / n);
 }
 
 static json_t *summary_json(const gathering *g)
@@ -313,14 +316,14 @@ static void gathering_init(gathering *g, const cmat_task_list *tasks)
 
 static void gathering_clear(gathering *g)
 {
-    json_t *all[] = {g->wanted, g->tasks, g->first, g->any, g->error_kinds, g->repaired, g->reasons, g->right_keys,
-                     g->outcomes};
+    json_t *all[] = {g->wanted,   g->tasks,   g->first,      g->any,     g->error_kinds,
+                     g->repaired, g->reasons, g->right_keys, g->outcomes};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         json_decref(all[i]);
 }
 
-cmat_status cmat_eval_summary(cmat_store *store, const char *phase, int round, const cmat_task_list *tasks,
-                              json_t **summary, cmat_error *err)
+cmat_status cmat_eval_summary(cmat_store *store, const char *phase, int round,
+                              const cmat_task_list *tasks, json_t **summary, cmat_error *err)
 {
     gathering g;
     *summary = NULL;
@@ -334,8 +337,8 @@ cmat_status cmat_eval_summary(cmat_store *store, const char *phase, int round, c
     return st;
 }
 
-cmat_status cmat_eval_run(const cmat_run_config *config, const cmat_task_list *tasks, json_t **summary,
-                          cmat_error *err)
+cmat_status cmat_eval_run(const cmat_run_config *config, const cmat_task_list *tasks,
+                          json_t **summary, cmat_error *err)
 {
     *summary = NULL;
     if (!config->store)
@@ -344,7 +347,8 @@ cmat_status cmat_eval_run(const cmat_run_config *config, const cmat_task_list *t
     if (st == CMAT_OK)
         st = cmat_eval_summary(config->store, config->phase, config->round, tasks, summary, err);
     if (st == CMAT_OK)
-        json_object_set_new(*summary, "env", json_string(config->env_ops ? config->env_ops->name : config->env));
+        json_object_set_new(*summary, "env",
+                            json_string(config->env_ops ? config->env_ops->name : config->env));
     return st;
 }
 

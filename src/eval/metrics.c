@@ -12,7 +12,8 @@ cmat_interval cmat_wilson(size_t right, size_t n, double z)
     const double half = z * sqrt(p * (1 - p) / m + z2 / (4 * m * m));
     const double scale = 1 + z2 / m;
     /* At the ends the formula gives exactly 0 and 1, but for rounding. */
-    return (cmat_interval){p, right == 0 ? 0 : (centre - half) / scale, right == n ? 1 : (centre + half) / scale};
+    return (cmat_interval){p, right == 0 ? 0 : (centre - half) / scale,
+                           right == n ? 1 : (centre + half) / scale};
 }
 
 double cmat_mcnemar(cmat_pairs p)
@@ -33,8 +34,10 @@ cmat_interval cmat_paired_difference(cmat_pairs p, double z)
     const size_t n = p.both + p.only_a + p.only_b + p.neither;
     if (n == 0)
         return (cmat_interval){0, -1, 1};
-    const double e = (double)p.both, f = (double)p.only_b, g = (double)p.only_a, h = (double)p.neither;
-    const cmat_interval b = cmat_wilson(p.both + p.only_b, n, z), a = cmat_wilson(p.both + p.only_a, n, z);
+    const double e = (double)p.both, f = (double)p.only_b, g = (double)p.only_a,
+                 h = (double)p.neither;
+    const cmat_interval b = cmat_wilson(p.both + p.only_b, n, z),
+                        a = cmat_wilson(p.both + p.only_a, n, z);
     /* phi: correlation of the two, with Newcombe's continuity correction where it is positive */
     double phi = 0;
     const double margins = (e + f) * (g + h) * (e + g) * (f + h);
@@ -44,7 +47,8 @@ cmat_interval cmat_paired_difference(cmat_pairs p, double z)
             top = top > (double)n / 2 ? top - (double)n / 2 : 0;
         phi = top / sqrt(margins);
     }
-    const double bl = b.rate - b.low, bu = b.high - b.rate, al = a.rate - a.low, au = a.high - a.rate;
+    const double bl = b.rate - b.low, bu = b.high - b.rate, al = a.rate - a.low,
+                 au = a.high - a.rate;
     const double diff = b.rate - a.rate;
     const double low = sqrt(fmax(0, bl * bl - 2 * phi * bl * au + au * au));
     const double high = sqrt(fmax(0, bu * bu - 2 * phi * bu * al + al * al));

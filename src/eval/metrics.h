@@ -16,8 +16,8 @@ cmat_interval cmat_wilson(size_t right, size_t n, double z);
 typedef struct {
     size_t both, only_a, only_b, neither; /* right in */
 } cmat_pairs;
-/* McNemar's test, exact: the two-sided binomial probability of so uneven a split of the tasks on which
- * the two differ, in 0..1. */
+/* McNemar's test, exact: the two-sided binomial probability of so uneven a split of the tasks on
+ * which the two differ, in 0..1. */
 double cmat_mcnemar(cmat_pairs p);
 /* The difference of the rates, b - a, with Newcombe's interval for paired proportions (method 10 in
  * Statistics in Medicine 17, 1998, pages 2635-2650). */

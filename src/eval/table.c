@@ -8,10 +8,10 @@
 
 static void rate_line(cmat_buf *out, const char *name, const json_t *r)
 {
-    cmat_buf_printf(out, "  %-*.*s %4lld of %4lld  %5.1f %%  [%5.1f, %5.1f]\n", NAME_WIDTH, NAME_WIDTH, name,
-                    (long long)cmat_json_int(r, "right", 0), (long long)cmat_json_int(r, "n", 0),
-                    100 * cmat_json_num(r, "rate", 0), 100 * cmat_json_num(r, "low", 0),
-                    100 * cmat_json_num(r, "high", 0));
+    cmat_buf_printf(out, "  %-*.*s %4lld of %4lld  %5.1f %%  [%5.1f, %5.1f]\n", NAME_WIDTH,
+                    NAME_WIDTH, name, (long long)cmat_json_int(r, "right", 0),
+                    (long long)cmat_json_int(r, "n", 0), 100 * cmat_json_num(r, "rate", 0),
+                    100 * cmat_json_num(r, "low", 0), 100 * cmat_json_num(r, "high", 0));
 }
 
 static void counts_lines(cmat_buf *out, const char *title, const json_t *counts)
@@ -23,7 +23,8 @@ static void counts_lines(cmat_buf *out, const char *title, const json_t *counts)
     {
         if (json_integer_value(v) == 0)
             continue;
-        cmat_buf_printf(out, "%s%s %lld", first ? title : ", ", key, (long long)json_integer_value(v));
+        cmat_buf_printf(out, "%s%s %lld", first ? title : ", ", key,
+                        (long long)json_integer_value(v));
         first = false;
     }
     if (!first)
@@ -42,9 +43,10 @@ static void checker_lines(cmat_buf *out, const char *mode, const json_t *c)
 {
     if (cmat_json_int(c, "verdicts", 0) == 0)
         return;
-    cmat_buf_printf(out, "Checker (%s): %lld verdicts, %lld rejected (%lld wrong, %lld right actions)", mode,
-                    (long long)cmat_json_int(c, "verdicts", 0), (long long)cmat_json_int(c, "rejected", 0),
-                    (long long)cmat_json_int(c, "caught", 0), (long long)cmat_json_int(c, "false_alarms", 0));
+    cmat_buf_printf(
+        out, "Checker (%s): %lld verdicts, %lld rejected (%lld wrong, %lld right actions)", mode,
+        (long long)cmat_json_int(c, "verdicts", 0), (long long)cmat_json_int(c, "rejected", 0),
+        (long long)cmat_json_int(c, "caught", 0), (long long)cmat_json_int(c, "false_alarms", 0));
     percent(out, "precision", json_object_get(c, "precision"));
     percent(out, "recall", json_object_get(c, "recall"));
     cmat_buf_printf(out, "; %lld episodes repaired\n", (long long)cmat_json_int(c, "repaired", 0));
@@ -82,16 +84,16 @@ void cmat_eval_table(const json_t *summary, cmat_buf *out)
     cmat_buf_printf(out, "An episode: %.1f turns, %.0f tokens read, %.0f written, %.1f s\n",
                     cmat_json_num(cost, "turns", 0), cmat_json_num(cost, "prompt_tokens", 0),
                     cmat_json_num(cost, "tokens", 0), cmat_json_num(cost, "seconds", 0));
-    checker_lines(out, cmat_json_str(summary, "checker_mode", ""), json_object_get(summary, "checker"));
+    checker_lines(out, cmat_json_str(summary, "checker_mode", ""),
+                  json_object_get(summary, "checker"));
 }
 
 static const json_t *find_kind(const json_t *summary, const char *kind)
 {
     size_t i;
     const json_t *k;
-    json_array_foreach(json_object_get(summary, "by_kind"), i, k)
-        if (strcmp(cmat_json_str(k, "kind", ""), kind) == 0)
-            return k;
+    json_array_foreach(json_object_get(summary, "by_kind"), i,
+                       k) if (strcmp(cmat_json_str(k, "kind", ""), kind) == 0) return k;
     return NULL;
 }
 
@@ -111,7 +113,8 @@ static void end_row(cmat_buf *out)
     cmat_buf_putc(out, '\n');
 }
 
-void cmat_eval_table_runs(const char *const *names, const json_t *const *summaries, size_t n, cmat_buf *out)
+void cmat_eval_table_runs(const char *const *names, const json_t *const *summaries, size_t n,
+                          cmat_buf *out)
 {
     if (n == 0)
         return;
@@ -137,12 +140,15 @@ void cmat_eval_table_runs(const char *const *names, const json_t *const *summari
 
 void cmat_eval_table_compare(const json_t *c, const char *name_a, const char *name_b, cmat_buf *out)
 {
-    cmat_buf_printf(out,
-                    "%s %.1f %%, %s %.1f %% of the same %lld tasks: difference %+.1f points, 95 %% interval "
-                    "[%+.1f, %+.1f], p = %.2g\n(right in both %lld, only in %s %lld, only in %s %lld, in neither %lld)\n",
-                    name_a, 100 * cmat_json_num(c, "rate_a", 0), name_b, 100 * cmat_json_num(c, "rate_b", 0),
-                    (long long)cmat_json_int(c, "n", 0), 100 * cmat_json_num(c, "difference", 0),
-                    100 * cmat_json_num(c, "low", 0), 100 * cmat_json_num(c, "high", 0), cmat_json_num(c, "p", 1),
-                    (long long)cmat_json_int(c, "both", 0), name_a, (long long)cmat_json_int(c, "only_a", 0), name_b,
-                    (long long)cmat_json_int(c, "only_b", 0), (long long)cmat_json_int(c, "neither", 0));
+    cmat_buf_printf(
+        out,
+        "%s %.1f %%, %s %.1f %% of the same %lld tasks: difference %+.1f points, 95 %% interval "
+        "[%+.1f, %+.1f], p = %.2g\n(right in both %lld, only in %s %lld, only in %s %lld, in "
+        "neither %lld)\n",
+        name_a, 100 * cmat_json_num(c, "rate_a", 0), name_b, 100 * cmat_json_num(c, "rate_b", 0),
+        (long long)cmat_json_int(c, "n", 0), 100 * cmat_json_num(c, "difference", 0),
+        100 * cmat_json_num(c, "low", 0), 100 * cmat_json_num(c, "high", 0),
+        cmat_json_num(c, "p", 1), (long long)cmat_json_int(c, "both", 0), name_a,
+        (long long)cmat_json_int(c, "only_a", 0), name_b, (long long)cmat_json_int(c, "only_b", 0),
+        (long long)cmat_json_int(c, "neither", 0));
 }

@@ -23,8 +23,10 @@ void cmat_lesson_list_clear(cmat_lesson_list *l)
 }
 
 /* Takes the rows of a statement over LESSON_COLUMNS into out and finalizes it. */
-#define LESSON_COLUMNS "l.id, l.origin, l.kind, l.task, l.schema, l.lesson, l.created, l.uses, l.wins"
-static cmat_status collect_lessons(cmat_store *s, sqlite3_stmt *q, cmat_lesson_list *out, cmat_error *err)
+#define LESSON_COLUMNS \
+    "l.id, l.origin, l.kind, l.task, l.schema, l.lesson, l.created, l.uses, l.wins"
+static cmat_status collect_lessons(cmat_store *s, sqlite3_stmt *q, cmat_lesson_list *out,
+                                   cmat_error *err)
 {
     cmat_status st = CMAT_OK;
     int rc;
@@ -49,26 +51,28 @@ static cmat_status collect_lessons(cmat_store *s, sqlite3_stmt *q, cmat_lesson_l
     return st;
 }
 
-/* Makes the search index follow the table. No triggers: a file's own SQL may not touch virtual tables
- * (trusted_schema is off). */
+/* Makes the search index follow the table. No triggers: a file's own SQL may not touch virtual
+ * tables (trusted_schema is off). */
 static cmat_status sync_index(cmat_store *s, cmat_error *err)
 {
-    return cmat_store_exec(s,
-                           "DELETE FROM lessons_fts WHERE rowid NOT IN (SELECT id FROM lessons);"
-                           "INSERT INTO lessons_fts(rowid, task, schema, lesson) SELECT id, task, schema, lesson"
-                           " FROM lessons WHERE id NOT IN (SELECT rowid FROM lessons_fts)",
-                           "index lessons", err);
+    return cmat_store_exec(
+        s,
+        "DELETE FROM lessons_fts WHERE rowid NOT IN (SELECT id FROM lessons);"
+        "INSERT INTO lessons_fts(rowid, task, schema, lesson) SELECT id, task, schema, lesson"
+        " FROM lessons WHERE id NOT IN (SELECT rowid FROM lessons_fts)",
+        "index lessons", err);
 }
 
 static cmat_status insert_lesson(cmat_store *s, const cmat_lesson *l, int64_t *id, cmat_error *err)
 {
     /* The no-op update makes RETURNING give the id of the entry that is there already. */
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(
-        s, &q,
-        "INSERT INTO lessons(origin, kind, task, schema, lesson, created) VALUES(?,?,?,?,?,strftime('%s','now'))"
-        " ON CONFLICT(kind, task, lesson) DO UPDATE SET kind=kind RETURNING id",
-        "add lesson", err);
+    cmat_status st =
+        cmat_store_prepare(s, &q,
+                           "INSERT INTO lessons(origin, kind, task, schema, lesson, created) "
+                           "VALUES(?,?,?,?,?,strftime('%s','now'))"
+                           " ON CONFLICT(kind, task, lesson) DO UPDATE SET kind=kind RETURNING id",
+                           "add lesson", err);
     if (st != CMAT_OK)
         return st;
     cmat_store_bind(q, 1, l->origin ? l->origin : "");
@@ -84,12 +88,12 @@ static cmat_status insert_lesson(cmat_store *s, const cmat_lesson *l, int64_t *i
 static cmat_status evict(cmat_store *s, int max_lessons, int64_t keep, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(
-        s, &q,
-        "DELETE FROM lessons WHERE id IN (SELECT id FROM lessons WHERE id <> ?2"
-        " ORDER BY (wins + 1.0) / (uses + 2.0), id"
-        " LIMIT max(0, (SELECT count(*) FROM lessons) - ?1))",
-        "evict lessons", err);
+    cmat_status st =
+        cmat_store_prepare(s, &q,
+                           "DELETE FROM lessons WHERE id IN (SELECT id FROM lessons WHERE id <> ?2"
+                           " ORDER BY (wins + 1.0) / (uses + 2.0), id"
+                           " LIMIT max(0, (SELECT count(*) FROM lessons) - ?1))",
+                           "evict lessons", err);
     if (st != CMAT_OK)
         return st;
     sqlite3_bind_int(q, 1, max_lessons);
@@ -97,8 +101,8 @@ static cmat_status evict(cmat_store *s, int max_lessons, int64_t keep, cmat_erro
     return cmat_store_run(s, q, "evict lessons", err);
 }
 
-cmat_status cmat_store_add_lesson(cmat_store *s, const cmat_lesson *lesson, int max_lessons, int64_t *id,
-                                  cmat_error *err)
+cmat_status cmat_store_add_lesson(cmat_store *s, const cmat_lesson *lesson, int max_lessons,
+                                  int64_t *id, cmat_error *err)
 {
     int64_t new_id = 0;
     cmat_status st = cmat_store_exec(s, "BEGIN IMMEDIATE", "add lesson", err);
@@ -114,8 +118,8 @@ cmat_status cmat_store_add_lesson(cmat_store *s, const cmat_lesson *lesson, int 
     return cmat_store_end(s, st, "add lesson", err);
 }
 
-/* Appends `"w1" OR "w2"`, the words of text, each once, as FTS5 strings, so that nothing in the text is
- * taken for query syntax. Returns how many. */
+/* Appends `"w1" OR "w2"`, the words of text, each once, as FTS5 strings, so that nothing in the
+ * text is taken for query syntax. Returns how many. */
 static size_t add_words(cmat_buf *out, const char *text)
 {
     size_t n = 0;
@@ -135,22 +139,26 @@ static size_t add_words(cmat_buf *out, const char *text)
     return n;
 }
 
-cmat_status cmat_store_search_lessons(cmat_store *s, const char *task, const char *schema, const char *kind,
-                                      bool not_same, size_t limit, cmat_lesson_list *out, cmat_error *err)
+cmat_status cmat_store_search_lessons(cmat_store *s, const char *task, const char *schema,
+                                      const char *kind, bool not_same, size_t limit,
+                                      cmat_lesson_list *out, cmat_error *err)
 {
     cmat_buf words = {0}, names = {0}, match = {0};
     sqlite3_stmt *q = NULL;
     cmat_status st = CMAT_OK;
     if (add_words(&words, task) == 0)
         goto done;
-    /* The first operand chooses, the second only adds to the rank (it holds whenever the first does). */
+    /* The first operand chooses, the second only adds to the rank (it holds whenever the first
+     * does). */
     if (schema && add_words(&names, schema) > 0)
-        cmat_buf_printf(&match, "task:(%s) AND (task:(%s) OR schema:(%s))", words.data, words.data, names.data);
+        cmat_buf_printf(&match, "task:(%s) AND (task:(%s) OR schema:(%s))", words.data, words.data,
+                        names.data);
     else
         cmat_buf_printf(&match, "task:(%s)", words.data);
     st = cmat_store_prepare(
         s, &q,
-        "SELECT " LESSON_COLUMNS ", bm25(lessons_fts, 1.0, 0.2, 0.0) AS rank FROM lessons_fts f"
+        "SELECT " LESSON_COLUMNS
+        ", bm25(lessons_fts, 1.0, 0.2, 0.0) AS rank FROM lessons_fts f"
         " JOIN lessons l ON l.id = f.rowid"
         " WHERE lessons_fts MATCH ?1 AND (?2 IS NULL OR l.kind = ?2) AND (?3 = 0 OR l.task <> ?4)"
         " ORDER BY rank, l.id LIMIT ?5",
@@ -170,13 +178,14 @@ done:
     return st;
 }
 
-cmat_status cmat_store_list_lessons(cmat_store *s, const char *kind, size_t limit, cmat_lesson_list *out,
-                                    cmat_error *err)
+cmat_status cmat_store_list_lessons(cmat_store *s, const char *kind, size_t limit,
+                                    cmat_lesson_list *out, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
     cmat_status st = cmat_store_prepare(
         s, &q,
-        "SELECT " LESSON_COLUMNS " FROM lessons l WHERE (?1 IS NULL OR l.kind = ?1) ORDER BY l.id DESC LIMIT ?2",
+        "SELECT " LESSON_COLUMNS
+        " FROM lessons l WHERE (?1 IS NULL OR l.kind = ?1) ORDER BY l.id DESC LIMIT ?2",
         "list lessons", err);
     if (st != CMAT_OK)
         return st;
@@ -188,15 +197,16 @@ cmat_status cmat_store_list_lessons(cmat_store *s, const char *kind, size_t limi
 cmat_status cmat_store_get_lesson(cmat_store *s, int64_t id, cmat_lesson_list *out, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(s, &q, "SELECT " LESSON_COLUMNS " FROM lessons l WHERE l.id = ?",
-                                        "read lesson", err);
+    cmat_status st = cmat_store_prepare(
+        s, &q, "SELECT " LESSON_COLUMNS " FROM lessons l WHERE l.id = ?", "read lesson", err);
     if (st != CMAT_OK)
         return st;
     size_t before = out->n;
     sqlite3_bind_int64(q, 1, id);
     st = collect_lessons(s, q, out, err);
     if (st == CMAT_OK && out->n == before)
-        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "store %s: there is no lesson %lld", s->path, (long long)id);
+        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "store %s: there is no lesson %lld", s->path,
+                       (long long)id);
     return st;
 }
 
@@ -219,13 +229,15 @@ cmat_status cmat_store_forget_lesson(cmat_store *s, int64_t id, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
     int n = 0;
-    cmat_status st = cmat_store_prepare(s, &q, "DELETE FROM lessons WHERE id = ?", "forget lessons", err);
+    cmat_status st =
+        cmat_store_prepare(s, &q, "DELETE FROM lessons WHERE id = ?", "forget lessons", err);
     if (st != CMAT_OK)
         return st;
     sqlite3_bind_int64(q, 1, id);
     st = forget(s, q, &n, err);
     if (st == CMAT_OK && n == 0)
-        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "store %s: there is no lesson %lld", s->path, (long long)id);
+        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "store %s: there is no lesson %lld", s->path,
+                       (long long)id);
     return st;
 }
 

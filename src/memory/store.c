@@ -16,20 +16,26 @@
 static const char schema_sql[] =
     "CREATE TABLE episodes("
     " id INTEGER PRIMARY KEY, phase TEXT NOT NULL, round INTEGER NOT NULL, task_id TEXT NOT NULL,"
-    " k INTEGER NOT NULL, kind TEXT NOT NULL, checker TEXT NOT NULL, score REAL, outcome TEXT NOT NULL,"
-    " error_kind TEXT, n_turns INTEGER NOT NULL, n_prompt INTEGER NOT NULL, n_tokens INTEGER NOT NULL,"
+    " k INTEGER NOT NULL, kind TEXT NOT NULL, checker TEXT NOT NULL, score REAL, outcome TEXT NOT "
+    "NULL,"
+    " error_kind TEXT, n_turns INTEGER NOT NULL, n_prompt INTEGER NOT NULL, n_tokens INTEGER NOT "
+    "NULL,"
     " seconds REAL NOT NULL, created INTEGER NOT NULL, json TEXT NOT NULL,"
     " UNIQUE(phase, round, task_id, k));"
     "CREATE TABLE verdicts("
-    " id INTEGER PRIMARY KEY, episode_id INTEGER NOT NULL REFERENCES episodes(id) ON DELETE CASCADE,"
-    " step INTEGER NOT NULL, attempt INTEGER NOT NULL, source TEXT NOT NULL, accepted INTEGER NOT NULL,"
+    " id INTEGER PRIMARY KEY, episode_id INTEGER NOT NULL REFERENCES episodes(id) ON DELETE "
+    "CASCADE,"
+    " step INTEGER NOT NULL, attempt INTEGER NOT NULL, source TEXT NOT NULL, accepted INTEGER NOT "
+    "NULL,"
     " executed INTEGER NOT NULL, right INTEGER, reason TEXT);"
     "CREATE INDEX verdicts_episode ON verdicts(episode_id);"
     "CREATE TABLE lessons("
     " id INTEGER PRIMARY KEY, origin TEXT NOT NULL, kind TEXT NOT NULL, task TEXT NOT NULL,"
     " schema TEXT NOT NULL, lesson TEXT NOT NULL, created INTEGER NOT NULL,"
-    " uses INTEGER NOT NULL DEFAULT 0, wins INTEGER NOT NULL DEFAULT 0, UNIQUE(kind, task, lesson));"
-    "CREATE VIRTUAL TABLE lessons_fts USING fts5(task, schema, lesson, tokenize='porter unicode61');"
+    " uses INTEGER NOT NULL DEFAULT 0, wins INTEGER NOT NULL DEFAULT 0, UNIQUE(kind, task, "
+    "lesson));"
+    "CREATE VIRTUAL TABLE lessons_fts USING fts5(task, schema, lesson, tokenize='porter "
+    "unicode61');"
     "CREATE TABLE texts(name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
 
@@ -37,8 +43,8 @@ cmat_status cmat_store_fail(cmat_store *s, const char *what, cmat_error *err)
 {
     int rc = sqlite3_errcode(s->db);
     bool damaged = rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT;
-    return cmat_fail(err, damaged ? CMAT_ERR_FORMAT : CMAT_ERR_IO, "store %s: %s: %s", s->path, what,
-                     sqlite3_errmsg(s->db));
+    return cmat_fail(err, damaged ? CMAT_ERR_FORMAT : CMAT_ERR_IO, "store %s: %s: %s", s->path,
+                     what, sqlite3_errmsg(s->db));
 }
 
 cmat_status cmat_store_exec(cmat_store *s, const char *sql, const char *what, cmat_error *err)
@@ -48,8 +54,8 @@ cmat_status cmat_store_exec(cmat_store *s, const char *sql, const char *what, cm
     return CMAT_OK;
 }
 
-cmat_status cmat_store_prepare(cmat_store *s, sqlite3_stmt **stmt, const char *sql, const char *what,
-                               cmat_error *err)
+cmat_status cmat_store_prepare(cmat_store *s, sqlite3_stmt **stmt, const char *sql,
+                               const char *what, cmat_error *err)
 {
     if (sqlite3_prepare_v2(s->db, sql, -1, stmt, NULL) != SQLITE_OK)
         return cmat_store_fail(s, what, err);
@@ -113,8 +119,9 @@ static cmat_status schema_check(cmat_store *s, bool read_only, cmat_error *err)
         (st = query_int(s, "SELECT count(*) FROM sqlite_master", &n_tables, err)) != CMAT_OK)
         return st;
     if (app == STORE_APPLICATION_ID && version > STORE_VERSION)
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "store %s: has version %d, this program knows %d",
-                         s->path, (int)version, STORE_VERSION);
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                         "store %s: has version %d, this program knows %d", s->path, (int)version,
+                         STORE_VERSION);
     if (app == STORE_APPLICATION_ID && version == STORE_VERSION)
         return CMAT_OK;
     if (n_tables > 0 || app != 0 || read_only)
@@ -122,8 +129,8 @@ static cmat_status schema_check(cmat_store *s, bool read_only, cmat_error *err)
     if ((st = cmat_store_exec(s, schema_sql, "make tables", err)) != CMAT_OK)
         return st;
     char sql[96];
-    snprintf(sql, sizeof sql, "PRAGMA application_id=%d; PRAGMA user_version=%d", STORE_APPLICATION_ID,
-             STORE_VERSION);
+    snprintf(sql, sizeof sql, "PRAGMA application_id=%d; PRAGMA user_version=%d",
+             STORE_APPLICATION_ID, STORE_VERSION);
     return cmat_store_exec(s, sql, "make tables", err);
 }
 
@@ -141,8 +148,9 @@ static cmat_status store_setup(cmat_store *s, bool read_only, cmat_error *err)
     st = cmat_store_end(s, schema_check(s, false, err), "make tables", err);
     if (st != CMAT_OK)
         return st;
-    return cmat_store_exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON",
-                           "set up", err);
+    return cmat_store_exec(
+        s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON", "set up",
+        err);
 }
 
 cmat_status cmat_store_open(cmat_store **out, const char *path, bool read_only, cmat_error *err)
@@ -178,12 +186,14 @@ void cmat_store_close(cmat_store *s)
 
 /* --- episodes --- */
 
-static cmat_status insert_episode(cmat_store *s, const cmat_episode_row *row, bool *added, cmat_error *err)
+static cmat_status insert_episode(cmat_store *s, const cmat_episode_row *row, bool *added,
+                                  cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
     cmat_status st = cmat_store_prepare(
         s, &q,
-        "INSERT INTO episodes(phase, round, task_id, k, kind, checker, score, outcome, error_kind, n_turns,"
+        "INSERT INTO episodes(phase, round, task_id, k, kind, checker, score, outcome, error_kind, "
+        "n_turns,"
         " n_prompt, n_tokens, seconds, created, json)"
         " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,strftime('%s','now'),?) ON CONFLICT DO NOTHING",
         "put episode", err);
@@ -212,7 +222,8 @@ static cmat_status insert_episode(cmat_store *s, const cmat_episode_row *row, bo
     return st;
 }
 
-static cmat_status insert_verdict(cmat_store *s, int64_t episode, const cmat_verdict_row *v, cmat_error *err)
+static cmat_status insert_verdict(cmat_store *s, int64_t episode, const cmat_verdict_row *v,
+                                  cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
     cmat_status st = cmat_store_prepare(
@@ -237,8 +248,9 @@ static cmat_status insert_verdict(cmat_store *s, int64_t episode, const cmat_ver
 static cmat_status count_use(cmat_store *s, int64_t lesson, bool won, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(s, &q, "UPDATE lessons SET uses=uses+1, wins=wins+? WHERE id=?",
-                                        "count a lesson's use", err);
+    cmat_status st =
+        cmat_store_prepare(s, &q, "UPDATE lessons SET uses=uses+1, wins=wins+? WHERE id=?",
+                           "count a lesson's use", err);
     if (st != CMAT_OK)
         return st;
     sqlite3_bind_int(q, 1, won);
@@ -246,8 +258,9 @@ static cmat_status count_use(cmat_store *s, int64_t lesson, bool won, cmat_error
     return cmat_store_run(s, q, "count a lesson's use", err);
 }
 
-cmat_status cmat_store_put_episode(cmat_store *s, const cmat_episode_row *row, const cmat_verdict_row *verdicts,
-                                   size_t n_verdicts, const int64_t *lessons, size_t n_lessons, bool *added,
+cmat_status cmat_store_put_episode(cmat_store *s, const cmat_episode_row *row,
+                                   const cmat_verdict_row *verdicts, size_t n_verdicts,
+                                   const int64_t *lessons, size_t n_lessons, bool *added,
                                    cmat_error *err)
 {
     bool is_new = false;
@@ -266,12 +279,13 @@ cmat_status cmat_store_put_episode(cmat_store *s, const cmat_episode_row *row, c
     return st;
 }
 
-cmat_status cmat_store_has_episode(cmat_store *s, const char *phase, int round, const char *task_id, int k,
-                                   bool *found, cmat_error *err)
+cmat_status cmat_store_has_episode(cmat_store *s, const char *phase, int round, const char *task_id,
+                                   int k, bool *found, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
     cmat_status st = cmat_store_prepare(
-        s, &q, "SELECT 1 FROM episodes WHERE phase=? AND round=? AND task_id=? AND k=?", "find episode", err);
+        s, &q, "SELECT 1 FROM episodes WHERE phase=? AND round=? AND task_id=? AND k=?",
+        "find episode", err);
     if (st != CMAT_OK)
         return st;
     cmat_store_bind(q, 1, phase);
@@ -293,8 +307,8 @@ static void bind_filter(sqlite3_stmt *q, const char *phase, int round)
     sqlite3_bind_int(q, 2, round);
 }
 
-static cmat_status read_episode(cmat_store *s, sqlite3_stmt *q, bool with_json, cmat_episode_row *row,
-                                cmat_error *err)
+static cmat_status read_episode(cmat_store *s, sqlite3_stmt *q, bool with_json,
+                                cmat_episode_row *row, cmat_error *err)
 {
     *row = (cmat_episode_row){
         .phase = cmat_store_column(q, 1),
@@ -314,22 +328,25 @@ static cmat_status read_episode(cmat_store *s, sqlite3_stmt *q, bool with_json, 
     if (!with_json)
         return CMAT_OK;
     char what[512];
-    snprintf(what, sizeof what, "store %s: episode %lld", s->path, (long long)sqlite3_column_int64(q, 0));
+    snprintf(what, sizeof what, "store %s: episode %lld", s->path,
+             (long long)sqlite3_column_int64(q, 0));
     const char *text = cmat_store_column(q, 14);
     row->json = cmat_json_parse(text, strlen(text), what, err);
     return row->json ? CMAT_OK : CMAT_ERR_FORMAT;
 }
 
-cmat_status cmat_store_each_episode(cmat_store *s, const char *phase, int round, bool with_json, cmat_episode_fn fn,
-                                    void *user, cmat_error *err)
+cmat_status cmat_store_each_episode(cmat_store *s, const char *phase, int round, bool with_json,
+                                    cmat_episode_fn fn, void *user, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(
-        s, &q,
-        "SELECT id, phase, round, task_id, k, kind, checker, score, outcome, error_kind, n_turns, n_prompt,"
-        " n_tokens, seconds, CASE WHEN ?3 THEN json END FROM episodes"
-        " WHERE (?1 IS NULL OR phase=?1) AND (?2 < 0 OR round=?2) ORDER BY phase, round, task_id, k",
-        "read episodes", err);
+    cmat_status st =
+        cmat_store_prepare(s, &q,
+                           "SELECT id, phase, round, task_id, k, kind, checker, score, outcome, "
+                           "error_kind, n_turns, n_prompt,"
+                           " n_tokens, seconds, CASE WHEN ?3 THEN json END FROM episodes"
+                           " WHERE (?1 IS NULL OR phase=?1) AND (?2 < 0 OR round=?2) ORDER BY "
+                           "phase, round, task_id, k",
+                           "read episodes", err);
     if (st != CMAT_OK)
         return st;
     bind_filter(q, phase, round);
@@ -348,16 +365,17 @@ cmat_status cmat_store_each_episode(cmat_store *s, const char *phase, int round,
     return st;
 }
 
-cmat_status cmat_store_each_verdict(cmat_store *s, const char *phase, int round, cmat_verdict_fn fn, void *user,
-                                    cmat_error *err)
+cmat_status cmat_store_each_verdict(cmat_store *s, const char *phase, int round, cmat_verdict_fn fn,
+                                    void *user, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(
-        s, &q,
-        "SELECT e.task_id, e.k, v.step, v.attempt, v.source, v.accepted, v.executed, v.right, v.reason"
-        " FROM verdicts v JOIN episodes e ON e.id = v.episode_id"
-        " WHERE (?1 IS NULL OR phase=?1) AND (?2 < 0 OR round=?2) ORDER BY phase, round, task_id, k, v.id",
-        "read verdicts", err);
+    cmat_status st = cmat_store_prepare(s, &q,
+                                        "SELECT e.task_id, e.k, v.step, v.attempt, v.source, "
+                                        "v.accepted, v.executed, v.right, v.reason"
+                                        " FROM verdicts v JOIN episodes e ON e.id = v.episode_id"
+                                        " WHERE (?1 IS NULL OR phase=?1) AND (?2 < 0 OR round=?2) "
+                                        "ORDER BY phase, round, task_id, k, v.id",
+                                        "read verdicts", err);
     if (st != CMAT_OK)
         return st;
     bind_filter(q, phase, round);
@@ -412,7 +430,8 @@ cmat_status cmat_store_put_text(cmat_store *s, const char *text, char *hex, cmat
 }
 
 /* Gives one text by its key, or NULL in *out when there is none. */
-static cmat_status get_one(cmat_store *s, const char *sql, const char *key, char **out, cmat_error *err)
+static cmat_status get_one(cmat_store *s, const char *sql, const char *key, char **out,
+                           cmat_error *err)
 {
     *out = NULL;
     sqlite3_stmt *q = NULL;
@@ -437,12 +456,14 @@ cmat_status cmat_store_get_text(cmat_store *s, const char *hex, char **text, cma
     return st;
 }
 
-cmat_status cmat_store_put_meta(cmat_store *s, const char *key, const json_t *value, cmat_error *err)
+cmat_status cmat_store_put_meta(cmat_store *s, const char *key, const json_t *value,
+                                cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(
-        s, &q, "INSERT INTO meta(key, value) VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
-        "put meta", err);
+    cmat_status st = cmat_store_prepare(s, &q,
+                                        "INSERT INTO meta(key, value) VALUES(?,?) ON CONFLICT(key) "
+                                        "DO UPDATE SET value=excluded.value",
+                                        "put meta", err);
     if (st != CMAT_OK)
         return st;
     cmat_buf json = {0};
