@@ -138,9 +138,9 @@ static void test_matmul_backward(void **state)
 
 static void gemm_all_forms(const cmat_kernel_ops *k)
 {
-    static const int shapes[][3] = {
-        {1, 1, 1}, {7, 5, 3}, {16, 100, 64}, {130, 16, 57}, {64, 96, 200}};
-    for (int s = 0; s < 5; s++)
+    static const int shapes[][3] = {{1, 1, 1},     {7, 5, 3},      {16, 100, 64}, {130, 16, 57},
+                                    {64, 96, 200}, {300, 16, 130}, {20, 300, 70}};
+    for (int s = 0; s < 7; s++)
         for (int form = 0; form < 8; form++) {
             const bool ta = form & 1, tb = form & 2;
             const float beta = form & 4 ? 0.5f : 0, alpha = 1.5f;

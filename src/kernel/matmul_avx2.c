@@ -1,7 +1,9 @@
 /* kernel/matmul_avx2.c - the products of the AVX2 and AVX-512 tables, which differ in their tiles:
  * quantised weights by cmat_qgemm, float ones and plain matrices by cmat_sgemm. */
+#include "core/mem.h"
 #include "kernel/avx2.h"
 #include "kernel/avx512.h"
+#include <stdlib.h>
 
 typedef struct {
     const cmat_sgemm_tile *f;
@@ -99,23 +101,71 @@ static void matmul_backward(const tiles *with, float *dx, int lddx, const float 
     cmat_sgemm(&job, with->f);
 }
 
+/* A product of plain matrices in GEMM's terms. */
+typedef struct {
+    bool ta, tb;
+    int M, N, K;
+    float alpha, beta;
+    const float *A, *B;
+    float *C;
+    int lda, ldb, ldc;
+} gemm_form;
+
+static void gemm_direct(const tiles *with, const gemm_form *g)
+{
+    enum { WIDE = 64 }; /* columns of B copied together */
+    const cmat_avx2_matrix b = {g->B, (size_t)g->ldb};
+    const bool wide = !g->tb && g->N >= 4 * WIDE;
+    const cmat_sgemm_job job = {.M = g->M,
+                                .N = g->N,
+                                .K = g->K,
+                                .alpha = g->alpha,
+                                .beta = g->beta,
+                                .a = g->A,
+                                .a_row = g->ta ? 1 : (size_t)g->lda,
+                                .a_col = g->ta ? (size_t)g->lda : 1,
+                                .c = g->C,
+                                .ldc = (size_t)g->ldc,
+                                .b = &b,
+                                .pack = g->tb ? cmat_avx2_pack_transposed : cmat_avx2_pack_matrix,
+                                .stripe = wide ? WIDE : 0};
+    cmat_sgemm(&job, with->f);
+}
+
+/* A tall A^T B with a narrow B, as C^T = B^T A: A is then read along its rows, once. */
+static void gemm_turned(const tiles *with, const gemm_form *g)
+{
+    float *ct = cmat_xmalloc((size_t)g->M * (size_t)g->N * sizeof *ct);
+    gemm_form t = *g;
+    t.ta = !g->tb;
+    t.tb = false;
+    t.M = g->N;
+    t.N = g->M;
+    t.A = g->B;
+    t.lda = g->ldb;
+    t.B = g->A;
+    t.ldb = g->lda;
+    t.C = ct;
+    t.ldc = g->M;
+    t.beta = 0;
+    gemm_direct(with, &t);
+    for (int m = 0; m < g->M; m++)
+        for (int n = 0; n < g->N; n++) {
+            float *c = g->C + (size_t)m * (size_t)g->ldc + (size_t)n;
+            const float v = ct[(size_t)n * (size_t)g->M + (size_t)m];
+            *c = g->beta == 0 ? v : g->beta * *c + v;
+        }
+    free(ct);
+}
+
 static void gemm(const tiles *with, bool ta, bool tb, int M, int N, int K, float alpha,
                  const float *A, int lda, const float *B, int ldb, float beta, float *C, int ldc)
 {
-    const cmat_avx2_matrix b = {B, (size_t)ldb};
-    const cmat_sgemm_job job = {.M = M,
-                                .N = N,
-                                .K = K,
-                                .alpha = alpha,
-                                .beta = beta,
-                                .a = A,
-                                .a_row = ta ? 1 : (size_t)lda,
-                                .a_col = ta ? (size_t)lda : 1,
-                                .c = C,
-                                .ldc = (size_t)ldc,
-                                .b = &b,
-                                .pack = tb ? cmat_avx2_pack_transposed : cmat_avx2_pack_matrix};
-    cmat_sgemm(&job, with->f);
+    const gemm_form g = {ta, tb, M, N, K, alpha, beta, A, B, C, lda, ldb, ldc};
+    if (ta && N <= 64 && M >= 2 * N && K >= 64)
+        gemm_turned(with, &g);
+    else
+        gemm_direct(with, &g);
 }
 
 void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,

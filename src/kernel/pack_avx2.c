@@ -30,15 +30,23 @@ void cmat_avx2_pack_transposed(const void *b, float *panels, int width, int n0, 
                             m->ld, n - p - c, kc);
 }
 
+/* One row of a panel; n columns are there. */
+static inline void copy_row(float *to, const float *from, int width, int n)
+{
+    for (int c = 0; c < width; c += 8)
+        _mm256_store_ps(to + c, n - c >= 8 ? _mm256_loadu_ps(from + c)
+                                           : _mm256_maskload_ps(from + c, cmat_avx2_mask(n - c)));
+}
+
+/* Row by row, so that a stripe of several panels reads long runs of memory. */
 void cmat_avx2_pack_matrix(const void *b, float *panels, int width, int n0, int n, int k0, int kc)
 {
     const cmat_avx2_matrix *m = b;
-    for (int p = 0; p < n; p += width)
-        for (int k = 0; k < kc; k++, panels += width) {
-            const float *src = m->p + (size_t)(k0 + k) * m->ld + (size_t)(n0 + p);
-            for (int c = 0; c < width; c += 8)
-                _mm256_store_ps(panels + c, _mm256_maskload_ps(src + c, cmat_avx2_mask(n - p - c)));
-        }
+    for (int k = 0; k < kc; k++) {
+        const float *from = m->p + (size_t)(k0 + k) * m->ld + (size_t)n0;
+        for (int p = 0; p < n; p += width)
+            copy_row(panels + (size_t)p * (size_t)kc + (size_t)(k * width), from + p, width, n - p);
+    }
 }
 
 /* Rows n0.. of W, widened eight at a time and transposed. */
