@@ -187,6 +187,56 @@ typedef struct {
          "T",                                                                                    \
          "of tries after the first",                                                             \
          0},                                                                                     \
+        {"top-p",                                                                                \
+         CMAT_OPT_FLOAT,                                                                         \
+         offsetof(type, m agent.top_p),                                                          \
+         "0.95",                                                                                 \
+         0,                                                                                      \
+         1,                                                                                      \
+         NULL,                                                                                   \
+         "P",                                                                                    \
+         "of tries after the first",                                                             \
+         0},                                                                                     \
+        {"retry-temperature",                                                                    \
+         CMAT_OPT_FLOAT,                                                                         \
+         offsetof(type, m agent.retry_temperature),                                              \
+         "0.4",                                                                                  \
+         0,                                                                                      \
+         10,                                                                                     \
+         NULL,                                                                                   \
+         "T",                                                                                    \
+         "at least this after an action was sent back",                                          \
+         0},                                                                                     \
+        {"checker-tokens",                                                                       \
+         CMAT_OPT_INT,                                                                           \
+         offsetof(type, m agent.checker_tokens),                                                 \
+         "48",                                                                                   \
+         1,                                                                                      \
+         4096,                                                                                   \
+         NULL,                                                                                   \
+         "N",                                                                                    \
+         "tokens of a verdict",                                                                  \
+         0},                                                                                     \
+        {"n-lessons",                                                                            \
+         CMAT_OPT_INT,                                                                           \
+         offsetof(type, m agent.n_lessons),                                                      \
+         "3",                                                                                    \
+         0,                                                                                      \
+         50,                                                                                     \
+         NULL,                                                                                   \
+         "N",                                                                                    \
+         "lessons in a prompt",                                                                  \
+         0},                                                                                     \
+        {"judge-rejected",                                                                       \
+         CMAT_OPT_BOOL,                                                                          \
+         offsetof(type, m agent.judge_rejected),                                                 \
+         "true",                                                                                 \
+         0,                                                                                      \
+         0,                                                                                      \
+         NULL,                                                                                   \
+         NULL,                                                                                   \
+         "learn whether what was sent back was right",                                           \
+         0},                                                                                     \
         {"concurrency",                                                                          \
          CMAT_OPT_INT,                                                                           \
          offsetof(type, m agent.concurrency),                                                    \

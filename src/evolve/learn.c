@@ -152,6 +152,9 @@ static cmat_status tune_role(cmat_loop *l, int round, cmat_role role, const cmat
         to.lr *= 0.5; /* going on from a tuned adapter */
     to.epochs = o->epochs;
     to.batch_tokens = o->batch_tokens;
+    for (size_t i = 0; i < set.n; i++) /* a wide schema makes long prompts */
+        if (set.items[i].n > to.batch_tokens)
+            to.batch_tokens = set.items[i].n;
     to.seed = o->seed + round;
     to.save_every = 20;
     to.resume = true;

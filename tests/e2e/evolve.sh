@@ -4,8 +4,8 @@
 "$MAKE_TINY_MODEL" tiny.gguf 4096
 export CMAT_MODEL="$scratch/tiny.gguf"
 "$CMAT" env shop --out shop.sqlite || fail "no shop"
-options="--database shop.sqlite --first-tasks 24 --round-tasks 4 --samples 2 --valid-tasks 4 --heldout-tasks 6 --rounds 2
---max-tokens 24 --rank 4 --batch-tokens 1024 --quiet"
+options="--database shop.sqlite --first-tasks 8 --round-tasks 2 --samples 2 --valid-tasks 4 --heldout-tasks 4 --rounds 2
+--max-tokens 16 --rank 4 --batch-tokens 1024 --quiet"
 
 expect 0 "$CMAT" evolve db $options --run whole
 has out "untuned"
