@@ -168,7 +168,7 @@ static bool list_with(db_gen *g, db_draft *d, int kinds)
         int other = gen_column(g, t, COL_NAME | COL_TEXT | COL_NUMBER | COL_DATE, w.column);
         shown = other >= 0 ? other : shown;
     }
-    if (shown == w.column && (kinds & COND_EQ))
+    if (shown == w.column)
         return false;
     const db_column_terms *c = &g->tables[t].cols[shown];
     d->sql =

@@ -106,7 +106,8 @@ static uint64_t follow(const acceptor *a, const state *s, bool *whole)
     uint64_t set = 0;
     for (int i = s->sp - 1; i >= 0; i--) {
         int x = s->stack[i];
-        if (db_sql_is_action(x))
+        /* a query inside a query gives one column */
+        if (db_sql_is_action(x) || (x == N_ITEMREST && s->depth >= 2))
             continue;
         if (x < N_TERMINALS) {
             *whole = false;
@@ -190,9 +191,6 @@ static void filter_depth(const acceptor *a, state *s)
     if (s->n_values == 0 && s->sp && s->stack[s->sp - 1] == N_VREST)
         *f &= ~BIT(T_COMMA);
     if (s->sp && s->stack[s->sp - 1] == N_ICREST && (columns_of(a, s->target) & ~s->used) == 0)
-        *f &= ~BIT(T_COMMA);
-    /* a query inside a query gives one column */
-    if (s->depth >= 2 && s->sp && s->stack[s->sp - 1] == N_ITEMREST)
         *f &= ~BIT(T_COMMA);
     if (s->depth >= 2 && s->sp && (s->stack[s->sp - 1] == N_ITEMS || s->stack[s->sp - 1] == N_DIST))
         *f &= ~BIT(T_STAR);
