@@ -77,6 +77,7 @@ static char *answer(void *user, const cmat_llm_request *req)
     cmat_buf out = {0};
     cmat_buf_puts(&out, "");
     env->ops->oracle(env, &out);
+    assert_false(req->constraint && allowed(req->constraint, "I do not know."));
     if (!req->constraint || !allowed(req->constraint, out.data)) {
         print_message("not allowed: %s\n", out.data);
         w->n_refused++;

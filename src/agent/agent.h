@@ -42,8 +42,7 @@ typedef struct {
     int64_t samples;        /* k: episodes a task; the first is greedy, the others sampled */
     double temperature;     /* of the sampled ones */
     double top_p;
-    double
-        retry_temperature; /* at least this after an action was sent back: greedy would repeat it */
+    double retry_temperature; /* at least this after an objection: greedy would repeat itself */
     int64_t seed;
     int64_t concurrency; /* episodes at once */
     bool lessons;        /* lessons and examples of the store in the prompt */
@@ -60,138 +59,44 @@ typedef struct {
         .concurrency = 16, .n_lessons = 3, .constraint = true, .judge_rejected = true             \
     }
 
+/* clang-format off */
+#define CMAT_AGENT_ROW(NAME, TYPE, OFFSET, DEF, MIN, MAX, ARG, TEXT)                               \
+    {NAME, CMAT_OPT_##TYPE, OFFSET, DEF, MIN, MAX, NULL, ARG, TEXT, 0}
 /* Rows for a cmat_option table over struct `type` whose member `m` is a cmat_agent_options. */
-#define CMAT_AGENT_OPTION_ROWS(type, m)                                                        \
-    {"checker",                                                                                \
-     CMAT_OPT_ENUM,                                                                            \
-     offsetof(type, m.checker),                                                                \
-     "facts",                                                                                  \
-     0,                                                                                        \
-     0,                                                                                        \
-     "off|facts|model|both",                                                                   \
-     "MODE",                                                                                   \
-     "what looks at an action before it is run",                                               \
-     0},                                                                                       \
-        {"max-rejects",                                                                        \
-         CMAT_OPT_INT,                                                                         \
-         offsetof(type, m.max_rejects),                                                        \
-         "2",                                                                                  \
-         0,                                                                                    \
-         20,                                                                                   \
-         NULL,                                                                                 \
-         "N",                                                                                  \
-         "times an action is sent back before it is run all the same",                         \
-         0},                                                                                   \
-        {"max-steps",                                                                          \
-         CMAT_OPT_INT,                                                                         \
-         offsetof(type, m.max_steps),                                                          \
-         "0",                                                                                  \
-         0,                                                                                    \
-         1000,                                                                                 \
-         NULL,                                                                                 \
-         "N",                                                                                  \
-         "actions in an episode; 0: the environment's own",                                    \
-         0},                                                                                   \
-        {"max-tokens", CMAT_OPT_INT, offsetof(type, m.max_tokens), "256", 1, 65536,            \
-         NULL,         "N",          "tokens of a reply at most",  0},                         \
-        {"checker-tokens",                                                                     \
-         CMAT_OPT_INT,                                                                         \
-         offsetof(type, m.checker_tokens),                                                     \
-         "64",                                                                                 \
-         1,                                                                                    \
-         4096,                                                                                 \
-         NULL,                                                                                 \
-         "N",                                                                                  \
-         "tokens of a verdict at most",                                                        \
-         0},                                                                                   \
-        {"token-budget",                                                                       \
-         CMAT_OPT_INT,                                                                         \
-         offsetof(type, m.token_budget),                                                       \
-         "0",                                                                                  \
-         0,                                                                                    \
-         1e7,                                                                                  \
-         NULL,                                                                                 \
-         "N",                                                                                  \
-         "tokens of a prompt; 0: what the context leaves",                                     \
-         0},                                                                                   \
-        {"samples",                                                                            \
-         CMAT_OPT_INT,                                                                         \
-         offsetof(type, m.samples),                                                            \
-         "1",                                                                                  \
-         1,                                                                                    \
-         1000,                                                                                 \
-         NULL,                                                                                 \
-         "K",                                                                                  \
-         "episodes a task; the first is greedy",                                               \
-         0},                                                                                   \
-        {"temperature",                                                                        \
-         CMAT_OPT_FLOAT,                                                                       \
-         offsetof(type, m.temperature),                                                        \
-         "0.8",                                                                                \
-         0,                                                                                    \
-         10,                                                                                   \
-         NULL,                                                                                 \
-         "T",                                                                                  \
-         "of the samples after the first",                                                     \
-         0},                                                                                   \
-        {"top-p",                                                                              \
-         CMAT_OPT_FLOAT,                                                                       \
-         offsetof(type, m.top_p),                                                              \
-         "0.95",                                                                               \
-         0,                                                                                    \
-         1,                                                                                    \
-         NULL,                                                                                 \
-         "P",                                                                                  \
-         "of the samples after the first",                                                     \
-         0},                                                                                   \
-        {"retry-temperature",                                                                  \
-         CMAT_OPT_FLOAT,                                                                       \
-         offsetof(type, m.retry_temperature),                                                  \
-         "0.4",                                                                                \
-         0,                                                                                    \
-         10,                                                                                   \
-         NULL,                                                                                 \
-         "T",                                                                                  \
-         "at least this after an action was sent back",                                        \
-         0},                                                                                   \
-        {"seed", CMAT_OPT_INT, offsetof(type, m.seed),      "0", 0, 0,                         \
-         NULL,   "N",          "seed of everything random", 0},                                \
-        {"concurrency",                                                                        \
-         CMAT_OPT_INT,                                                                         \
-         offsetof(type, m.concurrency),                                                        \
-         "16",                                                                                 \
-         1,                                                                                    \
-         1024,                                                                                 \
-         NULL,                                                                                 \
-         "N",                                                                                  \
-         "episodes at once",                                                                   \
-         0},                                                                                   \
-        {"lessons",                                                                            \
-         CMAT_OPT_BOOL,                                                                        \
-         offsetof(type, m.lessons),                                                            \
-         NULL,                                                                                 \
-         0,                                                                                    \
-         0,                                                                                    \
-         NULL,                                                                                 \
-         NULL,                                                                                 \
-         "lessons and examples of the store in the prompt",                                    \
-         0},                                                                                   \
-        {"n-lessons", CMAT_OPT_INT, offsetof(type, m.n_lessons),   "3", 0, 50,                 \
-         NULL,        "N",          "lessons in a prompt at most", 0},                         \
-        {"constraint",                                                                         \
-         CMAT_OPT_BOOL,                                                                        \
-         offsetof(type, m.constraint),                                                         \
-         "true",                                                                               \
-         0,                                                                                    \
-         0,                                                                                    \
-         NULL,                                                                                 \
-         NULL,                                                                                 \
-         "hold replies to what the environment allows",                                        \
-         0},                                                                                   \
-        {"record-facts", CMAT_OPT_BOOL, offsetof(type, m.record_facts),   NULL, 0, 0,          \
-         NULL,           NULL,          "keep the facts of every action", 0},                  \
-    {                                                                                          \
-        "judge-rejected", CMAT_OPT_BOOL, offsetof(type, m.judge_rejected), "true", 0, 0, NULL, \
-            NULL, "learn whether what was sent back was right", 0                              \
-    }
+#define CMAT_AGENT_OPTION_ROWS(type, m)                                                            \
+    {"checker", CMAT_OPT_ENUM, offsetof(type, m.checker), "facts", 0, 0, "off|facts|model|both",   \
+     "MODE", "what looks at an action before it is run", 0},                                       \
+    CMAT_AGENT_ROW("max-rejects", INT, offsetof(type, m.max_rejects), "2", 0, 20, "N",             \
+        "times an action is sent back before it is run all the same"),                             \
+    CMAT_AGENT_ROW("max-steps", INT, offsetof(type, m.max_steps), "0", 0, 1000, "N",               \
+        "actions in an episode; 0: the environment's own"),                                        \
+    CMAT_AGENT_ROW("max-tokens", INT, offsetof(type, m.max_tokens), "256", 1, 65536, "N",          \
+        "tokens of a reply at most"),                                                              \
+    CMAT_AGENT_ROW("checker-tokens", INT, offsetof(type, m.checker_tokens), "64", 1, 4096, "N",    \
+        "tokens of a verdict at most"),                                                            \
+    CMAT_AGENT_ROW("token-budget", INT, offsetof(type, m.token_budget), "0", 0, 1e7, "N",          \
+        "tokens of a prompt; 0: what the context leaves"),                                         \
+    CMAT_AGENT_ROW("samples", INT, offsetof(type, m.samples), "1", 1, 1000, "K",                   \
+        "episodes a task; the first is greedy"),                                                   \
+    CMAT_AGENT_ROW("temperature", FLOAT, offsetof(type, m.temperature), "0.8", 0, 10, "T",         \
+        "of the samples after the first"),                                                         \
+    CMAT_AGENT_ROW("top-p", FLOAT, offsetof(type, m.top_p), "0.95", 0, 1, "P",                     \
+        "of the samples after the first"),                                                         \
+    CMAT_AGENT_ROW("retry-temperature", FLOAT, offsetof(type, m.retry_temperature), "0.4", 0, 10, "T",\
+        "at least this after an action was sent back"),                                            \
+    CMAT_AGENT_ROW("seed", INT, offsetof(type, m.seed), "0", 0, 0, "N",                            \
+        "seed of everything random"),                                                              \
+    CMAT_AGENT_ROW("concurrency", INT, offsetof(type, m.concurrency), "16", 1, 1024, "N",          \
+        "episodes at once"),                                                                       \
+    CMAT_AGENT_ROW("lessons", BOOL, offsetof(type, m.lessons), NULL, 0, 0, NULL,                   \
+        "lessons and examples of the store in the prompt"),                                        \
+    CMAT_AGENT_ROW("n-lessons", INT, offsetof(type, m.n_lessons), "3", 0, 50, "N",                 \
+        "lessons in a prompt at most"),                                                            \
+    CMAT_AGENT_ROW("constraint", BOOL, offsetof(type, m.constraint), "true", 0, 0, NULL,           \
+        "hold replies to what the environment allows"),                                            \
+    CMAT_AGENT_ROW("record-facts", BOOL, offsetof(type, m.record_facts), NULL, 0, 0, NULL,         \
+        "keep the facts of every action"),                                                         \
+    CMAT_AGENT_ROW("judge-rejected", BOOL, offsetof(type, m.judge_rejected), "true", 0, 0, NULL,   \
+        "learn whether what was sent back was right")
+/* clang-format on */
 #endif

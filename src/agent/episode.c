@@ -356,7 +356,10 @@ static cmat_status look_at_facts(cmat_episode *e, cmat_fact_level *level, cmat_e
         *level = facts.verdict;
         json_t *j = json_object();
         json_object_set_new(j, "verdict", json_string(fact_names[facts.verdict]));
-        json_object_set_new(j, "text", cmat_json_text(cmat_buf_str(&facts.text), facts.text.len));
+        size_t len = facts.text.len;
+        while (len > 0 && facts.text.data[len - 1] == '\n')
+            len--;
+        json_object_set_new(j, "text", cmat_json_text(cmat_buf_str(&facts.text), len));
         if (facts.facts)
             json_object_set(j, "facts", facts.facts);
         json_object_set_new(e->attempt, "facts", j);

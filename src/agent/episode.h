@@ -2,7 +2,23 @@
  *
  * An episode waits for at most one reply at a time, so that one thread can run many of them over
  * one source of text. Flow: the Actor proposes; the Checker (agent.h) accepts or objects; what is
- * accepted, or was sent back max_rejects times, is run; its observation is the next turn. */
+ * accepted, or was sent back max_rejects times, is run; its observation is the next turn.
+ *
+ * The record of an episode (cmat_episode_row.json):
+ *
+ *  "task": {"id", "kind", "instruction", "gold", "answer", ...}, "schema", "phase", "round", "k",
+ *  "checker", "temperature", "raw_observations": true in the style agentbench
+ *  "system", "checker_system": names of texts in the store ("..._text": the texts, without one)
+ *  "start": the first user turn; "lessons": [ids]
+ *  "steps": [{"attempts": [...], "observation", "error", "seconds"}]; where there is an observation
+ *      the last attempt was run. An attempt:
+ *      "reply", "n_prompt", "n_tokens", "seconds", "n_shortened", "n_omitted",
+ *      "facts": {"verdict": "ok"|"note"|"bad", "text", "facts"},
+ *      "checker": {"reply", "n_prompt", "n_tokens", "seconds"}, "objection": what sent it back,
+ *      "verdict": {"source": "facts"|"note"|"model", "accepted", "right", "reason"},
+ *      "executed", "right": true, false or null (not known)
+ *  "score": 0..1 or null, "outcome", "error_kind", "n_turns", "n_prompt", "n_tokens", "seconds",
+ *  "failure": of the source of text */
 #ifndef CMAT_AGENT_EPISODE_H
 #define CMAT_AGENT_EPISODE_H
 #include "agent/agent.h"

@@ -25,7 +25,7 @@ static const char *run_reply(const cmat_episode *e, int step)
 }
 
 /* Whether an action that was run was right: an error never was; in an episode that scored fully the
- * others were, in one that did not the last was not. -1: cannot be told. */
+ * others were, in one that did not, the one that ended it was not. -1: cannot be told. */
 static int label_executed(const cmat_episode *e, int step, double score)
 {
     if (cmat_json_bool(step_at(e, step), "error", false))
@@ -34,7 +34,7 @@ static int label_executed(const cmat_episode *e, int step, double score)
         return -1;
     if (score >= 1)
         return 1;
-    return step == e->n_steps - 1 ? 0 : -1;
+    return step == e->n_steps - 1 && e->outcome == CMAT_OUTCOME_COMPLETED ? 0 : -1;
 }
 
 /* Runs, in a world of its own, what was run before `step`, then the reply in question. */

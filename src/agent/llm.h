@@ -56,6 +56,9 @@ struct cmat_llm {
  * requests. */
 cmat_status cmat_llm_local_new(cmat_llm **out, cmat_engine *engine, cmat_model *model,
                                cmat_error *err);
+/* The engine's context, where it is not the default (the model's, at most 4096): what prompts are
+ * cut to. */
+void cmat_llm_local_set_n_ctx(cmat_llm *llm, int n_ctx);
 void cmat_llm_local_set_adapter(cmat_llm *llm, cmat_role role, const cmat_adapter *adapter);
 /* remote: base URL such as http://127.0.0.1:8080/v1; key may be NULL. Through libcurl's multi
  * interface. */

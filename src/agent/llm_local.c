@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DEFAULT_N_CTX 4096
+
 typedef struct {
     uint64_t id;
     void *tag;
@@ -15,6 +17,7 @@ typedef struct {
     cmat_engine *engine;
     cmat_model *model;
     const cmat_adapter *adapters[CMAT_N_ROLES];
+    int n_ctx;
     local_pending *pending; /* (n_pending) in the engine */
     size_t n_pending, cap_pending;
     cmat_llm_reply *ready; /* (n_ready) answered without the engine: prompts that do not fit */
@@ -133,7 +136,7 @@ static size_t local_count(cmat_llm *llm, const char *text)
 
 static int local_n_ctx(cmat_llm *llm)
 {
-    return ((local_llm *)llm)->model->config.n_ctx;
+    return ((local_llm *)llm)->n_ctx;
 }
 
 static void local_cancel(cmat_llm *llm)
@@ -177,8 +180,14 @@ cmat_status cmat_llm_local_new(cmat_llm **out, cmat_engine *engine, cmat_model *
     l->llm.ops = &local_ops;
     l->engine = engine;
     l->model = model;
+    l->n_ctx = model->config.n_ctx < DEFAULT_N_CTX ? model->config.n_ctx : DEFAULT_N_CTX;
     *out = &l->llm;
     return CMAT_OK;
+}
+
+void cmat_llm_local_set_n_ctx(cmat_llm *llm, int n_ctx)
+{
+    ((local_llm *)llm)->n_ctx = n_ctx;
 }
 
 void cmat_llm_local_set_adapter(cmat_llm *llm, cmat_role role, const cmat_adapter *adapter)

@@ -343,13 +343,19 @@ cmat_status cmat_eval_run(const cmat_run_config *config, const cmat_task_list *t
     *summary = NULL;
     if (!config->store)
         return cmat_fail(err, CMAT_ERR_ARG, "eval: a store is needed");
-    cmat_status st = cmat_agent_run(config, tasks, NULL, err);
+    cmat_run_stats stats = {0};
+    cmat_status st = cmat_agent_run(config, tasks, &stats, err);
     if (st == CMAT_OK)
         st = cmat_eval_summary(config->store, config->phase, config->round, tasks, summary, err);
-    if (st == CMAT_OK)
-        json_object_set_new(*summary, "env",
-                            json_string(config->env_ops ? config->env_ops->name : config->env));
-    return st;
+    if (st != CMAT_OK)
+        return st;
+    json_object_set_new(*summary, "env",
+                        json_string(config->env_ops ? config->env_ops->name : config->env));
+    /* "seconds" is how long an episode took beside others; this is what it cost. */
+    if (stats.n_run > 0)
+        json_object_set_new(json_object_get(*summary, "cost"), "wall_seconds",
+                            json_real(stats.seconds / (double)stats.n_run));
+    return CMAT_OK;
 }
 
 double cmat_eval_rate(const json_t *summary)

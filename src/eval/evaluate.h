@@ -10,20 +10,25 @@
 
 /* Runs the tasks (config->store must be set; what it holds of this phase and round is not run
  * again), then sums up these tasks' episodes. *summary is a new reference:
- * {"phase", "round", "env", "checker_mode", "n_tasks", "n_samples",
- *  "success": {"n", "right", "rate", "low", "high"}   first sample of each task; 95 % by Wilson
- *  "any_sample": the same, right when any sample was  (only where k > 1),
- *  "by_kind": [{"kind", and as success}],              ordered by kind
- *  "outcomes": {"completed": n, "context limit": n, "invalid format": n, "invalid action": n, "task
- * limit": n, "task error": n}, "error_kinds": {"wrong column": n, ...}, "cost": {"turns",
- * "prompt_tokens", "tokens", "seconds"}   means of an episode, "checker": {"verdicts", "rejected",
- * "caught", "false_alarms", "passed_right", "passed_wrong", "unknown", "precision", "recall",
- * "repaired", "reasons": [{"reason", "n"}]}, "agentbench": {"SELECT": {as success}, "INSERT",
- * "UPDATE", "overall_cat_accuracy": percent}  (where kinds have it), "tasks": [{"id", "kind", "k",
- * "score", "outcome", "error_kind", "n_turns", "tokens", "seconds"}]} precision: of the rejected
- * actions that could be judged, the share that was wrong; recall: of the wrong ones, the share that
- * was rejected (both null where nothing could be judged). repaired: episodes with a rejected action
- * that ended right. */
+ *
+ *  "phase", "round", "env", "checker_mode", "n_tasks", "n_samples"
+ *  "success": {"n", "right", "rate", "low", "high"}: the first sample of each task; 95 % by Wilson
+ *  "any_sample": the same, right when any sample was (only where k > 1)
+ *  "by_kind": [{"kind", and as success}], ordered by kind
+ *  "outcomes": {"completed": n, "context limit": n, ...}, all classes
+ *  "error_kinds": {"wrong column": n, ...}, of the episodes that were not right
+ *  "cost": {"turns", "prompt_tokens", "tokens", "seconds", "wall_seconds"}: means of an episode;
+ *      seconds from its start to its end beside others, wall_seconds its share of the whole run
+ *      (absent when nothing was run now)
+ *  "checker": {"verdicts", "rejected", "caught", "false_alarms", "passed_right", "passed_wrong",
+ *      "unknown", "precision", "recall", "repaired", "reasons": [{"reason", "n"}]}
+ *  "agentbench": {"SELECT": {as success}, "INSERT", "UPDATE", "overall_cat_accuracy": percent},
+ *      where there are tasks of all three
+ *  "tasks": [{"id", "kind", "k", "score", "outcome", "error_kind", "n_turns", "tokens", "seconds"}]
+ *
+ * precision: of the rejected actions that could be judged, the share that was wrong; recall: of the
+ * wrong ones, the share that was rejected (null where nothing could be judged). repaired: episodes
+ * with a rejected action that ended right. */
 cmat_status cmat_eval_run(const cmat_run_config *config, const cmat_task_list *tasks,
                           json_t **summary, cmat_error *err);
 /* Sums up what a store holds of a phase and round (tasks NULL: all of it). */
