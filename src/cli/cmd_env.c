@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "env/db_shop.h"
+#include "env/db_wiki.h"
 #include "env/env.h"
 
 #include <stdio.h>
@@ -14,8 +15,8 @@
 
 typedef struct {
     cli_common common;
-    char *database, *out, *tasks, *style;
-    int64_t n, seed;
+    char *database, *out, *tasks, *style, *questions, *tables;
+    int64_t n, seed, n_insert, n_update;
     int split;
 } env_opts;
 
@@ -26,6 +27,16 @@ static const cmat_option options[] = {
      "play tasks of this file (JSONL, or a benchmark's own format)", 0},
     {"out", CMAT_OPT_STR, offsetof(env_opts, out), NULL, 0, 0, NULL, "FILE",
      "where to write (shop, tasks)", 'o'},
+    {"questions", CMAT_OPT_STR, offsetof(env_opts, questions), NULL, 0, 0, NULL, "FILE",
+     "WikiSQL questions (unpacked .jsonl) to make tasks with tables of their own from: -n selects, "
+     "and below",
+     0},
+    {"tables", CMAT_OPT_STR, offsetof(env_opts, tables), NULL, 0, 0, NULL, "FILE",
+     "the tables of --questions", 0},
+    {"inserts", CMAT_OPT_INT, offsetof(env_opts, n_insert), "0", 0, 1e6, NULL, "N",
+     "rows to add, from --tables", 0},
+    {"updates", CMAT_OPT_INT, offsetof(env_opts, n_update), "0", 0, 1e6, NULL, "N",
+     "changes, from --tables", 0},
     {"n", CMAT_OPT_INT, offsetof(env_opts, n), "20", 1, 1e6, NULL, "N", "tasks to make", 'n'},
     {"split", CMAT_OPT_ENUM, offsetof(env_opts, split), "train", 0, 0, "train|valid|heldout", NULL,
      "tasks of one split never occur in another", 0},
@@ -77,8 +88,12 @@ static cmat_status get_tasks(const env_opts *o, cmat_env *env, cmat_task_list *l
     if (o->tasks)
         return env->ops->import ? env->ops->import(o->tasks, l, err)
                                 : cmat_task_list_load(l, o->tasks, err);
+    if (o->questions && o->tables)
+        return db_wiki_tasks(o->questions, o->tables, (size_t)o->n, (size_t)o->n_insert,
+                             (size_t)o->n_update, (uint64_t)o->seed, l, err);
     if (!o->database)
-        return cmat_fail(err, CMAT_ERR_ARG, "--database FILE or --tasks FILE is needed");
+        return cmat_fail(err, CMAT_ERR_ARG,
+                         "--database FILE, --tasks FILE, or --questions and --tables are needed");
     return env->ops->generate(env, o->split, (size_t)o->n, (uint64_t)o->seed, l, err);
 }
 
@@ -211,7 +226,9 @@ const cli_command cli_env = {
         "  cmat env tasks --database examples/shop.sqlite -n 10\n"
         "  cmat env tasks --database examples/shop.sqlite -n 500 --split heldout --out "
         "heldout.jsonl\n"
-        "  cmat env play --database examples/shop.sqlite",
+        "  cmat env play --database examples/shop.sqlite\n"
+        "  cmat env tasks --questions q.jsonl --tables t.jsonl -n 2000 --inserts 1000 --updates "
+        "1000 -o wiki.jsonl",
     .options = options,
     .opts_size = sizeof(env_opts),
     .max_args = 1,

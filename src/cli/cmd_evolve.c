@@ -17,6 +17,12 @@ typedef struct {
 static const cmat_option options[] = {
     {"database", CMAT_OPT_STR, offsetof(evolve_opts, database), NULL, 0, 0, NULL, "FILE",
      "the SQLite database to make an agent for", 'd'},
+    {"tasks", CMAT_OPT_STR, offsetof(evolve_opts, evolve.tasks), NULL, 0, 0, NULL, "FILE",
+     "learn from these tasks instead of made ones", 0},
+    {"valid", CMAT_OPT_STR, offsetof(evolve_opts, evolve.valid), NULL, 0, 0, NULL, "FILE",
+     "choose by these", 0},
+    {"heldout", CMAT_OPT_STR, offsetof(evolve_opts, evolve.heldout), NULL, 0, 0, NULL, "FILE",
+     "take the first and last figures on these", 0},
     {"run", CMAT_OPT_STR, offsetof(evolve_opts, run), NULL, 0, 0, NULL, "DIR",
      "the run folder (default: runs/ and the database's name); an unfinished run in it is gone on "
      "with",
@@ -39,9 +45,12 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     if (strcmp(args[0], "db") != 0)
         return cmat_fail(err, CMAT_ERR_ARG, "there is no environment \"%s\" to evolve in: db is",
                          args[0]);
-    if (!o->database)
-        return cmat_fail(err, CMAT_ERR_ARG, "--database FILE is needed");
-    if (!cmat_path_exists(o->database))
+    if (!o->database && !o->evolve.tasks)
+        return cmat_fail(err, CMAT_ERR_ARG,
+                         "--database FILE is needed (or files of tasks: `cmat evolve --help`)");
+    if (!o->database && !o->run)
+        return cmat_fail(err, CMAT_ERR_ARG, "--run DIR says where the run goes");
+    if (o->database && !cmat_path_exists(o->database))
         return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", o->database);
     o->evolve.database = o->database;
     o->evolve.run_dir = o->run ? cmat_xstrdup(o->run) : cli_default_run(o->database);

@@ -1,5 +1,6 @@
-/* env/db_import.c - AgentBench's dbbench file: one JSON object a line with description,
- * add_description, type, label, table, and answer_md5 for changes. */
+/* env/db_import.c - files of tasks: our own (members "instruction", "id"), or AgentBench's dbbench:
+ * one JSON object a line with description, add_description, type, label, table, and answer_md5 for
+ * changes. */
 #include "core/hash.h"
 #include "core/json.h"
 #include "env/db.h"
@@ -12,9 +13,20 @@ static bool is_write(const char *type)
     return !strcmp(type, "INSERT") || !strcmp(type, "UPDATE") || !strcmp(type, "DELETE");
 }
 
-static cmat_status add(const json_t *in, size_t line, const char *path, cmat_task_list *out,
+static cmat_status add_own(json_t *in, cmat_task_list *out, cmat_error *err)
+{
+    cmat_task t;
+    cmat_status st = cmat_task_init(&t, in, err);
+    if (st == CMAT_OK)
+        cmat_task_list_add(out, t);
+    return st;
+}
+
+static cmat_status add(json_t *in, size_t line, const char *path, cmat_task_list *out,
                        cmat_error *err)
 {
+    if (json_object_get(in, "instruction"))
+        return add_own(in, out, err);
     const char *description = cmat_json_str(in, "description", NULL);
     const json_t *types = json_object_get(in, "type"), *label = json_object_get(in, "label");
     const char *type = json_is_string(types) ? json_string_value(types)
@@ -44,10 +56,7 @@ static cmat_status add(const json_t *in, size_t line, const char *path, cmat_tas
         json_object_set_new(j, "answer_md5", json_string(md5));
     /* A change's label is its gold statement; a question's label is its answer. */
     json_object_set(j, is_write(type) ? "gold" : "answer", (json_t *)label);
-    cmat_task t;
-    cmat_status st = cmat_task_init(&t, j, err);
-    if (st == CMAT_OK)
-        cmat_task_list_add(out, t);
+    cmat_status st = add_own(j, out, err);
     json_decref(j);
     return st;
 }

@@ -17,7 +17,10 @@
 #include <stddef.h>
 
 typedef struct {
-    char *database;      /* the world: an SQLite file */
+    char *database; /* the world: an SQLite file; NULL: tasks bring their own tables */
+    /* Files of tasks (JSONL of cmat or AgentBench's format) instead of made ones; needed without a
+     * database. */
+    char *tasks, *valid, *heldout;
     char *run_dir;       /* made when absent; gone on with when there */
     int64_t rounds;      /* at most; fewer when a round brings nothing */
     int64_t first_tasks; /* tasks of round 1, learned from the User's own worked answers */
@@ -36,7 +39,7 @@ typedef struct {
     int64_t seed;
     cmat_agent_options agent;
 } cmat_evolve_options;
-/* Members above (but database and run_dir, which the caller sets) as options of a struct `type`
+/* Members above (but files and run_dir, which the caller sets) as options of a struct `type`
  * that holds a cmat_evolve_options under the prefix m ("evolve." or nothing). */
 #define CMAT_EVOLVE_OPTION_ROWS(type, m)                                                         \
     {                                                                                            \

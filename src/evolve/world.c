@@ -10,43 +10,60 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* {"path", "sha256"} of a file, or null. */
+static cmat_status file_identity(json_t *out, const char *key, const char *path, cmat_error *err)
+{
+    char sha[65];
+    cmat_status st = CMAT_OK;
+
+    if (path && (st = cmat_sha256_file(path, sha, err)) == CMAT_OK)
+        json_object_set_new(out, key, json_pack("{s:s, s:s}", "path", path, "sha256", sha));
+    return st;
+}
+
 /* What must be equal for a folder to be gone on with. */
 static cmat_status identity_new(const cmat_loop *l, json_t **out, cmat_error *err)
 {
-    char sha[65];
-    json_t *options;
-    cmat_status st = cmat_sha256_file(l->o->database, sha, err);
+    const cmat_evolve_options *o = l->o;
+    json_t *options = cmat_options_to_json(cmat_evolve_option_table, o);
+    cmat_status st;
 
-    if (st != CMAT_OK)
-        return st;
-    options = cmat_options_to_json(cmat_evolve_option_table, l->o);
     json_object_del(options, "concurrency"); /* does not change results */
-    *out = json_pack("{s:s, s:s, s:o, s:{s:s, s:s}, s:{s:s, s:s}, s:o, s:s}", "command", "evolve",
-                     "cmat", CMAT_VERSION, "options", options, "database", "path", l->o->database,
-                     "sha256", sha, "model", "path", l->model->path ? l->model->path : "", "sha256",
-                     cmat_model_hash(l->model), "prompts", cmat_prompts_identity(l->prompts),
-                     "kernel", l->model->kernel->name);
-    return CMAT_OK;
+    *out =
+        json_pack("{s:s, s:s, s:o, s:{s:s, s:s}, s:o, s:s}", "command", "evolve", "cmat",
+                  CMAT_VERSION, "options", options, "model", "path",
+                  l->model->path ? l->model->path : "", "sha256", cmat_model_hash(l->model),
+                  "prompts", cmat_prompts_identity(l->prompts), "kernel", l->model->kernel->name);
+    if ((st = file_identity(*out, "database", o->database, err)) == CMAT_OK &&
+        (st = file_identity(*out, "tasks", o->tasks, err)) == CMAT_OK &&
+        (st = file_identity(*out, "valid", o->valid, err)) == CMAT_OK)
+        st = file_identity(*out, "heldout", o->heldout, err);
+    return st;
 }
 
+/* n tasks of a split: those of an earlier start, else from the user's file, else made from the
+ * database. */
 static cmat_status make_split(cmat_loop *l, cmat_env *env, int split, size_t n, const char *name,
-                              cmat_task_list *out, cmat_error *err)
+                              const char *file, cmat_task_list *out, cmat_error *err)
 {
     char *path = cmat_run_dir_path(&l->dir, "tasks-%s.jsonl", name);
-    cmat_status st = CMAT_OK;
+    cmat_status st;
 
     if (cmat_path_exists(path)) {
         st = cmat_task_list_load(out, path, err);
     } else {
-        st = env->ops->generate(env, split, n, (uint64_t)l->o->seed, out, err);
+        st = file ? env->ops->import(file, out, err)
+                  : env->ops->generate(env, split, n, (uint64_t)l->o->seed, out, err);
+        while (st == CMAT_OK && out->n > n)
+            cmat_task_clear(&out->items[--out->n]);
         if (st == CMAT_OK)
             st = cmat_task_list_save(out, path, err);
     }
     if (st == CMAT_OK && out->n < n)
-        cmat_warn("%s tasks: %zu wanted, the database gave %zu", name, n, out->n);
+        cmat_warn("%s tasks: %zu wanted, there are %zu", name, n, out->n);
     if (st == CMAT_OK && !out->n)
-        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED,
-                       "%s: no %s tasks could be made from this database", l->o->database, name);
+        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: no %s tasks could be made from it",
+                       file ? file : l->o->database, name);
     free(path);
     return st;
 }
@@ -57,13 +74,19 @@ static cmat_status make_tasks(cmat_loop *l, cmat_error *err)
     cmat_env_options eo = {.path = o->database, .seed = (uint64_t)o->seed};
     size_t n_train = (size_t)(o->first_tasks + (o->rounds - 1) * o->round_tasks);
     cmat_env *env;
-    cmat_status st = cmat_env_open(&env, "db", &eo, err);
+    cmat_status st;
 
-    if (st != CMAT_OK)
+    if (!o->database && !(o->tasks && o->valid && o->heldout))
+        return cmat_fail(
+            err, CMAT_ERR_ARG,
+            "without a database, files of tasks, validation and held-out tasks are needed");
+    if ((st = cmat_env_open(&env, "db", &eo, err)) != CMAT_OK)
         return st;
-    if ((st = make_split(l, env, 0, n_train, "train", &l->train, err)) == CMAT_OK &&
-        (st = make_split(l, env, 1, (size_t)o->valid_tasks, "valid", &l->valid, err)) == CMAT_OK)
-        st = make_split(l, env, 2, (size_t)o->heldout_tasks, "heldout", &l->heldout, err);
+    if ((st = make_split(l, env, 0, n_train, "train", o->tasks, &l->train, err)) == CMAT_OK &&
+        (st = make_split(l, env, 1, (size_t)o->valid_tasks, "valid", o->valid, &l->valid, err)) ==
+            CMAT_OK)
+        st = make_split(l, env, 2, (size_t)o->heldout_tasks, "heldout", o->heldout, &l->heldout,
+                        err);
     cmat_env_close(env);
     if (st == CMAT_OK)
         cmat_info("tasks: %zu to learn from, %zu for choosing, %zu held out", l->train.n,
