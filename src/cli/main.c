@@ -108,8 +108,9 @@ static int run_command(const cli_command *c, int argc, char **argv)
     return exit_status(st);
 }
 
-/* libgomp's threads spin between two kernels; as long as they do by default, a second busy process on the
- * machine makes them ten times slower. It reads its settings before main, so the program starts anew. */
+/* libgomp's threads spin between two kernels; as long as they do by default, a second busy process
+ * on the machine makes them ten times slower. It reads its settings before main, so the program
+ * starts anew. */
 static void wait_briefly(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))

@@ -8,7 +8,8 @@
 /* Reads a whole file of at most max bytes (CMAT_ERR_LIMIT above). *data is the caller's to free(),
  * with a NUL after its *len bytes. */
 cmat_status cmat_read_file(const char *path, size_t max, char **data, size_t *len, cmat_error *err);
-/* Writes path.tmp-PID, syncs, renames to path and syncs the folder. On failure path is as it was. */
+/* Writes path.tmp-PID, syncs, renames to path and syncs the folder. On failure path is as it was.
+ */
 cmat_status cmat_write_file(const char *path, const void *data, size_t len, cmat_error *err);
 
 /* A file mapped read-only. */
@@ -25,9 +26,9 @@ typedef struct cmat_writer cmat_writer;
 cmat_status cmat_writer_open(cmat_writer **out, const char *path, cmat_error *err);
 /* Errors are kept and returned by commit, so that a sequence of writes needs one check. */
 void cmat_writer_add(cmat_writer *w, const void *data, size_t n);
-size_t cmat_writer_size(const cmat_writer *w); /* bytes added so far */
+size_t cmat_writer_size(const cmat_writer *w);                   /* bytes added so far */
 cmat_status cmat_writer_commit(cmat_writer *w, cmat_error *err); /* frees w, also on failure */
-void cmat_writer_abort(cmat_writer *w);                          /* frees; removes what was written; accepts NULL */
+void cmat_writer_abort(cmat_writer *w); /* frees; removes what was written; accepts NULL */
 
 cmat_status cmat_mkdir_p(const char *path, cmat_error *err);
 bool cmat_path_exists(const char *path);

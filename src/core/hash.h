@@ -1,4 +1,5 @@
-/* core/hash.h - digests: SHA-256 for file identity, MD5 for AgentBench's table hash, FNV-1a for tables. */
+/* core/hash.h - digests: SHA-256 for file identity, MD5 for AgentBench's table hash, FNV-1a for
+ * tables. */
 #ifndef CMAT_CORE_HASH_H
 #define CMAT_CORE_HASH_H
 #include "cmat/error.h"

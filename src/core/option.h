@@ -34,19 +34,21 @@ typedef struct {
 cmat_status cmat_options_init(const cmat_option *table, void *opts, cmat_error *err);
 void cmat_options_clear(const cmat_option *table, void *opts);
 /* Sets one from text, as the command line and recipes do. `where` prefixes the message. */
-cmat_status cmat_options_set(const cmat_option *table, void *opts, const char *name, const char *value,
-                             const char *where, cmat_error *err);
+cmat_status cmat_options_set(const cmat_option *table, void *opts, const char *name,
+                             const char *value, const char *where, cmat_error *err);
 /* Parses argv[1..]: options anywhere, "--" ends them, `--config FILE` reads a recipe first when
- * the table has no option of that name. Positional arguments are moved to the front of argv[1..] and
- * counted in *n_args. CMAT_ERR_ARG for an unknown option (with the nearest name), a missing value. */
-cmat_status cmat_options_parse(const cmat_option *table, void *opts, int argc, char **argv, int *n_args,
-                               cmat_error *err);
+ * the table has no option of that name. Positional arguments are moved to the front of argv[1..]
+ * and counted in *n_args. CMAT_ERR_ARG for an unknown option (with the nearest name), a missing
+ * value. */
+cmat_status cmat_options_parse(const cmat_option *table, void *opts, int argc, char **argv,
+                               int *n_args, cmat_error *err);
 /* Reads a flat YAML mapping (nested mappings are joined with a dash). Unknown key or wrong type:
  * CMAT_ERR_FORMAT with line and column. */
-cmat_status cmat_options_load_yaml(const cmat_option *table, void *opts, const char *path, cmat_error *err);
+cmat_status cmat_options_load_yaml(const cmat_option *table, void *opts, const char *path,
+                                   cmat_error *err);
 /* One line an option, wrapped at 80 columns, with default and range. */
 void cmat_options_help(const cmat_option *table, FILE *out);
 json_t *cmat_options_to_json(const cmat_option *table, const void *opts); /* new reference */
-cmat_status cmat_options_from_json(const cmat_option *table, void *opts, const json_t *j, const char *where,
-                                   cmat_error *err);
+cmat_status cmat_options_from_json(const cmat_option *table, void *opts, const json_t *j,
+                                   const char *where, cmat_error *err);
 #endif

@@ -15,7 +15,8 @@ void cmat_progress_set(cmat_progress *p, int64_t done);
 /* For a total that is known only later. */
 void cmat_progress_set_total(cmat_progress *p, int64_t total);
 /* Text shown after the time left, such as "loss 0.412": copied, cut at 60 characters. */
-void cmat_progress_note(cmat_progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cmat_progress_note(cmat_progress *p, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Ends the line and frees. NULL is accepted. */
 void cmat_progress_free(cmat_progress *p);
 /* Silences every bar (--quiet). */
