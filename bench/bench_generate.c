@@ -1,6 +1,6 @@
 /* bench/bench_generate.c - speed of the engine: prompts, one sequence, many sequences.
  *
- * usage: bench_generate MODEL.gguf [repeats]
+ * usage: bench_generate MODEL.gguf [repeats [base|constrained|lora|all]]
  * One figure a line: name, unit, median, least, most. */
 #include "core/cancel.h"
 #include "core/mem.h"
@@ -169,11 +169,13 @@ int main(int argc, char **argv)
     const cmat_lora_config lora = CMAT_LORA_DEFAULT;
     const cmat_engine_options opts = {.n_seqs = 32, .n_ctx = 2048};
     const int repeats = argc > 2 ? atoi(argv[2]) : 5;
+    const char *what = argc > 3 ? argv[3] : "all";
+    const bool all = strcmp(what, "all") == 0;
     bench b = {0};
     cmat_engine *e;
     cmat_error err;
     if (argc < 2 || repeats < 1 || repeats > MAX_REPEATS) {
-        fprintf(stderr, "usage: bench_generate MODEL.gguf [repeats]\n");
+        fprintf(stderr, "usage: bench_generate MODEL.gguf [repeats [base|constrained|lora|all]]\n");
         return 2;
     }
     cmat_rng_init(&b.rng, 1);
@@ -181,13 +183,16 @@ int main(int argc, char **argv)
         cmat_engine_new(&e, b.model, &opts, &err) != CMAT_OK)
         die(&err);
     printf("kernel %s, %d threads\n", b.model->kernel->name, cmat_threads());
-    run(&b, e, "", repeats);
+    if (all || strcmp(what, "base") == 0)
+        run(&b, e, "", repeats);
     b.constraint = &any;
-    run(&b, e, "_constrained", repeats);
+    if (all || strcmp(what, "constrained") == 0)
+        run(&b, e, "_constrained", repeats);
     b.constraint = NULL;
     if (cmat_adapter_new(&b.adapter, b.model, &lora, &b.rng, &err) != CMAT_OK)
         die(&err);
-    run(&b, e, "_lora16", repeats);
+    if (all || strcmp(what, "lora") == 0)
+        run(&b, e, "_lora16", repeats);
     cmat_engine_free(e);
     cmat_adapter_free(b.adapter);
     cmat_model_free(b.model);
