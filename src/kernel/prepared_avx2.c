@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 8 };
+enum {
+    ROWS = 8,
+    PREFETCH = 2048 /* bytes ahead: the processor's own prefetch stops at each page */
+};
 
 typedef struct {
     int bits; /* 4, 5, 8 */
@@ -254,42 +257,38 @@ typedef struct {
     int n_blocks;
 } rounded;
 
-/* y (8 groups) += W x for `groups` groups; f and groups are constants in each use. */
-static inline __attribute__((always_inline)) void
-row_groups(form f, int groups, __m256 *y, const uint8_t *w, size_t row, const rounded *x)
+/* y + W x for one group of eight rows. One group at a time: the whole matrix is then a single
+ * stream of memory, which is what limits this product. f is a constant in each use. */
+static inline __attribute__((always_inline)) __m256 row_group(form f, __m256 y, const uint8_t *w,
+                                                              const rounded *x)
 {
     const int16_t *q = x->q;
     for (int b = 0; b < x->n_blocks; b++, w += block_bytes(f), q += CMAT_Q_BLOCK) {
-        __m256i sum[2][2];
-#pragma GCC unroll 2
-        for (int g = 0; g < groups; g++)
-            sum[g][0] = sum[g][1] = _mm256_setzero_si256();
+        __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+#pragma GCC unroll 8
+        for (size_t ahead = 0; ahead < block_bytes(f) + 64; ahead += 64)
+            _mm_prefetch((const char *)w + PREFETCH + ahead, _MM_HINT_T0);
 #pragma GCC unroll 16
         for (int p = 0; p < 16; p++) {
             int32_t pair;
             memcpy(&pair, q + 2 * p, 4);
-            const __m256i xp = _mm256_set1_epi32(pair);
-#pragma GCC unroll 2
-            for (int g = 0; g < groups; g++)
-                sum[g][p / 8] = _mm256_add_epi32(
-                    sum[g][p / 8], _mm256_madd_epi16(get_pair(w + (size_t)g * row, p, f), xp));
+            const __m256i product = _mm256_madd_epi16(get_pair(w, p, f), _mm256_set1_epi32(pair));
+            sum[p / 8] = _mm256_add_epi32(sum[p / 8], product);
         }
+        const uint8_t *scales = w + value_bytes(f);
         const __m256 dx = _mm256_broadcast_ss(x->d + b), sx = _mm256_broadcast_ss(x->s + b);
-#pragma GCC unroll 2
-        for (int g = 0; g < groups; g++) {
-            const uint8_t *scales = w + (size_t)g * row + value_bytes(f);
-            const __m256 d = get_scales(scales, f.wide), dd = _mm256_mul_ps(d, dx);
-            if (f.halves) {
-                const __m256 d2 = _mm256_mul_ps(get_scales(scales + 32, true), dx);
-                y[g] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[g][0]), dd, y[g]);
-                y[g] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[g][1]), d2, y[g]);
-            } else {
-                const __m256i all = _mm256_add_epi32(sum[g][0], sum[g][1]);
-                y[g] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(all), dd, y[g]);
-                y[g] = _mm256_fmadd_ps(get_minima(scales, d, f), sx, y[g]);
-            }
+        const __m256 d = get_scales(scales, f.wide), dd = _mm256_mul_ps(d, dx);
+        if (f.halves) {
+            const __m256 d2 = _mm256_mul_ps(get_scales(scales + 32, true), dx);
+            y = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[0]), dd, y);
+            y = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[1]), d2, y);
+        } else {
+            const __m256i all = _mm256_add_epi32(sum[0], sum[1]);
+            y = _mm256_fmadd_ps(_mm256_cvtepi32_ps(all), dd, y);
+            y = _mm256_fmadd_ps(get_minima(scales, d, f), sx, y);
         }
     }
+    return y;
 }
 
 static inline __attribute__((always_inline)) void rows_range(form f, float *y, const cmat_weight *w,
@@ -297,19 +296,11 @@ static inline __attribute__((always_inline)) void rows_range(form f, float *y, c
 {
     const size_t row = (size_t)x->n_blocks * block_bytes(f);
     const uint8_t *p = (const uint8_t *)w->prepared + (size_t)first * row;
-    for (int g = first; g < end; g += 2, p += 2 * row) {
+    for (int g = first; g < end; g++, p += row) {
         float *to = y + g * ROWS;
-        const int left = w->n_out - g * ROWS;
-        const __m256i m0 = cmat_avx2_mask(left), m1 = cmat_avx2_mask(left - ROWS);
-        __m256 acc[2] = {_mm256_maskload_ps(to, m0), _mm256_setzero_ps()};
-        if (g + 1 < end) {
-            acc[1] = _mm256_maskload_ps(to + ROWS, m1);
-            row_groups(f, 2, acc, p, row, x);
-            _mm256_maskstore_ps(to + ROWS, m1, acc[1]);
-        } else {
-            row_groups(f, 1, acc, p, row, x);
-        }
-        _mm256_maskstore_ps(to, m0, acc[0]);
+        const __m256i there = cmat_avx2_mask(w->n_out - g * ROWS);
+        const __m256 acc = row_group(f, _mm256_maskload_ps(to, there), p, x);
+        _mm256_maskstore_ps(to, there, acc);
     }
 }
 
