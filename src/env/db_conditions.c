@@ -116,8 +116,14 @@ static bool cond_period(db_gen *g, int t, bool qualified, size_t n, db_cond *o)
     snprintf(period, sizeof period, "%.*s", (int)n, v);
     o->sql = gen_fmt(g, "%s LIKE '%s%%'", gen_col(g, t, o->column, qualified), period);
     cmat_buf b = {0};
+    bool any_year = n == 7 && gen_chance(g, 15); /* "in May": of whatever year */
+    if (any_year)
+        o->sql =
+            gen_fmt(g, "%s LIKE '%%-%.2s-%%'", gen_col(g, t, o->column, qualified), period + 5);
     if (n == 4)
         cmat_buf_puts(&b, period);
+    else if (any_year)
+        phrase_month_name(&b, period);
     else
         phrase_month(&b, &g->rng, period);
     phrase_slot slots[] = {{"c", c->human},

@@ -275,3 +275,10 @@ void phrase_month(cmat_buf *out, cmat_rng *rng, const char *iso)
             cmat_buf_printf(out, "%s %d", months[m - 1], y);
         }
 }
+
+void phrase_month_name(cmat_buf *out, const char *iso)
+{
+    int y, m;
+    if (sscanf(iso, "%4d-%2d", &y, &m) == 2 && m >= 1 && m <= 12)
+        cmat_buf_puts(out, months[m - 1]);
+}

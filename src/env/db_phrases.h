@@ -27,4 +27,6 @@ void phrase_plural(cmat_buf *out, const char *noun); /* of a singular noun */
 void phrase_date(cmat_buf *out, cmat_rng *rng, const char *iso);
 /* "2007-03" as "March 2007". */
 void phrase_month(cmat_buf *out, cmat_rng *rng, const char *iso);
+/* "May" of "2007-05". */
+void phrase_month_name(cmat_buf *out, const char *iso);
 #endif

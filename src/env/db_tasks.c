@@ -110,6 +110,19 @@ static bool draft_check(db_gen *g, const db_draft *d, json_t **answer)
     return ok;
 }
 
+bool db_oracle_accepted(const cmat_acceptor *a, const char *think, const char *sql)
+{
+    char state[CMAT_ACCEPTOR_STATE_MAX] = {0};
+    cmat_buf b = {0};
+    bool ok = true;
+    cmat_buf_printf(&b, "Think: %s\nFinal: %s", think, sql);
+    a->ops->start(a, state);
+    for (size_t i = 0; i < b.len && ok; i++)
+        ok = a->ops->step(a, state, (uint8_t)b.data[i]);
+    cmat_buf_clear(&b);
+    return ok && a->ops->done(a, state);
+}
+
 static cmat_status add_task(const db_family *f, const db_draft *d, json_t *answer,
                             cmat_task_list *out, cmat_error *err)
 {
@@ -141,6 +154,7 @@ typedef struct {
     hash_set questions, statements;
     const db_family **turns; /* each family as often as its weight */
     size_t n_turns, cap_turns;
+    cmat_acceptor *acceptor; /* what the Actor will be held to: no gold may lie outside it */
     cmat_task_list *out;
 } maker;
 
@@ -164,6 +178,7 @@ static cmat_status take_turn(maker *m, const db_family *f, cmat_error *err)
             uint8_t *s = set_slot(&m->statements, db_text_hash(d.sql));
             /* one statement in few wordings: more of them would be weight, not practice */
             if (*q == 0 && *s < (m->split == DB_SPLIT_TRAIN ? 3 : 1) &&
+                db_oracle_accepted(m->acceptor, d.think, d.sql) &&
                 draft_check(&m->g, &d, &answer)) {
                 st = add_task(f, &d, answer, m->out, err);
                 *q = 1;
@@ -194,6 +209,11 @@ cmat_status db_generate(db_world *world, int split, size_t n, uint64_t seed, cma
 {
     maker m = {.split = split, .seed = seed, .out = out};
     cmat_status st = db_gen_open(&m.g, world, err);
+    db_constraint_input in = {
+        .schema = &world->schema, .values = &world->values, .question = "", .mysql = world->mysql};
+    if (st == CMAT_OK && world->schema.n_tables > 0 &&
+        (st = db_constraint(&m.acceptor, &in, err)) != CMAT_OK)
+        db_gen_close(&m.g);
     if (st != CMAT_OK)
         return st;
     collect_turns(&m);
@@ -215,6 +235,7 @@ cmat_status db_generate(db_world *world, int split, size_t n, uint64_t seed, cma
     free(m.turns);
     set_clear(&m.questions);
     set_clear(&m.statements);
+    cmat_acceptor_free(m.acceptor);
     db_gen_close(&m.g);
     return st;
 }

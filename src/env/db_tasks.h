@@ -74,6 +74,9 @@ typedef struct {
 extern const db_family db_families_filter[], db_families_rank[], db_families_group[],
     db_families_join[], db_families_nested[], db_families_write[];
 
+/* True when the acceptor lets the oracle's reply through: "Think: ...", then "Final: ...". */
+bool db_oracle_accepted(const cmat_acceptor *a, const char *think, const char *sql);
+
 cmat_status db_gen_open(db_gen *g, db_world *world, cmat_error *err);
 void db_gen_close(db_gen *g);
 

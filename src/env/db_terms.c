@@ -315,7 +315,8 @@ const char *gen_value(db_gen *g, int t, int c)
     const db_value_entry *e = db_values_column(&g->world->values, t, c, &n, &complete);
     for (int tries = 0; n && tries < 4; tries++) {
         const char *s = e[cmat_rng_below(&g->rng, n)].text;
-        if (sayable(s))
+        bool odd_number = g->tables[t].cols[c].numeric && strpbrk(s, "eEnN"); /* 1.0e+20, Inf */
+        if (sayable(s) && !odd_number)
             return cmat_arena_strdup(&g->arena, s);
     }
     return NULL;

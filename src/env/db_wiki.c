@@ -7,6 +7,7 @@
 #include "env/db.h"
 #include "env/db_phrases.h"
 #include "env/db_render.h"
+#include "env/db_tasks.h"
 #include "env/db_wiki_table.h"
 #include <ctype.h>
 #include <math.h>
@@ -100,8 +101,18 @@ static cmat_status add_task(wiki *w, const wiki_table *t, const wiki_draft *d)
     return st;
 }
 
+static bool accepted(db_world *world, const wiki_draft *d)
+{
+    cmat_acceptor *a = NULL;
+    db_constraint_input in = {
+        .schema = &world->schema, .values = &world->values, .question = "", .mysql = true};
+    bool ok = db_constraint(&a, &in, NULL) == CMAT_OK && db_oracle_accepted(a, d->think, d->sql);
+    cmat_acceptor_free(a);
+    return ok;
+}
+
 /* Runs the statement on the table alone. changed, answer: what came out; answer may be NULL. */
-static bool run_gold(const wiki_table *t, const char *sql, int64_t *changed, json_t **answer)
+static bool run_gold(const wiki_table *t, const wiki_draft *d, int64_t *changed, json_t **answer)
 {
     json_t *table = wiki_table_json(t);
     db_world *world = NULL;
@@ -110,7 +121,7 @@ static bool run_gold(const wiki_table *t, const char *sql, int64_t *changed, jso
     db_conn_options o = {.timeout = 2, .max_rows = 100, .mysql = true, .max_columns = MAX_COLUMNS};
     bool ok = db_world_inline(&world, table, true, NULL) == CMAT_OK &&
               db_conn_open(&conn, world->image, &o, NULL) == CMAT_OK &&
-              db_conn_run(conn, sql, &r, NULL) == CMAT_OK && r.ok;
+              db_conn_run(conn, d->sql, &r, NULL) == CMAT_OK && r.ok && accepted(world, d);
     if (ok) {
         *changed = r.changed;
         if (answer)
@@ -212,22 +223,23 @@ static cmat_status add_question(wiki *w, const wiki_table *t, const json_t *q, b
     *added = false;
     const char *sql =
         strlen(text) > MAX_QUESTION || !*text ? NULL : question_sql(w, t, q, &compares);
-    if (sql && run_gold(t, sql, &changed, &answer) &&
-        same_answers(answer, json_object_get(q, "answer"))) {
-        const char *where = strstr(sql, " WHERE ");
+    if (sql) {
+        const char *where = strstr(sql, " WHERE "), *from = strstr(sql, " FROM ");
         wiki_draft d = {.kind = !strcmp(agg, "COUNT") ? "counting"
                                 : *agg                ? fmt(w, "aggregation-%s", agg)
                                 : compares            ? "comparison"
                                                       : "other",
-                        .sql = sql,
-                        .answer = answer};
-        const char *from = strstr(sql, " FROM ");
+                        .sql = sql};
         d.think = fmt(w, "%.*s of %s%s%s", (int)(from - sql - 7), sql + 7, name_sql(w, t->name),
                       where ? " where " : "", where ? where + 7 : "");
-        cmat_buf_puts(&d.text, text);
-        st = add_task(w, t, &d);
-        cmat_buf_clear(&d.text);
-        *added = st == CMAT_OK;
+        if (run_gold(t, &d, &changed, &answer) &&
+            same_answers(answer, json_object_get(q, "answer"))) {
+            d.answer = answer;
+            cmat_buf_puts(&d.text, text);
+            st = add_task(w, t, &d);
+            cmat_buf_clear(&d.text);
+            *added = st == CMAT_OK;
+        }
     }
     json_decref(answer);
     return st;
@@ -551,7 +563,7 @@ static cmat_status add_write(wiki *w, const wiki_table *t,
     wiki_draft d = {0};
     int64_t changed = 0;
     cmat_status st = CMAT_OK;
-    if (*left && make(w, t, &d) && d.text.len <= 500 && run_gold(t, d.sql, &changed, NULL) &&
+    if (*left && make(w, t, &d) && d.text.len <= 500 && run_gold(t, &d, &changed, NULL) &&
         changed >= 1) {
         st = add_task(w, t, &d);
         *left -= st == CMAT_OK;
