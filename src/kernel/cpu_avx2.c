@@ -14,8 +14,8 @@ enum { CHUNK = 4096, SERIAL = 1 << 14 }; /* below SERIAL elements a parallel reg
 
 static bool available(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
+    /* F16C, which clang 14 cannot ask for, came before AVX2 in every processor. */
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
 static bool available512(void)

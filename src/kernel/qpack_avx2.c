@@ -191,7 +191,7 @@ void cmat_avx2_q_pack_rows(const void *b, char *panels, int width, int n0, int n
         pack_type(CMAT_TYPE_Q6_K, w, panels, width, n0, n, b0, n_blocks);
         break;
     default:
-        assert(!"a quantised type");
+        assert(false); /* not a quantised type */
     }
 }
 
