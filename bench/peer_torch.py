@@ -23,13 +23,14 @@ def figure(name, values, unit="tokens/s"):
 
 def load(path, dtype, threads):
     import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-    logging.disable_progress_bar()
+    import transformers
+    transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    return torch, AutoModelForCausalLM.from_pretrained(os.path.dirname(path), gguf_file=os.path.basename(path),
-                                                       dtype=getattr(torch, dtype))
+    options = {"gguf_file": os.path.basename(path), "dtype": getattr(torch, dtype)}
+    if hasattr(transformers, "GgufConfig"):  # newer ones keep weights packed unless told: slower here
+        options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    return torch, transformers.AutoModelForCausalLM.from_pretrained(os.path.dirname(path), **options)
 
 
 def prompt(path, dtype, repeats, threads):

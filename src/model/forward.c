@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Consecutive rows with one adapter. */
+enum { FEW_ROWS = 16 }; /* an adapter's products for so few are not worth a packing */
+
+/* Consecutive rows with one adapter, all before or all after row n_decode. */
 typedef struct {
     int row, n;
     const cmat_adapter *adapter;
@@ -66,9 +68,10 @@ void cmat_forward_free(cmat_forward *f)
 {
     if (!f)
         return;
-    float *buffers[] = {f->x, f->xn, f->qkv, f->att, f->gate, f->up, f->h, f->logits, f->lora};
+    float *buffers[] = {f->x, f->xn, f->qkv, f->att, f->gate, f->up, f->h, f->logits};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         cmat_free_big(buffers[i]);
+    free(f->lora);
     free(f->all.runs);
     free(f->wanted.runs);
     free(f);
@@ -77,7 +80,7 @@ void cmat_forward_free(cmat_forward *f)
 static void rows_add(row_set *s, const cmat_adapter *adapter)
 {
     adapter_run *last = s->n_runs ? &s->runs[s->n_runs - 1] : NULL;
-    if (last && last->adapter == adapter)
+    if (last && last->adapter == adapter && s->n != s->n_decode)
         last->n++;
     else
         s->runs[s->n_runs++] = (adapter_run){.row = s->n, .n = 1, .adapter = adapter};
@@ -94,14 +97,53 @@ static void rows_init(cmat_forward *f, const cmat_batch *b)
         if (b->adapters[i] && b->adapters[i]->config.rank > rank)
             rank = b->adapters[i]->config.rank;
     }
-    for (int i = 0; i < b->n_out; i++) {
-        rows_add(&f->wanted, b->adapters[b->out_rows[i]]);
+    for (int i = 0; i < b->n_out; i++)
         f->wanted.n_decode += b->out_rows[i] < b->n_decode;
-    }
+    for (int i = 0; i < b->n_out; i++)
+        rows_add(&f->wanted, b->adapters[b->out_rows[i]]);
     if (rank > f->lora_rank) { /* once for the largest adapter, not in every step */
-        cmat_free_big(f->lora);
-        f->lora = cmat_alloc_big((size_t)f->max_rows * (size_t)rank, sizeof(float));
+        free(f->lora);
+        f->lora = cmat_xmalloc((size_t)f->max_rows * (size_t)rank * sizeof(float));
         f->lora_rank = rank;
+    }
+}
+
+/* Sum of a[i] b[i]: eight running sums, so that the loop is vectorised without reordering sums. */
+static inline float dot(const float *a, const float *b, int n)
+{
+    float lanes[8] = {0};
+    int i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (int k = 0; k < 8; k++)
+            lanes[k] += a[i + k] * b[i + k];
+    }
+    for (; i < n; i++)
+        lanes[0] += a[i] * b[i];
+    return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) +
+           ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+}
+
+/* y += scale * (x A^T) B^T for few rows: both matrices are read once as they lie, where a general
+ * product would first repack them. */
+static void lora_few_rows(float *y, int ldy, const float *x, int ldx, const cmat_lora_pair *pair,
+                          const cmat_weight *w, int rank, float scale, int n, float *tmp)
+{
+#pragma omp parallel num_threads(cmat_threads()) if (rank * (w->n_in + w->n_out) > 1 << 13)
+    {
+#pragma omp for schedule(static)
+        for (int r = 0; r < rank; r++) {
+            const float *a = pair->a + (size_t)r * (size_t)w->n_in;
+            for (int i = 0; i < n; i++)
+                tmp[(size_t)i * (size_t)rank + (size_t)r] =
+                    scale * dot(a, x + (size_t)i * (size_t)ldx, w->n_in);
+        }
+#pragma omp for schedule(static)
+        for (int o = 0; o < w->n_out; o++) {
+            const float *b = pair->b + (size_t)o * (size_t)rank;
+            for (int i = 0; i < n; i++)
+                y[(size_t)i * (size_t)ldy + (size_t)o] +=
+                    dot(b, tmp + (size_t)i * (size_t)rank, rank);
+        }
     }
 }
 
@@ -124,6 +166,11 @@ static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx,
         if (!r->adapter || !(pair = cmat_adapter_pair(r->adapter, layer, weight))->a)
             continue;
         rank = r->adapter->config.rank;
+        if (r->n <= FEW_ROWS) {
+            lora_few_rows(y + (size_t)r->row * (size_t)ldy, ldy, x + (size_t)r->row * (size_t)ldx,
+                          ldx, pair, w, rank, r->adapter->scale, r->n, f->lora);
+            continue;
+        }
         k->gemm(false, true, r->n, rank, w->n_in, 1, x + (size_t)r->row * (size_t)ldx, ldx, pair->a,
                 w->n_in, 0, f->lora, rank);
         k->gemm(false, true, r->n, w->n_out, rank, r->adapter->scale, f->lora, rank, pair->b, rank,
