@@ -1,5 +1,6 @@
 /* test_agent.c - episodes over a scripted source of text and a fake environment: Checker modes,
  * limits, outcomes, resuming, prompts. */
+#include "agent/episode_impl.h"
 #include "agent/scheduler.h"
 #include "agent/trajectory.h"
 #include "agent/verdict.h"
@@ -423,6 +424,23 @@ static void test_resumes(void **state)
 
 /* --- verdicts and prompts --- */
 
+static void test_facts_reason(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"reads 3 rows\nwrong: there is no column x\nnote: 0 rows match\n",
+         "there is no column x; 0 rows match"},
+        {"it parses", "it parses"},
+        {"note: ", "note: "},
+        {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cmat_buf out = {0};
+        cmat_facts_reason(cases[i][0], &out);
+        assert_string_equal(cmat_buf_str(&out), cases[i][1]);
+        cmat_buf_clear(&out);
+    }
+}
+
 static bool accepts(const cmat_acceptor *a, const char *text, bool *done)
 {
     _Alignas(16) unsigned char st[CMAT_ACCEPTOR_STATE_MAX] = {0};
@@ -520,7 +538,7 @@ int main(void)
         cmocka_unit_test(test_outcomes),          cmocka_unit_test(test_context_limit),
         cmocka_unit_test(test_trajectory_budget), cmocka_unit_test(test_hostile_observation),
         cmocka_unit_test(test_resumes),           cmocka_unit_test(test_verdict),
-        cmocka_unit_test(test_prompt_files),
+        cmocka_unit_test(test_prompt_files),      cmocka_unit_test(test_facts_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

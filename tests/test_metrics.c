@@ -149,6 +149,9 @@ static void test_summary(void **state)
     assert_int_equal(cmat_json_int(checker, "rejected", 0), 2);
     near(cmat_json_num(checker, "precision", 0), 0.5, 1e-12);
     near(cmat_json_num(checker, "recall", 0), 0.5, 1e-12);
+    const json_t *model = json_object_get(json_object_get(checker, "by_source"), "model");
+    assert_int_equal(cmat_json_int(model, "rejected", 0), 1);
+    assert_int_equal(cmat_json_int(model, "false_alarms", 0), 1);
     assert_int_equal(cmat_json_int(checker, "repaired", 0), 1);
     near(cmat_json_num(json_object_get(a, "cost"), "turns", 0), 2, 1e-12);
 

@@ -423,6 +423,25 @@ done:
     return st;
 }
 
+void cmat_facts_reason(const char *text, cmat_buf *out)
+{
+    static const char *const marks[] = {"wrong: ", "note: "};
+    const size_t before = out->len;
+    for (const char *line = text; *line;) {
+        const size_t len = strcspn(line, "\n");
+        for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+            const size_t skip = strlen(marks[i]);
+            if (len <= skip || strncmp(line, marks[i], skip) != 0)
+                continue;
+            cmat_buf_puts(out, out->len > before ? "; " : "");
+            cmat_buf_add(out, line + skip, len - skip);
+        }
+        line += len + (line[len] == '\n');
+    }
+    if (out->len == before)
+        cmat_buf_puts(out, text);
+}
+
 /* Sends the last reply back, or runs it all the same when that was done often enough. */
 static cmat_status object(cmat_episode *e, const char *source, const char *reason, cmat_error *err)
 {
@@ -442,6 +461,23 @@ static cmat_status object(cmat_episode *e, const char *source, const char *reaso
     return ask_actor(e, err);
 }
 
+/* What the facts alone say of the last reply: an objection, or (*passed) nothing. */
+static cmat_status judge_by_facts(cmat_episode *e, cmat_fact_level level, bool *passed,
+                                  cmat_error *err)
+{
+    const bool note =
+        level == CMAT_FACT_NOTE && !e->note_sent && e->n_rejects < e->shared->opts->max_rejects;
+    *passed = level != CMAT_FACT_BAD && !note;
+    if (*passed)
+        return CMAT_OK;
+    cmat_buf reason = {0};
+    cmat_facts_reason(cmat_json_str(json_object_get(e->attempt, "facts"), "text", ""), &reason);
+    e->note_sent = e->note_sent || note;
+    cmat_status st = object(e, note ? "note" : "facts", cmat_buf_str(&reason), err);
+    cmat_buf_clear(&reason);
+    return st;
+}
+
 static cmat_status after_reply(cmat_episode *e, const cmat_llm_reply *r, cmat_error *err)
 {
     const int mode = e->shared->opts->checker;
@@ -454,14 +490,9 @@ static cmat_status after_reply(cmat_episode *e, const cmat_llm_reply *r, cmat_er
     if ((facts_speak || e->shared->opts->record_facts) &&
         (st = look_at_facts(e, &level, err)) != CMAT_OK)
         return st;
-    const char *text = cmat_json_str(json_object_get(e->attempt, "facts"), "text", "");
-    if (facts_speak && level == CMAT_FACT_BAD)
-        return object(e, "facts", text, err);
-    if (facts_speak && level == CMAT_FACT_NOTE && !e->note_sent &&
-        e->n_rejects < e->shared->opts->max_rejects) {
-        e->note_sent = true;
-        return object(e, "note", text, err);
-    }
+    bool passed = true;
+    if (facts_speak && ((st = judge_by_facts(e, level, &passed, err)) != CMAT_OK || !passed))
+        return st;
     if (mode == CMAT_CHECKER_MODEL || mode == CMAT_CHECKER_BOTH)
         return ask_checker(e, err);
     if (mode == CMAT_CHECKER_FACTS)

@@ -41,6 +41,9 @@ json_t *cmat_checker_messages(const cmat_prompts *prompts, const char *system, c
 /* What the first n steps of a record ran and saw, cut to its newest part, for that prompt; "" for
  * none. */
 void cmat_episode_history(const json_t *steps, size_t n, cmat_buf *out);
+/* Appends what speaks against an action in a dry run's text: its lines "wrong: ..." and "note:
+ * ...", without these words, joined by "; "; the whole text where there are none. */
+void cmat_facts_reason(const char *text, cmat_buf *out);
 /* Appends {role, content}. */
 void cmat_add_message(json_t *messages, const char *role, const char *content);
 #endif

@@ -187,7 +187,7 @@ static void add_reason(cmat_buf *out, const cmat_episode_row *row, const json_t 
     const json_t *facts = json_object_get(attempt, "facts");
     const char *level = cmat_json_str(facts, "verdict", "ok");
     if (strcmp(level, "ok") != 0)
-        cmat_buf_puts(&text, cmat_json_str(facts, "text", ""));
+        cmat_facts_reason(cmat_json_str(facts, "text", ""), &text);
     else if (cmat_json_bool(attempt, "executed", false) && cmat_json_bool(step, "error", false))
         cmat_buf_printf(&text, "it fails: %s", cmat_json_str(step, "observation", ""));
     else if (cmat_json_bool(attempt, "executed", false) && row->error_kind)

@@ -22,6 +22,7 @@ typedef struct {
     json_t *any;                    /* object: id -> true when any sample was right */
     json_t *outcomes, *error_kinds; /* objects of counts */
     json_t *repaired;               /* object: "id k" of episodes with a rejected action -> true */
+    json_t *by_source;              /* object: who rejected -> counts */
     json_t *reasons;                /* object of counts */
     json_t *right_keys;             /* object: "id k" of right episodes */
     size_t n, n_samples;
@@ -89,6 +90,18 @@ static bool gather_episode(void *user, int64_t id, const cmat_episode_row *row)
     return true;
 }
 
+static void count_source(gathering *g, const cmat_verdict_row *v)
+{
+    json_t *counts = json_object_get(g->by_source, v->source);
+    if (!counts) {
+        counts = json_pack("{s:i, s:i, s:i}", "rejected", 0, "caught", 0, "false_alarms", 0);
+        json_object_set_new(g->by_source, v->source, counts);
+    }
+    count(counts, "rejected");
+    if (v->right >= 0)
+        count(counts, v->right ? "false_alarms" : "caught");
+}
+
 static bool gather_verdict(void *user, const char *task_id, int k, const cmat_verdict_row *v)
 {
     gathering *g = user;
@@ -100,6 +113,7 @@ static bool gather_verdict(void *user, const char *task_id, int k, const cmat_ve
         key_of(key, sizeof key, task_id, k);
         json_object_set_new(g->repaired, key, json_true());
         g->rejected++;
+        count_source(g, v);
         if (v->reason)
             count(g->reasons, v->reason);
     }
@@ -268,6 +282,7 @@ static json_t *checker_json(const gathering *g)
     json_object_set_new(j, "precision", share(g->caught, g->caught + g->false_alarms));
     json_object_set_new(j, "recall", share(g->caught, g->caught + g->passed_wrong));
     json_object_set_new(j, "repaired", json_integer((json_int_t)repaired));
+    json_object_set(j, "by_source", g->by_source);
     json_object_set_new(j, "reasons", reasons_json(g->reasons));
     return j;
 }
@@ -308,6 +323,7 @@ static void gathering_init(gathering *g, const cmat_task_list *tasks)
     g->error_kinds = json_object();
     g->repaired = json_object();
     g->reasons = json_object();
+    g->by_source = json_object();
     g->right_keys = json_object();
     g->outcomes = json_object();
     for (int i = 0; i < CMAT_N_OUTCOMES; i++)
@@ -316,8 +332,8 @@ static void gathering_init(gathering *g, const cmat_task_list *tasks)
 
 static void gathering_clear(gathering *g)
 {
-    json_t *all[] = {g->wanted,   g->tasks,   g->first,      g->any,     g->error_kinds,
-                     g->repaired, g->reasons, g->right_keys, g->outcomes};
+    json_t *all[] = {g->wanted,   g->tasks,   g->first,      g->any,       g->error_kinds,
+                     g->repaired, g->reasons, g->right_keys, g->by_source, g->outcomes};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         json_decref(all[i]);
 }

@@ -21,7 +21,8 @@
  *      seconds from its start to its end beside others, wall_seconds its share of the whole run
  *      (absent when nothing was run now)
  *  "checker": {"verdicts", "rejected", "caught", "false_alarms", "passed_right", "passed_wrong",
- *      "unknown", "precision", "recall", "repaired", "reasons": [{"reason", "n"}]}
+ *      "unknown", "precision", "recall", "repaired", "reasons": [{"reason", "n"}],
+ *      "by_source": {"facts"|"note"|"model": {"rejected", "caught", "false_alarms"}}}
  *  "agentbench": {"SELECT": {as success}, "INSERT", "UPDATE", "overall_cat_accuracy": percent},
  *      where there are tasks of all three
  *  "tasks": [{"id", "kind", "k", "score", "outcome", "error_kind", "n_turns", "tokens", "seconds"}]
