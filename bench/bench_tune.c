@@ -13,6 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+
+/* Processor seconds of all threads: what one thread needs, even on a busy machine. */
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
 
 static void peak_memory(const char *what)
 {
@@ -27,15 +37,22 @@ static void peak_memory(const char *what)
 }
 
 typedef struct {
-    double *tok_s;
+    double *tok_s, *tok_cpu_s; /* by step, a wall and a processor second */
+    double cpu;                /* at the end of the last step */
+    int64_t tokens;
     int n, cap;
 } speeds;
 
 static void on_step(void *user, const cmat_tune_metrics *m)
 {
     speeds *s = user;
-    if (s->n < s->cap)
+    double cpu = cpu_seconds();
+    if (s->n < s->cap) {
+        s->tok_cpu_s[s->n] = (double)(m->tokens - s->tokens) / (cpu - s->cpu);
         s->tok_s[s->n++] = m->tok_s;
+    }
+    s->cpu = cpu;
+    s->tokens = m->tokens;
     fprintf(stderr, "step %lld: loss %.4f, %.1f tokens/s\n", (long long)m->step, m->loss, m->tok_s);
 }
 
@@ -58,17 +75,22 @@ static cmat_status measure(const char *what, cmat_model *m, const cmat_train_set
     if (st != CMAT_OK)
         return st;
     s.tok_s = cmat_xcalloc((size_t)s.cap, sizeof *s.tok_s);
+    s.tok_cpu_s = cmat_xcalloc((size_t)s.cap, sizeof *s.tok_cpu_s);
+    s.cpu = cpu_seconds();
     o->on_step = on_step;
     o->user = &s;
     st = cmat_tune(m, a, set, NULL, o, &r, err);
     if (st == CMAT_OK) {
         qsort(s.tok_s, (size_t)s.n, sizeof *s.tok_s, compare);
+        qsort(s.tok_cpu_s, (size_t)s.n, sizeof *s.tok_cpu_s, compare);
+        printf("%s_tokens_per_cpu_s %.1f\n", what, s.tok_cpu_s[s.n / 2]);
         printf("%s_tokens_per_s %.1f\n%s_rows_per_token %.3f\n%s_arena_mb %.0f\n", what,
                s.tok_s[s.n / 2], what, (double)r.rows / (double)r.tokens, what,
                (double)r.memory / 1e6);
         peak_memory(what);
     }
     free(s.tok_s);
+    free(s.tok_cpu_s);
     cmat_adapter_free(a);
     return st;
 }

@@ -22,7 +22,7 @@ static void apply_dropout(float *out, int ldo, const float *x, int ldx, int n, i
 {
     uint64_t below = (uint64_t)((double)rate * 4294967296.0);
     float up = 1.0F / (1.0F - rate);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(cmat_threads())
     for (int i = 0; i < n; i++) {
         const float *xi = x + (size_t)i * (size_t)ldx;
         float *oi = out + (size_t)i * (size_t)ldo;

@@ -50,7 +50,7 @@ double cmat_optim_norm(const float *g, size_t n)
     double part[N_PART] = {0};
     size_t n_blocks = (n + BLOCK - 1) / BLOCK;
     /* Part i sums blocks i, i + N_PART, ... in order. */
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(cmat_threads())
     for (size_t i = 0; i < N_PART; i++)
         for (size_t b = i; b < n_blocks; b += N_PART) {
             size_t end = (b + 1) * BLOCK < n ? (b + 1) * BLOCK : n;

@@ -202,7 +202,7 @@ cmat_dims cmat_pass_dims(const cmat_pass *p, int T)
  * never makes a finite value one. Plain loops, so that the compiler makes vectors of them. */
 static void narrow(uint16_t *out, const float *x, size_t n)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(cmat_threads())
     for (size_t i = 0; i < n; i++) {
         uint32_t u;
         memcpy(&u, &x[i], sizeof u);
@@ -212,7 +212,7 @@ static void narrow(uint16_t *out, const float *x, size_t n)
 
 static void widen(float *out, const uint16_t *x, size_t n)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(cmat_threads())
     for (size_t i = 0; i < n; i++) {
         uint32_t u = (uint32_t)x[i] << 16;
         memcpy(&out[i], &u, sizeof u);
