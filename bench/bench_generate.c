@@ -172,7 +172,7 @@ int main(int argc, char **argv)
     const char *what = argc > 3 ? argv[3] : "all";
     const bool all = strcmp(what, "all") == 0;
     bench b = {0};
-    cmat_engine *e;
+    cmat_engine *e = NULL;
     cmat_error err;
     if (argc < 2 || repeats < 1 || repeats > MAX_REPEATS) {
         fprintf(stderr, "usage: bench_generate MODEL.gguf [repeats [base|constrained|lora|all]]\n");

@@ -603,6 +603,44 @@ static void forced_text_needs_no_model(void **state)
     cmat_model_free(m);
 }
 
+/* Step by step on the fast path, alone and among others, the real model says what the plain path
+ * says of the whole text. */
+static void decoding_equals_the_plain_path(void **state)
+{
+    (void)state;
+    static const int32_t prompt[] = {1,    4093, 198, 1780, 314, 260, 3575, 282,
+                                     4649, 47,   2,   198,  1,   520, 9531, 198};
+    enum { N = sizeof prompt / sizeof *prompt, NEW = 24 };
+    char *path = real_model_path();
+    cmat_model *fast = NULL, *plain = NULL;
+    if (!path)
+        skip();
+    assert_int_equal(cmat_model_open(&fast, path, NULL, NULL), CMAT_OK);
+    assert_int_equal(cmat_model_open(&plain, path, cmat_kernel_find("plain"), NULL), CMAT_OK);
+    for (int n = 1; n <= 5; n += 4) {
+        cmat_engine *e = engine_open(fast, &(cmat_engine_options){.n_ctx = 256});
+        batch *b = batch_new(n, 0, 20, NEW, 41);
+        b->req[0].tokens = prompt;
+        b->req[0].n_tokens = N;
+        b->req[0].n_logprobs = 1;
+        run_all(e, b);
+        const size_t n_new = b->res[0].n_tokens;
+        int32_t all[N + NEW];
+        float want[N + NEW];
+        assert_true(n_new > 3);
+        memcpy(all, prompt, sizeof prompt);
+        memcpy(all + N, b->res[0].tokens, n_new * sizeof *all);
+        assert_int_equal(cmat_model_logprobs(plain, NULL, all, N + n_new, want, NULL), CMAT_OK);
+        for (size_t i = 0; i < n_new; i++)
+            assert_float_equal(b->res[0].logprobs[i], want[N + i], 0.02f);
+        batch_free(b);
+        cmat_engine_free(e);
+    }
+    cmat_model_free(fast);
+    cmat_model_free(plain);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -617,6 +655,7 @@ int main(void)
         cmocka_unit_test(adapters_share_a_batch),
         cmocka_unit_test(constraint_is_kept),
         cmocka_unit_test(forced_text_needs_no_model),
+        cmocka_unit_test(decoding_equals_the_plain_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
