@@ -72,7 +72,8 @@ static void on_episode(void *user, const cmat_task *task, const cmat_episode_row
 }
 
 /* Plays one task, whose gold is "right", and gives its result. */
-static result play(script *s, int mode, int max_rejects, const char *world, cmat_store *store)
+static result play_with(script *s, int mode, int retry, int max_rejects, const char *world,
+                        cmat_store *store)
 {
     result r = {0};
     cmat_task_list tasks = {0};
@@ -84,6 +85,7 @@ static result play(script *s, int mode, int max_rejects, const char *world, cmat
     config.store = store;
     config.opts.checker = mode;
     config.opts.max_rejects = max_rejects;
+    config.opts.retry = retry;
     config.opts.max_steps = 4;
     config.on_episode = on_episode;
     config.user = &r;
@@ -93,6 +95,11 @@ static result play(script *s, int mode, int max_rejects, const char *world, cmat
     cmat_llm_free(config.llm);
     cmat_task_list_clear(&tasks);
     return r;
+}
+
+static result play(script *s, int mode, int max_rejects, const char *world, cmat_store *store)
+{
+    return play_with(s, mode, CMAT_RETRY_REASON, max_rejects, world, store);
 }
 
 static void clear(script *s, result *r)
@@ -163,6 +170,32 @@ static void test_rejects_at_most(void **state)
         assert_false(cmat_json_bool(verdict(&r, n), "accepted", true));
         clear(&s, &r);
     }
+}
+
+/* Asked again, the Actor sees nothing of its rejected words, and the least faulty try is run. */
+static void test_retry_again(void **state)
+{
+    (void)state;
+    script s = {.replies = (const char *const[]){"say badcol", "say right", NULL}};
+    result r = play_with(&s, CMAT_CHECKER_FACTS, CMAT_RETRY_AGAIN, 2, NULL, NULL);
+    assert_int_equal(s.n_actor, 2);
+    assert_true(r.score >= 1);
+    assert_null(strstr(s.last_actor.data, "badcol"));
+    clear(&s, &r);
+
+    s = (script){.replies = (const char *const[]){"say badcol", "say zero", "say badcol", NULL}};
+    r = play_with(&s, CMAT_CHECKER_FACTS, CMAT_RETRY_AGAIN, 2, NULL, NULL);
+    assert_int_equal(s.n_actor, 3);
+    assert_false(cmat_json_bool(verdict(&r, 1), "accepted", true));
+    assert_string_equal(r.outcome, "completed");
+    /* the one with a note was run, not the two that are wrong for certain */
+    const json_t *step = json_array_get(json_object_get(r.json, "steps"), 0);
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *a = json_array_get(json_object_get(step, "attempts"), i);
+        assert_string_equal(cmat_json_str(a, "reply", ""), i == 2 ? "say zero" : "say badcol");
+        assert_int_equal(cmat_json_bool(a, "executed", false), i == 2);
+    }
+    clear(&s, &r);
 }
 
 static void test_checker_model(void **state)
@@ -532,13 +565,21 @@ static void test_prompt_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checker_off),       cmocka_unit_test(test_checker_facts),
-        cmocka_unit_test(test_notes_once),        cmocka_unit_test(test_rejects_at_most),
-        cmocka_unit_test(test_checker_model),     cmocka_unit_test(test_checker_both),
-        cmocka_unit_test(test_outcomes),          cmocka_unit_test(test_context_limit),
-        cmocka_unit_test(test_trajectory_budget), cmocka_unit_test(test_hostile_observation),
-        cmocka_unit_test(test_resumes),           cmocka_unit_test(test_verdict),
-        cmocka_unit_test(test_prompt_files),      cmocka_unit_test(test_facts_reason),
+        cmocka_unit_test(test_checker_off),
+        cmocka_unit_test(test_checker_facts),
+        cmocka_unit_test(test_notes_once),
+        cmocka_unit_test(test_rejects_at_most),
+        cmocka_unit_test(test_retry_again),
+        cmocka_unit_test(test_checker_model),
+        cmocka_unit_test(test_checker_both),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_context_limit),
+        cmocka_unit_test(test_trajectory_budget),
+        cmocka_unit_test(test_hostile_observation),
+        cmocka_unit_test(test_resumes),
+        cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_prompt_files),
+        cmocka_unit_test(test_facts_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,10 @@ typedef enum {
     CMAT_CHECKER_MODEL,
     CMAT_CHECKER_BOTH
 } cmat_checker_mode;
+/* What happens to an action that is sent back. reason: the Actor sees its reply and what spoke
+ * against it. again: it is asked anew, as if it had said nothing, and of all its tries the one that
+ * the facts fault least is run; better for models too small to mend their own words. */
+typedef enum { CMAT_RETRY_REASON, CMAT_RETRY_AGAIN } cmat_retry_mode;
 extern const char *const cmat_checker_names[]; /* "off", "facts", "model", "both", NULL */
 
 /* AgentBench's classes of how an episode ended, and the error of the world itself. */
@@ -34,6 +38,7 @@ extern const char
  * caller's table. */
 typedef struct {
     int checker;            /* cmat_checker_mode */
+    int retry;              /* cmat_retry_mode */
     int64_t max_rejects;    /* times one step's action is sent back before it is run all the same */
     int64_t max_steps;      /* actions run in an episode; 0: the environment's own */
     int64_t max_tokens;     /* of a reply of the Actor */
@@ -64,6 +69,8 @@ typedef struct {
     {NAME, CMAT_OPT_##TYPE, OFFSET, DEF, MIN, MAX, NULL, ARG, TEXT, 0}
 /* Rows for a cmat_option table over struct `type` whose member `m` is a cmat_agent_options. */
 #define CMAT_AGENT_OPTION_ROWS(type, m)                                                            \
+    {"retry", CMAT_OPT_ENUM, offsetof(type, m.retry), "reason", 0, 0, "reason|again", "MODE", \
+     "an action sent back: show the Actor the reason, or ask it again", 0}, \
     {"checker", CMAT_OPT_ENUM, offsetof(type, m.checker), "facts", 0, 0, "off|facts|model|both",   \
      "MODE", "what looks at an action before it is run", 0},                                       \
     CMAT_AGENT_ROW("max-rejects", INT, offsetof(type, m.max_rejects), "2", 0, 20, "N",             \

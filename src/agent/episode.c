@@ -442,18 +442,64 @@ void cmat_facts_reason(const char *text, cmat_buf *out)
         cmat_buf_puts(out, text);
 }
 
-/* Sends the last reply back, or runs it all the same when that was done often enough. */
+/* The attempt of the present step that the facts fault least, the earliest of equals. */
+static size_t best_attempt(cmat_episode *e)
+{
+    json_t *a;
+    size_t best = 0, i;
+    int least = CMAT_FACT_BAD + 1;
+    json_array_foreach(json_object_get(current_step(e), "attempts"), i, a)
+    {
+        const char *verdict =
+            cmat_json_str(json_object_get(a, "facts"), "verdict", fact_names[CMAT_FACT_OK]);
+        int level = CMAT_FACT_OK;
+        while (level < CMAT_FACT_BAD && strcmp(fact_names[level], verdict) != 0)
+            level++;
+        if (level < least) {
+            least = level;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* Every try was sent back: runs the best of them, which becomes the last in the record, as what is
+ * run always is. */
+static cmat_status execute_best(cmat_episode *e, cmat_error *err)
+{
+    json_t *attempts = json_object_get(current_step(e), "attempts");
+    const size_t best = best_attempt(e), last = json_array_size(attempts) - 1;
+    json_array_append(attempts, json_array_get(attempts, best));
+    json_array_remove(attempts, best);
+    e->attempt = json_array_get(attempts, last);
+    for (size_t i = 0; i < e->n_verdicts; i++) {
+        cmat_verdict_row *v = &e->verdicts[i];
+        if (v->step != e->n_steps)
+            continue;
+        v->executed = (size_t)v->attempt == best;
+        v->attempt = v->executed ? (int)last : v->attempt - ((size_t)v->attempt > best);
+    }
+    cmat_trajectory_drop(&e->trajectory);
+    cmat_trajectory_add(&e->trajectory, CMAT_TURN_REPLY, cmat_json_str(e->attempt, "reply", ""));
+    return execute(e, err);
+}
+
+/* Sends the last reply back, or runs one all the same when that was done often enough. */
 static cmat_status object(cmat_episode *e, const char *source, const char *reason, cmat_error *err)
 {
+    const bool again = e->shared->opts->retry == CMAT_RETRY_AGAIN;
     bool give_in = e->n_rejects >= e->shared->opts->max_rejects;
     record_verdict(e, source, false, give_in, reason);
     if (give_in)
-        return execute(e, err);
+        return again ? execute_best(e, err) : execute(e, err);
     cmat_buf data = {0}, text = {0};
     cmat_prompt_add_data(&data, reason, strlen(reason));
     const cmat_prompt_var vars[] = {{"reason", cmat_buf_str(&data)}, {0}};
     cmat_prompt_render(e->shared->prompts, CMAT_PROMPT_REJECT, vars, &text);
-    cmat_trajectory_add(&e->trajectory, CMAT_TURN_OBJECTION, cmat_buf_str(&text));
+    if (again)
+        cmat_trajectory_drop(&e->trajectory);
+    else
+        cmat_trajectory_add(&e->trajectory, CMAT_TURN_OBJECTION, cmat_buf_str(&text));
     json_object_set_new(e->attempt, "objection", cmat_json_text(cmat_buf_str(&text), text.len));
     cmat_buf_clear(&data);
     cmat_buf_clear(&text);
@@ -465,8 +511,11 @@ static cmat_status object(cmat_episode *e, const char *source, const char *reaso
 static cmat_status judge_by_facts(cmat_episode *e, cmat_fact_level level, bool *passed,
                                   cmat_error *err)
 {
-    const bool note =
-        level == CMAT_FACT_NOTE && !e->note_sent && e->n_rejects < e->shared->opts->max_rejects;
+    /* A note may be wrong: told of it once, the Actor may insist. Asked again it does not know, so
+     * any number of tries may draw one, and the first of them is run when all do. */
+    const bool again = e->shared->opts->retry == CMAT_RETRY_AGAIN;
+    const bool note = level == CMAT_FACT_NOTE &&
+                      (again || (!e->note_sent && e->n_rejects < e->shared->opts->max_rejects));
     *passed = level != CMAT_FACT_BAD && !note;
     if (*passed)
         return CMAT_OK;

@@ -32,6 +32,12 @@ void cmat_trajectory_add(cmat_trajectory *t, cmat_turn_kind kind, const char *te
     t->items[t->n++] = (cmat_turn){kind, cmat_xstrdup(text)};
 }
 
+void cmat_trajectory_drop(cmat_trajectory *t)
+{
+    if (t->n > 0)
+        free(t->items[--t->n].text);
+}
+
 void cmat_trajectory_clear(cmat_trajectory *t)
 {
     for (size_t i = 0; i < t->n; i++)

@@ -28,6 +28,8 @@ typedef struct {
 } cmat_trajectory;
 
 void cmat_trajectory_add(cmat_trajectory *t, cmat_turn_kind kind, const char *text);
+/* Takes the newest turn away again. */
+void cmat_trajectory_drop(cmat_trajectory *t);
 void cmat_trajectory_clear(cmat_trajectory *t);
 
 typedef struct {

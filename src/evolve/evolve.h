@@ -158,6 +158,16 @@ typedef struct {
          "MODE",                                                                                 \
          "what looks at an action before it is run",                                             \
          0},                                                                                     \
+        {"retry",                                                                                \
+         CMAT_OPT_ENUM,                                                                          \
+         offsetof(type, m agent.retry),                                                          \
+         "again",                                                                                \
+         0,                                                                                      \
+         0,                                                                                      \
+         "reason|again",                                                                         \
+         "MODE",                                                                                 \
+         "an action sent back: show the Actor the reason, or ask it again",                      \
+         0},                                                                                     \
         {"max-rejects",                                                                          \
          CMAT_OPT_INT,                                                                           \
          offsetof(type, m agent.max_rejects),                                                    \

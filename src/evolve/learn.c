@@ -66,6 +66,7 @@ static cmat_status make_rows(cmat_loop *l, int round, const cmat_task_list *task
 
     snprintf(stage, sizeof stage, "rows-%d", round);
     ho.seed = (uint64_t)l->o->seed;
+    ho.repairs = l->o->agent.retry == CMAT_RETRY_REASON; /* else the Actor never sees a reason */
     if (cmat_run_dir_stage(&l->dir, stage)) {
         if ((st = cmat_dataset_load(actor, actor_path, CMAT_DATA_MESSAGES, NULL, err)) == CMAT_OK)
             st = cmat_dataset_load(checker, checker_path, CMAT_DATA_MESSAGES, NULL, err);
