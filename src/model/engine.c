@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_SEQS = 16, DEFAULT_BATCH = 512, MAX_SEQS = 1024, MAX_LOGPROBS = 100 };
+enum { DEFAULT_SEQS = 16, DEFAULT_BATCH = 512, MAX_SEQS = 1024, MAX_LOGPROBS = 100, MIN_ROWS = 4 };
 #define DEFAULT_KV_BYTES ((size_t)1 << 30)
 
 typedef struct {
@@ -374,8 +374,10 @@ static void pages_extend(cmat_engine *e, cmat_sequence *s)
 /* Makes a waiting request active: false when its pages are not to be had now. */
 static bool admit(cmat_engine *e, cmat_sequence *s)
 {
-    /* at least the last token is computed, for its logits */
-    const int most = (int)((s->n_tokens - 1) / CMAT_KV_PAGE);
+    /* At least the last token is computed, for its logits, and MIN_ROWS with it where there are so
+     * many. */
+    const size_t computed = s->n_tokens < MIN_ROWS ? 1 : MIN_ROWS;
+    const int most = (int)((s->n_tokens - computed) / CMAT_KV_PAGE);
     int n = 0, n_idle = 0;
     uint64_t parent = s->root, serial;
     for (; n < most; n++, parent = serial) {
@@ -448,6 +450,19 @@ static bool prefix_ready(const cmat_engine *e, const cmat_sequence *s)
     return true;
 }
 
+/* Rows of a prompt that go now, of n pending ones: never a few at its end by themselves, since
+ * attention has an arithmetic of its own for so few, and results must not depend on where a prompt
+ * was cut. */
+static int prompt_rows(const cmat_engine *e, int pending, int budget)
+{
+    int n = pending < budget ? pending : budget;
+    if (n < pending && pending - n < MIN_ROWS)
+        n = pending - MIN_ROWS;
+    if (n < pending && n < MIN_ROWS)
+        n = budget < e->opts.n_batch ? 0 : budget; /* a batch that small must do as it can */
+    return n;
+}
+
 /* How many rows each active request gets in this step. */
 static void plan_rows(cmat_engine *e)
 {
@@ -461,7 +476,9 @@ static void plan_rows(cmat_engine *e)
             s->n_rows = 0;
             if (!prefix_ready(e, s))
                 continue;
-            s->n_rows = pending < budget + sure ? pending : budget + sure;
+            s->n_rows = !sure                     ? prompt_rows(e, pending, budget)
+                        : pending < budget + sure ? pending
+                                                  : budget + sure;
             budget -= s->n_rows > sure ? s->n_rows - sure : 0;
             /* Pages that will be whole after this step serve the requests that follow in it, too:
              * in each layer keys and values are stored before anybody attends to them. */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW_ROWS = 16 }; /* an adapter's products for so few are not worth a packing */
-
 /* Consecutive rows with one adapter, all before or all after row n_decode. */
 typedef struct {
     int row, n;
@@ -166,7 +164,9 @@ static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx,
         if (!r->adapter || !(pair = cmat_adapter_pair(r->adapter, layer, weight))->a)
             continue;
         rank = r->adapter->config.rank;
-        if (r->n <= FEW_ROWS) {
+        /* Which of the two is used must not depend on what else is in the batch: what a sequence
+         * gets, it gets to the last bit alone and among others (test_engine). */
+        if (r->row < nd) {
             lora_few_rows(y + (size_t)r->row * (size_t)ldy, ldy, x + (size_t)r->row * (size_t)ldx,
                           ldx, pair, w, rank, r->adapter->scale, r->n, f->lora);
             continue;
