@@ -4,6 +4,7 @@
 #include "core/fs.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "env/db_domains.h"
 #include "env/db_shop.h"
 #include "env/db_wiki.h"
 #include "env/env.h"
@@ -26,7 +27,7 @@ static const cmat_option options[] = {
     {"tasks", CMAT_OPT_STR, offsetof(env_opts, tasks), NULL, 0, 0, NULL, "FILE",
      "play tasks of this file (JSONL, or a benchmark's own format)", 0},
     {"out", CMAT_OPT_STR, offsetof(env_opts, out), NULL, 0, 0, NULL, "FILE",
-     "where to write (shop, tasks)", 'o'},
+     "where to write (shop, domain, tasks)", 'o'},
     {"questions", CMAT_OPT_STR, offsetof(env_opts, questions), NULL, 0, 0, NULL, "FILE",
      "WikiSQL questions (unpacked .jsonl) to make tasks with tables of their own from: -n selects, "
      "and below",
@@ -75,6 +76,16 @@ static cmat_status make_shop(const env_opts *o, cmat_error *err)
         return cmat_fail(err, CMAT_ERR_STATE, "%s exists already; remove it first or name another",
                          o->out);
     return db_shop_make(o->out, (uint64_t)o->seed, err);
+}
+
+static cmat_status make_domain(const env_opts *o, cmat_error *err)
+{
+    if (!o->out)
+        return cmat_fail(err, CMAT_ERR_ARG, "--out FILE says where the database goes");
+    if (cmat_path_exists(o->out))
+        return cmat_fail(err, CMAT_ERR_STATE, "%s exists already; remove it first or name another",
+                         o->out);
+    return db_domain_make(o->out, (uint64_t)o->seed, err);
 }
 
 static cmat_status open_env(const env_opts *o, cmat_env **env, cmat_error *err)
@@ -202,23 +213,30 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     static const struct {
         const char *name;
         cmat_status (*run)(const env_opts *o, cmat_error *err);
-    } verbs[] = {{"list", list}, {"shop", make_shop}, {"tasks", make_tasks}, {"play", play}};
+    } verbs[] = {{"list", list},
+                 {"shop", make_shop},
+                 {"domain", make_domain},
+                 {"tasks", make_tasks},
+                 {"play", play}};
     const char *verb = n_args ? args[0] : "list";
 
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verbs[i].name, verb) == 0)
             return verbs[i].run(vopts, err);
-    return cmat_fail(err, CMAT_ERR_ARG, "there is no `cmat env %s`: list, shop, tasks and play are",
-                     verb);
+    return cmat_fail(err, CMAT_ERR_ARG,
+                     "there is no `cmat env %s`: list, shop, domain, tasks and play are", verb);
 }
 
 const cli_command cli_env = {
     .name = "env",
     .summary = "environments: list them, make the example shop, make tasks, play",
-    .usage = "[options] [list|shop|tasks|play]",
+    .usage = "[options] [list|shop|domain|tasks|play]",
     .text =
         "list   the environments of this build\n"
         "shop   writes the example shop's database (made by a seeded generator)\n"
+        "domain writes a practice database of another kind: the seed picks library, clinic, "
+        "airline "
+        "...\n"
         "tasks  makes tasks with known answers from a database, one a line\n"
         "play   shows you what the Actor sees and takes your replies\n\n"
         "Examples:\n"
