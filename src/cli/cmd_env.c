@@ -234,9 +234,8 @@ const cli_command cli_env = {
     .text =
         "list   the environments of this build\n"
         "shop   writes the example shop's database (made by a seeded generator)\n"
-        "domain writes a practice database of another kind: the seed picks library, clinic, "
-        "airline "
-        "...\n"
+        "domain writes a practice database: --seed picks its kind (library, clinic ...), its "
+        "schema and rows\n"
         "tasks  makes tasks with known answers from a database, one a line\n"
         "play   shows you what the Actor sees and takes your replies\n\n"
         "Examples:\n"
