@@ -17,6 +17,8 @@ typedef struct {
 static const cmat_option options[] = {
     {"database", CMAT_OPT_STR, offsetof(evolve_opts, database), NULL, 0, 0, NULL, "FILE",
      "the SQLite database to make an agent for", 'd'},
+    {"start", CMAT_OPT_STR, offsetof(evolve_opts, evolve.start), NULL, 0, 0, NULL, "DIR",
+     "start the Actor's tuning from this adapter instead of a new one", 0},
     {"tasks", CMAT_OPT_STR, offsetof(evolve_opts, evolve.tasks), NULL, 0, 0, NULL, "FILE",
      "learn from these tasks instead of made ones", 0},
     {"valid", CMAT_OPT_STR, offsetof(evolve_opts, evolve.valid), NULL, 0, 0, NULL, "FILE",

@@ -9,12 +9,13 @@ typedef struct {
     int format;
 } export_opts;
 
-enum { FORMAT_GGUF_LORA, FORMAT_PEFT };
+enum { FORMAT_GGUF_LORA, FORMAT_PEFT, FORMAT_PEFT_F16 };
 static const cmat_option options[] = {
     {"model", CMAT_OPT_STR, offsetof(export_opts, model), NULL, 0, 0, NULL, "FILE",
      "the base that the adapter was trained on", 'm'},
-    {"format", CMAT_OPT_ENUM, offsetof(export_opts, format), "gguf-lora", 0, 0, "gguf-lora|peft",
-     NULL, "gguf-lora: for llama.cpp; peft: for Python's peft", 0},
+    {"format", CMAT_OPT_ENUM, offsetof(export_opts, format), "gguf-lora", 0, 0,
+     "gguf-lora|peft|peft-f16", NULL,
+     "gguf-lora: for llama.cpp; peft: for Python's peft (peft-f16: half the size)", 0},
     CLI_COMMON_OPTIONS(export_opts),
     {0},
 };
@@ -29,7 +30,9 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     if (st != CMAT_OK)
         return st;
     st = o->format == FORMAT_PEFT ? cmat_adapter_save(m.adapter, args[1], err)
-                                  : cmat_adapter_export_gguf(m.adapter, args[1], err);
+         : o->format == FORMAT_PEFT_F16
+             ? cmat_adapter_save_as(m.adapter, args[1], CMAT_TYPE_F16, err)
+             : cmat_adapter_export_gguf(m.adapter, args[1], err);
     if (st == CMAT_OK && !o->common.quiet)
         puts(args[1]);
     cli_model_close(&m);

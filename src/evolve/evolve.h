@@ -21,6 +21,8 @@ typedef struct {
     /* Files of tasks (JSONL of cmat or AgentBench's format) instead of made ones; needed without a
      * database. */
     char *tasks, *valid, *heldout;
+    char *
+        start; /* the Actor's tuning starts from this adapter (PEFT folder); NULL: from a new one */
     char *run_dir;       /* made when absent; gone on with when there */
     int64_t rounds;      /* at most; fewer when a round brings nothing */
     int64_t first_tasks; /* tasks of round 1, learned from the User's own worked answers */

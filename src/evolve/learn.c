@@ -140,8 +140,12 @@ static cmat_status tune_role(cmat_loop *l, int round, cmat_role role, const cmat
         goto done;
     }
     cmat_rng_init_sub(&rng, (uint64_t)o->seed, (uint64_t)round * CMAT_N_ROLES + role);
-    st = l->adapters[role] ? cmat_adapter_copy(out, l->adapters[role], err)
-                           : cmat_adapter_new(out, l->model, &config, &rng, err);
+    if (l->adapters[role])
+        st = cmat_adapter_copy(out, l->adapters[role], err);
+    else if (o->start && role == CMAT_ROLE_ACTOR)
+        st = cmat_adapter_load(out, l->model, o->start, err);
+    else
+        st = cmat_adapter_new(out, l->model, &config, &rng, err);
     if (st != CMAT_OK || (st = cmat_options_init(cmat_tune_option_table, &to, err)) != CMAT_OK ||
         (st = cmat_train_set_add_dataset(&set, l->model, rows, 0, 0, err)) != CMAT_OK ||
         (st = cmat_mkdir_p(dir, err)) != CMAT_OK)

@@ -46,6 +46,9 @@ cmat_status cmat_adapter_load(cmat_adapter **out, const cmat_model *m, const cha
                               cmat_error *err);
 /* Writes both files (each atomically; the config last). The same adapter gives the same bytes. */
 cmat_status cmat_adapter_save(const cmat_adapter *a, const char *dir, cmat_error *err);
+/* The same with weights rounded to F16 or BF16: half the size, for passing on. */
+cmat_status cmat_adapter_save_as(const cmat_adapter *a, const char *dir, cmat_type type,
+                                 cmat_error *err);
 /* GGUF LoRA for llama.cpp. */
 cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err);
 void cmat_adapter_free(cmat_adapter *a);

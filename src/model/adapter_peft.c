@@ -438,21 +438,26 @@ static float *hf_b(const cmat_adapter *a, int layer, int weight)
     return b;
 }
 
+/* The tensor's data are its own. */
 static void add_tensor(cmat_safetensor *t, int layer, int weight, char which, int rows, int cols,
-                       const float *data)
+                       const float *data, cmat_type type)
 {
     char name[TENSOR_MAX];
+    const cmat_type_info *info = cmat_type_get(type);
+    size_t n = (size_t)rows * (size_t)cols;
+    void *own = cmat_xmalloc(n * (size_t)info->block_bytes);
     tensor_name(name, layer, weight, which);
+    info->from_f32(data, own, n);
     *t = (cmat_safetensor){.name = cmat_xstrdup(name),
-                           .type = CMAT_TYPE_F32,
+                           .type = type,
                            .n_dims = 2,
                            .shape = {rows, cols, 1, 1},
-                           .data = data,
-                           .size = (size_t)rows * (size_t)cols * sizeof *data};
+                           .data = own,
+                           .size = n * (size_t)info->block_bytes};
 }
 
 static cmat_status save_weights(const cmat_adapter *a, const char *path, const char *base_sha256,
-                                cmat_error *err)
+                                cmat_type type, cmat_error *err)
 {
     const char *const meta[][2] = {
         {"format", "pt"},
@@ -468,14 +473,15 @@ static cmat_status save_weights(const cmat_adapter *a, const char *path, const c
             const cmat_weight *w = &a->model->layers[l].w[k];
             if (!p->a)
                 continue;
-            add_tensor(&t[n++], l, k, 'A', a->config.rank, w->n_in, p->a);
-            add_tensor(&t[n++], l, k, 'B', w->n_out, a->config.rank, hf_b(a, l, k));
+            float *b = hf_b(a, l, k);
+            add_tensor(&t[n++], l, k, 'A', a->config.rank, w->n_in, p->a, type);
+            add_tensor(&t[n++], l, k, 'B', w->n_out, a->config.rank, b, type);
+            free(b);
         }
     cmat_status st = cmat_safetensors_save(path, t, n, meta, n_meta, err);
     for (size_t i = 0; i < n; i++) {
         free((char *)t[i].name);
-        if (i % 2)
-            free((float *)t[i].data);
+        free((void *)t[i].data);
     }
     free(t);
     return st;
@@ -483,13 +489,21 @@ static cmat_status save_weights(const cmat_adapter *a, const char *path, const c
 
 cmat_status cmat_adapter_save(const cmat_adapter *a, const char *dir, cmat_error *err)
 {
+    return cmat_adapter_save_as(a, dir, CMAT_TYPE_F32, err);
+}
+
+cmat_status cmat_adapter_save_as(const cmat_adapter *a, const char *dir, cmat_type type,
+                                 cmat_error *err)
+{
+    if (type != CMAT_TYPE_F32 && type != CMAT_TYPE_F16 && type != CMAT_TYPE_BF16)
+        return cmat_fail(err, CMAT_ERR_ARG, "adapter: %s: PEFT files hold F32, F16 or BF16", dir);
     const char *sha256 = cmat_model_hash((cmat_model *)a->model); /* a cache, as in check_base */
     char *config_path = cmat_path_join(dir, CONFIG_FILE),
          *weights_path = cmat_path_join(dir, WEIGHTS_FILE);
     json_t *j = make_config(a, base_name(a->model, sha256));
     cmat_status st = cmat_mkdir_p(dir, err);
     if (st == CMAT_OK)
-        st = save_weights(a, weights_path, sha256, err);
+        st = save_weights(a, weights_path, sha256, type, err);
     if (st == CMAT_OK)
         st = cmat_json_save(config_path, j, err);
     json_decref(j);
