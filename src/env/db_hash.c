@@ -90,11 +90,12 @@ static cmat_status table_names(sqlite3 *db, char ***names, cmat_error *err)
     sqlite3_stmt *st = NULL;
     size_t cap = 0, n = 0;
     *names = NULL;
-    if (sqlite3_prepare_v2(db,
-                           "SELECT name FROM pragma_table_list WHERE schema = 'main'"
-                           " AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-                           " ORDER BY lower(name)",
-                           -1, &st, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            db,
+            "SELECT name FROM pragma_table_list WHERE schema = 'main'"
+            " AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            " ORDER BY lower(name)",
+            -1, &st, NULL) != SQLITE_OK)
         return cmat_fail(err, CMAT_ERR_FORMAT, "db: hash: %s", sqlite3_errmsg(db));
     while (sqlite3_step(st) == SQLITE_ROW) {
         *names = cmat_xgrow(*names, &cap, n + 2, sizeof **names);

@@ -1,4 +1,5 @@
-/* kernel/kernel.h - the operations a transformer needs, forward and backward, as a table per device.
+/* kernel/kernel.h - the operations a transformer needs, forward and backward, as a table per
+ * device.
  *
  * cmat_kernel_cpu ("plain") is the reference; the others must agree with it within the bound their
  * test states. Tensors are row-major float32 with the last axis contiguous, unless said otherwise.
@@ -24,10 +25,10 @@ typedef struct {
     void *prepared; /* the device's own form(s), made by prepare; NULL before */
 } cmat_weight;
 
-enum { /* what a weight will be used for: bits for prepare */
-    CMAT_USE_DECODE = 1,  /* products with few rows (1..16): kept quantised */
-    CMAT_USE_PROMPT = 2,  /* products with many rows */
-    CMAT_USE_BACKWARD = 4 /* dx = dy W */
+enum {                       /* what a weight will be used for: bits for prepare */
+       CMAT_USE_DECODE = 1,  /* products with few rows (1..16): kept quantised */
+       CMAT_USE_PROMPT = 2,  /* products with many rows */
+       CMAT_USE_BACKWARD = 4 /* dx = dy W */
 };
 
 /* One run of consecutive rows of a packed batch that belong to one sequence. Row i of the segment
@@ -59,59 +60,65 @@ typedef struct {
 } cmat_paged_kv;
 
 typedef struct cmat_kernel_ops {
-    const char *name;         /* "plain", "avx2", "avx512" */
-    bool (*available)(void);  /* this machine can run it */
+    const char *name;        /* "plain", "avx2", "avx512" */
+    bool (*available)(void); /* this machine can run it */
     /* Makes w->prepared for the uses (bits above; called once before threads share w).
      * CMAT_ERR_NOMEM. release frees it. Without prepare every product still works, slower. */
     cmat_status (*prepare)(cmat_weight *w, int uses, cmat_error *err);
     void (*release)(cmat_weight *w);
 
-    /* Faster tables multiply quantised W in integers, with x rounded to 16 bits in blocks of 32: 1e-5 of a
-     * row's size (matmul_backward: 14 bits and W to 13, 2e-4). A row of y depends on its row of x only,
-     * not on T. */
+    /* Faster tables multiply quantised W in integers, with x rounded to 16 bits in blocks of 32:
+     * 1e-5 of a row's size (matmul_backward: 14 bits and W to 13, 2e-4). A row of y depends on its
+     * row of x only, not on T. */
     /* y (T, n_out) = x (T, n_in) W^T, y rows ldy floats apart, x rows ldx apart; accumulate: += */
-    void (*matmul)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T, bool accumulate);
+    void (*matmul)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
+                   bool accumulate);
     /* dx (T, n_in) = dy (T, n_out) W; accumulate: += */
-    void (*matmul_backward)(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w, int T,
-                            bool accumulate);
+    void (*matmul_backward)(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w,
+                            int T, bool accumulate);
     /* C (M,N) = alpha op(A) op(B) + beta C, for LoRA's small products and tests. op(A) is (M,K);
      * ta: A is stored (K,M). */
-    void (*gemm)(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda, const float *B,
-                 int ldb, float beta, float *C, int ldc);
+    void (*gemm)(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
+                 const float *B, int ldb, float beta, float *C, int ldc);
 
     /* out (n, n_in) = rows ids[0..n) of W, widened. */
     void (*embed)(float *out, const cmat_weight *w, const int32_t *ids, int n);
 
-    /* y = x / sqrt(mean(x^2) + eps) * g, by row (arXiv 1910.07467). inv_rms (T) may be NULL. y may be x. */
-    void (*rmsnorm)(float *y, float *inv_rms, const float *x, const float *g, int T, int D, float eps);
+    /* y = x / sqrt(mean(x^2) + eps) * g, by row (arXiv 1910.07467). inv_rms (T) may be NULL. y may
+     * be x. */
+    void (*rmsnorm)(float *y, float *inv_rms, const float *x, const float *g, int T, int D,
+                    float eps);
     /* Adds into dx; dg (D) may be NULL (frozen). */
     void (*rmsnorm_backward)(float *dx, float *dg, const float *dy, const float *x, const float *g,
                              const float *inv_rms, int T, int D);
 
     /* Rotates x (T, n_heads, d), rows ldx apart, in place. cos_sin: (n_ctx, d/2, 2) table made by
-     * cmat_rope_table; pos (T). neox false: pairs are (2i, 2i+1) (GGUF llama layout); true: (i, i + d/2).
-     * inverse: by the opposite angle (the backward pass). */
-    void (*rope)(float *x, int ldx, const float *cos_sin, const int32_t *pos, int T, int n_heads, int d,
-                 bool neox, bool inverse);
+     * cmat_rope_table; pos (T). neox false: pairs are (2i, 2i+1) (GGUF llama layout); true: (i, i +
+     * d/2). inverse: by the opposite angle (the backward pass). */
+    void (*rope)(float *x, int ldx, const float *cos_sin, const int32_t *pos, int T, int n_heads,
+                 int d, bool neox, bool inverse);
 
     /* h = silu(gate) * up, (T, F) */
     void (*swiglu)(float *h, const float *gate, const float *up, int T, int F);
     /* Overwrites dgate and dup; dgate may be gate's own storage, dup may be up's. */
-    void (*swiglu_backward)(float *dgate, float *dup, const float *dh, const float *gate, const float *up, int T,
-                            int F);
+    void (*swiglu_backward)(float *dgate, float *dup, const float *dh, const float *gate,
+                            const float *up, int T, int F);
 
-    /* o (T, H, d) = softmax(q k^T / sqrt(d)) v within segments; k, v (T, G, d); rows ldq / ldkv / ldo
-     * floats apart. lse (T, H), the log-sum-exp of each row's scores, is kept for backward; may be NULL. */
-    void (*attention)(float *o, int ldo, float *lse, const float *q, int ldq, const float *k, const float *v,
-                      int ldkv, const cmat_segment *seg, int n_seg, int H, int G, int d);
+    /* o (T, H, d) = softmax(q k^T / sqrt(d)) v within segments; k, v (T, G, d); rows ldq / ldkv /
+     * ldo floats apart. lse (T, H), the log-sum-exp of each row's scores, is kept for backward; may
+     * be NULL. */
+    void (*attention)(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
+                      const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H, int G,
+                      int d);
     /* Overwrites dq; adds into dk, dv (several segments share a prefix). */
-    void (*attention_backward)(float *dq, float *dk, float *dv, const float *dout, int ldo, const float *o,
-                               const float *lse, const float *q, int ldq, const float *k, const float *v,
-                               int ldkv, const cmat_segment *seg, int n_seg, int H, int G, int d);
+    void (*attention_backward)(float *dq, float *dk, float *dv, const float *dout, int ldo,
+                               const float *o, const float *lse, const float *q, int ldq,
+                               const float *k, const float *v, int ldkv, const cmat_segment *seg,
+                               int n_seg, int H, int G, int d);
 
     /* Stores k, v (n rows of (G, d), ldkv apart) at positions seq->n_past.. of the paged cache. */
-    void (*kv_store)(const cmat_paged_kv *kv, const cmat_paged_seq *seq, const float *k, const float *v, int ldkv,
-                     int G, int d);
+    void (*kv_store)(const cmat_paged_kv *kv, const cmat_paged_seq *seq, const float *k,
+                     const float *v, int ldkv, int G, int d);
     /* o (T, H, d) for all sequences of a decoding or prompt batch, causal, over the paged cache. */
     void (*attention_paged)(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                             const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
@@ -119,12 +126,12 @@ typedef struct cmat_kernel_ops {
     /* Cross-entropy over rows of logits (n, V) against targets (n) with weights (n): returns the
      * sum of weight * -log softmax[target] and writes dlogits in place of logits:
      * (softmax - onehot) * weight * scale. */
-    double (*cross_entropy)(float *logits, const int32_t *targets, const float *weights, int n, int V,
-                            float scale);
+    double (*cross_entropy)(float *logits, const int32_t *targets, const float *weights, int n,
+                            int V, float scale);
 
     /* One AdamW step (arXiv 1711.05101) over n parameters; t counts from 1. */
-    void (*adamw)(float *p, const float *g, float *m, float *v, size_t n, float lr, float beta1, float beta2,
-                  float eps, float weight_decay, int64_t t);
+    void (*adamw)(float *p, const float *g, float *m, float *v, size_t n, float lr, float beta1,
+                  float beta2, float eps, float weight_decay, int64_t t);
 
     /* y += x, y *= s: n floats */
     void (*add)(float *y, const float *x, size_t n);
@@ -132,14 +139,15 @@ typedef struct cmat_kernel_ops {
 } cmat_kernel_ops;
 
 /* The fastest available on this machine, or the one named by CMAT_KERNEL ("plain", "avx2",
- * "avx512") in the environment; CMAT_KERNEL naming one that is not available falls back with a warning. */
+ * "avx512") in the environment; CMAT_KERNEL naming one that is not available falls back with a
+ * warning. */
 const cmat_kernel_ops *cmat_kernel_best(void);
 /* NULL when there is none of that name or it cannot run here. */
 const cmat_kernel_ops *cmat_kernel_find(const char *name);
 extern const cmat_kernel_ops *const cmat_kernels[]; /* slowest first, NULL at the end */
 
-/* cos_sin (n_ctx, d/2, 2) for frequencies base^(-2i/d) / factor; factors (d/2) may be NULL (Llama 3's
- * rope_freqs). */
+/* cos_sin (n_ctx, d/2, 2) for frequencies base^(-2i/d) / factor; factors (d/2) may be NULL (Llama
+ * 3's rope_freqs). */
 void cmat_rope_table(float *cos_sin, int n_ctx, int d, float base, const float *factors);
 
 /* Number of threads for all kernels (OpenMP); 0: one per core. */

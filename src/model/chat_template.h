@@ -1,6 +1,7 @@
-/* model/chat_template.h - renders a model's own chat template: a small interpreter for the Jinja that
- * templates use. What it does not know is refused with line and column, never skipped. Rendering has
- * limits on depth, steps and output, since a template comes with a model file and is not trusted. */
+/* model/chat_template.h - renders a model's own chat template: a small interpreter for the Jinja
+ * that templates use. What it does not know is refused with line and column, never skipped.
+ * Rendering has limits on depth, steps and output, since a template comes with a model file and is
+ * not trusted. */
 #ifndef CMAT_MODEL_CHAT_TEMPLATE_H
 #define CMAT_MODEL_CHAT_TEMPLATE_H
 #include "cmat/error.h"
@@ -9,10 +10,13 @@
 
 typedef struct cmat_chat_template cmat_chat_template;
 
-cmat_status cmat_chat_template_new(cmat_chat_template **out, const char *source, size_t len, cmat_error *err);
+cmat_status cmat_chat_template_new(cmat_chat_template **out, const char *source, size_t len,
+                                   cmat_error *err);
 void cmat_chat_template_free(cmat_chat_template *t);
-/* vars: a JSON object: messages, add_generation_prompt, tools, bos_token, eos_token ... Appends to out. */
-cmat_status cmat_chat_template_render(const cmat_chat_template *t, json_t *vars, cmat_buf *out, cmat_error *err);
+/* vars: a JSON object: messages, add_generation_prompt, tools, bos_token, eos_token ... Appends to
+ * out. */
+cmat_status cmat_chat_template_render(const cmat_chat_template *t, json_t *vars, cmat_buf *out,
+                                      cmat_error *err);
 /* The template used when a model has none, and by --chat-template chatml. */
 extern const char cmat_chat_template_chatml[];
 #endif
