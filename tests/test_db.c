@@ -67,7 +67,7 @@ static cmat_env *open_env(const char *path, const char *style)
 
 static cmat_task make_task(const char *json)
 {
-    cmat_task t;
+    cmat_task t = {0};
     cmat_error err = {0};
     json_t *j = cmat_json_parse(json, strlen(json), "task", &err);
     if (!j || cmat_task_init(&t, j, &err) != CMAT_OK)

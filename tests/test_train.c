@@ -440,7 +440,7 @@ static int run_self(const char *what, const char *dir, int at, const char *out)
         execl(self, self, what, dir, number, out, (char *)NULL);
         _exit(127);
     }
-    int status;
+    int status = 0;
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

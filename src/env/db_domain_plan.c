@@ -168,6 +168,14 @@ static bool take_table(plan *p, bool *taken, int *n, int t, int max)
     return ok;
 }
 
+static int count_refs(const domain_table *spec)
+{
+    int n = 0;
+    for (const char *const *c = spec->columns; *c; c++)
+        n += strstr(*c, " = ref ") && !strchr(*c, '?');
+    return n;
+}
+
 static void pick_tables(plan *p, int index_of[DOMAIN_MAX_TABLES])
 {
     bool taken[DOMAIN_MAX_TABLES] = {false};
@@ -175,7 +183,10 @@ static void pick_tables(plan *p, int index_of[DOMAIN_MAX_TABLES])
     for (; p->domain->tables[n_specs].names; n_specs++)
         order[n_specs] = n_specs;
     cmat_rng_shuffle(&p->rng, order, (size_t)n_specs, sizeof(*order));
-    int want = 3 + plan_below(p, PLAN_MAX_TABLES - 2);
+    int want = 3 + plan_below(p, PLAN_MAX_TABLES - 2), first = 0;
+    while (count_refs(&p->domain->tables[order[first]]) == 0)
+        first++; /* tables that nothing joins would be little practice */
+    take_table(p, taken, &n, order[first], PLAN_MAX_TABLES);
     for (int i = 0; i < n_specs && n < want; i++)
         take_table(p, taken, &n, order[i], n < 3 ? PLAN_MAX_TABLES : want);
     for (int i = 0; i < n_specs && n < 3; i++)
@@ -210,7 +221,9 @@ static void pick_style(plan *p)
     s->declared_keys = plan_chance(p, 85);
     s->text_keys = plan_chance(p, 20);
     s->odd_starts = plan_chance(p, 35);
-    s->table_prefix = plan_chance(p, 8) ? prefixes[plan_below(p, LEN(prefixes))] : NULL;
+    s->table_prefix = s->naming == NAMING_SNAKE && plan_chance(p, 8)
+                          ? prefixes[plan_below(p, LEN(prefixes))]
+                          : NULL;
     s->column_prefix = plan_chance(p, 5);
     if (!s->declared_keys)
         s->ref_style = 0; /* found by their names */
@@ -392,14 +405,6 @@ static bool referenced(const plan *p, const domain_table *spec)
     return false;
 }
 
-static int count_refs(const domain_table *spec)
-{
-    int n = 0;
-    for (const char *const *c = spec->columns; *c; c++)
-        n += strstr(*c, " = ref ") && !strchr(*c, '?');
-    return n;
-}
-
 static bool dated(const plan_column *c)
 {
     return c->kind == PLAN_DATE || c->kind == PLAN_AFTER;
@@ -419,12 +424,16 @@ static void fill_table(plan *p, int ti, const int *index_of)
         if (wanted(p, index_of, &col))
             rest[n++] = col;
     }
-    for (int extra = plan_chance(p, 35) ? 1 + plan_chance(p, 30) : 0; extra > 0; extra--) {
-        int n_extra = 0;
-        while (domain_extra_columns[n_extra])
-            n_extra++;
-        rest[n] = read_column(p, domain_extra_columns[plan_below(p, n_extra)]);
+    int n_extra = 0, extra = -1;
+    while (domain_extra_columns[n_extra])
+        n_extra++;
+    for (int k = plan_chance(p, 35) ? 1 + plan_chance(p, 30) : 0; k > 0; k--) {
+        /* the second comes from what follows the first */
+        extra += 1 + plan_below(p, n_extra - extra - 1);
+        rest[n] = read_column(p, domain_extra_columns[extra]);
         n += wanted(p, index_of, &rest[n]);
+        if (extra == n_extra - 1)
+            break;
     }
     /* references first, or last, or where they stand; the name column keeps its place */
     int order = plan_below(p, 3);
@@ -460,6 +469,15 @@ static void number_rows(plan *p, plan_table *t)
     }
 }
 
+/* Two references and little more, and no other table refers to it. */
+static bool is_link(const plan *p, const domain_table *spec)
+{
+    int n = 0;
+    while (spec->columns[n])
+        n++;
+    return n <= 5 && count_refs(spec) >= 2 && !referenced(p, spec);
+}
+
 static int count_domains(const domain_spec *d)
 {
     int n = 0;
@@ -490,8 +508,7 @@ void plan_make(plan *p, uint64_t seed)
     pick_tables(p, index_of);
     for (int t = 0; t < p->n_tables; t++) {
         plan_table *tab = &p->tables[t];
-        tab->pair_key =
-            count_refs(tab->spec) >= 2 && !referenced(p, tab->spec) && plan_chance(p, 30);
+        tab->pair_key = is_link(p, tab->spec) && plan_chance(p, 40);
         tab->text_key = !tab->pair_key && p->style.text_keys && plan_chance(p, 60);
         name_table(p, t);
         number_rows(p, tab);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PLAN_MAX_TABLES = 8, PLAN_MAX_COLUMNS = DOMAIN_MAX_COLUMNS + 4, PLAN_MAX_LISTS = 4 };
+enum { PLAN_MAX_TABLES = 8, PLAN_MAX_COLUMNS = DOMAIN_MAX_COLUMNS + 4, PLAN_MAX_LISTS = 6 };
 
 typedef enum {
     PLAN_PERSON,

@@ -29,7 +29,8 @@ typedef struct {
     int number; /* of the row, from 0 */
     const char *first, *last;
     const domain_place *place;
-    int day; /* the last date, in days since 1970; 0: none yet */
+    int ref_table, ref_row; /* of the last reference; the table is -1 when there is none yet */
+    int day;                /* the last date, in days since 1970; 0: none yet */
 } row_facts;
 
 typedef struct {
@@ -62,8 +63,9 @@ static row_facts new_row(maker *m, int number)
     while (domain_places[n].city)
         n++;
     /* a database knows a part of the world: half of the places, from a start of its own */
-    int from = (int)(m->p.domain->name[0] * 7u + (unsigned)m->p.n_tables * 11u) % n;
+    int from = (int)(m->p.domain->name[0] * 7u + (unsigned)m->p.tables[0].n_rows * 11u) % n;
     return (row_facts){.number = number,
+                       .ref_table = -1,
                        .first = from_bank(m, "given"),
                        .last = from_bank(m, "family"),
                        .place = &domain_places[(from + plan_below(&m->p, n / 2)) % n]};
@@ -159,8 +161,7 @@ static void make_email(const row_facts *r, cell *v)
              hosts[r->number % LEN(hosts)]);
 }
 
-static void make_ref(maker *m, const plan_table *t, const plan_column *c, const row_facts *r,
-                     cell *v)
+static void make_ref(maker *m, const plan_table *t, const plan_column *c, row_facts *r, cell *v)
 {
     const plan_table *to = &m->p.tables[c->ref];
     /* a row of the same table points back, so that there are no rings */
@@ -169,7 +170,12 @@ static void make_ref(maker *m, const plan_table *t, const plan_column *c, const 
         v->type = CELL_NULL;
         return;
     }
-    int key = to->keys[(int)(skewed(m, c->skew) * n)];
+    int row = (int)(skewed(m, c->skew) * n);
+    if (r->ref_table == c->ref && r->ref_row == row)
+        row = (row + 1) % n; /* no team plays against itself */
+    r->ref_table = c->ref;
+    r->ref_row = row;
+    int key = to->keys[row];
     v->type = CELL_INT;
     v->i = key;
     if (to->text_key) {

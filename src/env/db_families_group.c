@@ -59,8 +59,8 @@ static bool group_value(db_gen *g, db_draft *d, const char *function, const char
         "For each {b}, what is the {f} {c} of [the |]{T}?",
         "What {f} {c} do the {T} have [per|by|in each] {b}?",
         "+the {bs} of the {T}, each with the {f} {c}",
-        "[Group|Break down] the {T} by {b} and [give|show|compute] the {f} {c}[ of each| of each "
-        "group|].",
+        ("[Group|Break down] the {T} by {b} and [give|show|compute] the {f} {c}[ of each| of each "
+         "group|]."),
         "[Show|Give me|List] [each|every] {b} with the {f} {c} of its {T}.",
     };
     grouping p;
@@ -204,8 +204,8 @@ static bool having_value(db_gen *g, db_draft *d)
         "Which {bs} have a(n) {f} {c} [above|over|of more than] {n} [among|over] the {T}?",
         "+the {bs} of {T} with a(n) {f} {c} [above|over|greater than] {n}",
         "For which {bs} is the {f} {c} of {T} [above|over|more than|higher than] {n}?",
-        "[Group|Compare] the {T} by {b} and [list|give] the {bs} whose {f} {c} is [above|over] "
-        "{n}.",
+        ("[Group|Compare] the {T} by {b} and [list|give] the {bs} whose {f} {c} is [above|over] "
+         "{n}."),
         "+all {bs} whose {T} have a(n) {f} {c} [above|higher than] {n}",
         "Which {bs} of {T} reach a(n) {f} {c} of more than {n}?",
     };

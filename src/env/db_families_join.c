@@ -266,8 +266,8 @@ static bool best_children(db_gen *g, db_draft *d)
         "Which {R} the {x} {f} {c} of {T}?",
         "=the {s} of the {kr} with the {x} {f} {c} of {T}",
         "[Find|Show|Tell me] the {kr} with the {x} {f} {c} over [their|the] {T} ({s}).",
-        "[Rank|Order] the {P} by the {f} {c} of their {T}, {x} first, and give the {s} of the "
-        "first {n}.",
+        ("[Rank|Order] the {P} by the {f} {c} of their {T}, {x} first, and give the {s} of the "
+         "first {n}."),
         "What is the {s} of the {kr} with the {x} {f} {c} of {T}?",
         "[Comparing|Compare] the {f} {c} of {T}, which {R} the {x}? Give the {s}.",
     };
@@ -389,8 +389,8 @@ static bool best_in_period(db_gen *g, db_draft *d)
     static const char *const say[] = {
         "Which {R} the [highest|largest|biggest] total {c} of {C} {w}?",
         "=the {s} of the {kr} with the [highest|largest] total {c} of {C} {w}",
-        "[Rank|Order] the {P} by the total {c} of their {C} {w}, and give the {s} of the first "
-        "{n}.",
+        ("[Rank|Order] the {P} by the total {c} of their {C} {w}, and give the {s} of the first "
+         "{n}."),
         "Which {kr} did best by total {c} of {C} {w}? Give the {s}.",
         "Which {kr} sold best by total {c} in {C} {w}?",
         "[Find|Show|Tell me] the {kr} with the most {c} in total, counting {C} {w} ({s}).",

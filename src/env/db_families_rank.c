@@ -189,8 +189,8 @@ static bool top_k(db_gen *g, db_draft *d)
         "Which {k} {T} have the [highest|largest|greatest] {c}? [Give|List] the {ss}.",
         "+the {ss} of the {k} {T} with the [highest|largest|biggest] {c}",
         "+the top {k} {T} by {c}[, {ss} only| ({ss})]",
-        "[Rank|Order|Sort] the {T} by {c}, [highest|largest] first, and give the {ss} of the "
-        "[first|top] {k}.",
+        ("[Rank|Order|Sort] the {T} by {c}, [highest|largest] first, and give the {ss} of the "
+         "[first|top] {k}."),
         "What are the {ss} of the {k} {T} that have the [highest|most|largest] {c}?",
         "[Show|List|Give me] the {k} {T} with the [most|highest] {c} ({s}).",
     };
@@ -203,8 +203,9 @@ static bool bottom_k(db_gen *g, db_draft *d)
         "Which {k} {T} have the [lowest|smallest|least] {c}? [Give|List] the {ss}.",
         "+the {ss} of the {k} {T} with the [lowest|smallest|least] {c}",
         "+the bottom {k} {T} by {c}[, {ss} only| ({ss})]",
-        "[Rank|Order|Sort] the {T} by {c}, [lowest|smallest] first, and give the {ss} of the first "
-        "{k}.",
+        ("[Rank|Order|Sort] the {T} by {c}, [lowest|smallest] first, and give the {ss} of the "
+         "first "
+         "{k}."),
         "What are the {ss} of the {k} {T} that have the [lowest|least|smallest] {c}?",
         "[Show|List|Give me] the {k} {T} with the [least|lowest] {c} ({s}).",
     };
@@ -217,8 +218,9 @@ static bool top_one(db_gen *g, db_draft *d)
         "Which {t} has the [highest|largest|greatest] {c}?[ Give its {s}.|]",
         "=the {s} of the {t} with the [highest|largest|biggest|greatest] {c}",
         "What is the {s} of the {t} that has the [highest|most|largest] {c}?",
-        "[Of|Among] [all |the ]{T}, which [one |]has the [highest|largest] {c}? [Answer with|Give] "
-        "the {s}.",
+        ("[Of|Among] [all |the ]{T}, which [one |]has the [highest|largest] {c}? [Answer "
+         "with|Give] "
+         "the {s}."),
         "[Find|Show me|Tell me] the {t} with the [maximum|highest|largest] {c} ({s}).",
         "=the {s} of the {t} that [leads|comes first] by {c}",
     };
@@ -231,8 +233,9 @@ static bool bottom_one(db_gen *g, db_draft *d)
         "Which {t} has the [lowest|smallest|least] {c}?[ Give its {s}.|]",
         "=the {s} of the {t} with the [lowest|smallest|least] {c}",
         "What is the {s} of the {t} that has the [lowest|least|smallest] {c}?",
-        "[Of|Among] [all |the ]{T}, which [one |]has the [lowest|smallest] {c}? [Answer with|Give] "
-        "the {s}.",
+        ("[Of|Among] [all |the ]{T}, which [one |]has the [lowest|smallest] {c}? [Answer "
+         "with|Give] "
+         "the {s}."),
         "[Find|Show me|Tell me] the {t} with the [minimum|lowest|smallest] {c} ({s}).",
         "=the {s} of the {t} that comes last by {c}",
     };

@@ -341,8 +341,8 @@ static bool update_step(db_gen *g, db_draft *d)
         "!increase the {c} of {r} by {n}",
         "!raise the {c} of {r} by {n}",
         "!add {n} to the {c} of {r}",
-        "The {c} of {r} [has gone up|went up|rose] by {n}. [Update it|Record that|Please change "
-        "it].",
+        ("The {c} of {r} [has gone up|went up|rose] by {n}. [Update it|Record that|Please change "
+         "it]."),
         "{r} gets {n} more {c}. [Update it|Record that].",
         "!bump the {c} of {r} up by {n}",
     };
@@ -350,8 +350,8 @@ static bool update_step(db_gen *g, db_draft *d)
         "!decrease the {c} of {r} by {n}",
         "!lower the {c} of {r} by {n}",
         "!subtract {n} from the {c} of {r}",
-        "The {c} of {r} [has gone down|went down|fell] by {n}. [Update it|Record that|Please "
-        "change it].",
+        ("The {c} of {r} [has gone down|went down|fell] by {n}. [Update it|Record that|Please "
+         "change it]."),
         "!reduce the {c} of {r} by {n}",
         "!take {n} off the {c} of {r}",
     };
@@ -424,8 +424,9 @@ static bool update_null(db_gen *g, db_draft *d)
         "!clear the {c} of {r}",
         "!remove the {c} of {r}",
         "!set the {c} of {r} to null",
-        "The {c} of {r} is [unknown|no longer known|not valid any more]. [Clear it|Empty it|Set it "
-        "to null].",
+        ("The {c} of {r} is [unknown|no longer known|not valid any more]. [Clear it|Empty it|Set "
+         "it "
+         "to null]."),
         "!empty the {c} of {r}",
         "!delete the {c} of {r}, but keep the {t}",
     };
@@ -452,8 +453,8 @@ static const char *const delete_say[] = {
     "!delete {r}",
     "!remove {r} [|from the database|from the {T} table]",
     "!erase {r}",
-    "{r} [should be deleted|is to be deleted|must go|can be removed]. [Delete it.|Please do "
-    "that.|Remove it.]",
+    ("{r} [should be deleted|is to be deleted|must go|can be removed]. [Delete it.|Please do "
+     "that.|Remove it.]"),
     "!drop {r} from the {T}",
     "We no longer need {r}[. Delete it.|; please delete it.|, so remove it.]",
     "!get rid of {r}",

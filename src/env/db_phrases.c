@@ -48,7 +48,7 @@ static const char *slot_find(const phrase_slot *slots, const char *name, size_t 
     for (; slots && slots->name; slots++)
         if (strlen(slots->name) == n && memcmp(slots->name, name, n) == 0)
             return slots->value;
-    assert(!"a template names a slot that is not given");
+    assert(0 && "a template names a slot that is not given");
     return "";
 }
 

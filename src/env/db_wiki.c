@@ -425,8 +425,8 @@ static bool make_insert(wiki *w, const wiki_table *t, wiki_draft *d)
 static const char *const update_one_say[] = {
     "Change the {c} of {k} [|in the {T}[| table] ]to {v}.",
     "Change the value of {C} to {V} in the {Q} table for the [entry|row|record] with {KC} as {KV}.",
-    "[Set|Change|Alter] the {C} [value |]to {V} for the [entry|row|record] [with|whose] {KC} "
-    "[equal to|being] {KV} in the {Q} table.",
+    ("[Set|Change|Alter] the {C} [value |]to {V} for the [entry|row|record] [with|whose] {KC} "
+     "[equal to|being] {KV} in the {Q} table."),
     "Set the {c} [value |]to {v} for {k} in the {T}[| table].",
     "In the {Q} table, [update|set|change] the {C} column to {V} where the {KC} column equals {k}.",
     "In the {Q} table, [update|set] {C} to {V} for the {KC} {k}.",
