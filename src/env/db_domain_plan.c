@@ -224,7 +224,9 @@ static void pick_style(plan *p)
     s->table_prefix = s->naming == NAMING_SNAKE && plan_chance(p, 8)
                           ? prefixes[plan_below(p, LEN(prefixes))]
                           : NULL;
-    s->column_prefix = plan_chance(p, 5);
+    s->column_prefix = s->naming != NAMING_SPACES && plan_chance(p, 5);
+    if (s->naming == NAMING_SPACES && s->ref_style == 2)
+        s->ref_style = 0;
     if (!s->declared_keys)
         s->ref_style = 0; /* found by their names */
 }
