@@ -137,7 +137,7 @@ static double peak_memory(void)
 static cmat_status measure(cli_model *m, const bench_opts *o, const char *name, figure_fn fn,
                            const int32_t *tokens, int arg, json_t *out, cmat_error *err)
 {
-    double rates[101];
+    double rates[101] = {0};
     int n = (int)o->repeat;
     cmat_status st = CMAT_OK;
 

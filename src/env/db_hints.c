@@ -161,7 +161,7 @@ static bool try_span(search *q, const char *s, size_t n)
         }
         return add_matches(q, s, n - 1) || (s[n - 2] == 'e' && add_matches(q, s, n - 2));
     }
-    if (n > 2 && isalpha((unsigned char)s[n - 1])) {
+    if (n > 2 && n + 1 < sizeof buf && isalpha((unsigned char)s[n - 1])) {
         memcpy(buf, s, n);
         buf[n] = 's';
         return add_matches(q, buf, n + 1);
@@ -256,7 +256,7 @@ static bool worth_a_look(const search *q, size_t i, size_t k)
 int db_hints_add(const db_values *v, const db_schema *s, const char *question,
                  const db_hints_options *opts, cmat_buf *out)
 {
-    word words[MAX_QUESTION_WORDS];
+    word words[MAX_QUESTION_WORDS] = {0};
     search q = {
         .v = v, .s = s, .question = question, .words = words, .out = out, .start = out->len};
     q.budget = opts && opts->budget ? opts->budget : 500;

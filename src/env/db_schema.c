@@ -215,7 +215,8 @@ static void inferred_keys(db_schema *s, db_table *t, db_fk **fks, size_t *cap)
                 is_number(ref->columns[pk].affinity) != is_number(c->affinity))
                 continue;
             db_fk fk = {
-                .column = i, .ref_table = j, .ref_column = pk, .key = key++, .inferred = true};
+                .column = i, .ref_table = j, .ref_column = pk, .key = key, .inferred = true};
+            key++;
             fk_add(t, fks, cap, fk);
             break;
         }

@@ -25,7 +25,7 @@ static bool python_float(const json_t *v, double *d)
     }
     if (!json_is_string(v))
         return false;
-    char buf[64];
+    char buf[64] = "";
     size_t n = 0;
     const char *s = json_string_value(v);
     while (isspace((unsigned char)*s))

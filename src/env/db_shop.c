@@ -549,7 +549,7 @@ static void make_customers(shop *s)
     table(s, "INSERT INTO addresses VALUES (?,?,?,?,?,?,?)");
     for (int id = 1, n = 0; id <= N_CUSTOMERS; id++) {
         bool two = chance(s, 0.2);
-        for (int k = 0; k <= two; k++) {
+        for (int k = 0; k < (two ? 2 : 1); k++) {
             char street[64], code[16];
             const place *p = &places[k ? draw_place(s) : s->customer_place[id]];
             snprintf(street, sizeof street, "%d %s", 1 + pick(s, 180),

@@ -41,6 +41,7 @@ static float softmax(float *s, int n)
         sum += s[j] = expf(s[j] - max);
     for (int j = 0; j < n; j++)
         s[j] /= sum;
+    /* cppcheck-suppress invalidFunctionArg; the greatest term of the sum is 1 */
     return max + logf(sum);
 }
 

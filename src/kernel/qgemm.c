@@ -32,7 +32,8 @@ static cmat_qrows rows_new(int T, int n_blocks, int tile_rows)
     char *p = aligned_alloc(64, q + 2 * d);
     if (!p)
         abort();
-    return (cmat_qrows){(int16_t *)p, (float *)(p + q), (float *)(p + q + d), n_blocks};
+    return (cmat_qrows){(int16_t *)p, (float *)(void *)(p + q), (float *)(void *)(p + q + d),
+                        n_blocks};
 }
 
 /* Blocks of 32 in a slice of K: equal slices, no longer than fits. */

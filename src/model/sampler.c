@@ -239,8 +239,8 @@ static int choose(const float *logits, int n_vocab, const cmat_sampling *s,
 int cmat_sample(float *logits, int n_vocab, const cmat_sampling *s, const cmat_token_set *allowed,
                 const int32_t *recent, size_t n_recent, cmat_rng *rng, cmat_candidate *scratch)
 {
-    float saved[CMAT_REPEAT_WINDOW];
-    int32_t penalised[CMAT_REPEAT_WINDOW];
+    float saved[CMAT_REPEAT_WINDOW] = {0};
+    int32_t penalised[CMAT_REPEAT_WINDOW] = {0};
     size_t n = 0;
     int token;
     if (n_recent > CMAT_REPEAT_WINDOW) {
