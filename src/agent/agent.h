@@ -106,4 +106,7 @@ typedef struct {
     CMAT_AGENT_ROW("judge-rejected", BOOL, offsetof(type, m.judge_rejected), "true", 0, 0, NULL,   \
         "learn whether what was sent back was right")
 /* clang-format on */
+
+/* The same rows as a table of a bare cmat_agent_options: for agent.json. */
+extern const cmat_option cmat_agent_option_table[];
 #endif

@@ -14,10 +14,9 @@
 
 typedef struct {
     cli_common common;
-    char *model, *run;
+    char *model, *run, *checker;
     int64_t rows;
     bool write, untuned, trace;
-    cmat_agent_options agent;
 } ask_opts;
 
 static const cmat_option options[] = {
@@ -32,7 +31,8 @@ static const cmat_option options[] = {
     {"rows", CMAT_OPT_INT, offsetof(ask_opts, rows), "20", 1, 1000, NULL, "N", "rows shown", 'n'},
     {"trace", CMAT_OPT_BOOL, offsetof(ask_opts, trace), NULL, 0, 0, NULL, NULL,
      "show every step of the episode", 0},
-    CMAT_AGENT_OPTION_ROWS(ask_opts, agent),
+    {"checker", CMAT_OPT_STR, offsetof(ask_opts, checker), NULL, 0, 0, NULL, "MODE",
+     "off, facts, model or both (default: what did best in the run)", 0},
     CLI_COMMON_OPTIONS(ask_opts),
     {0},
 };
@@ -340,6 +340,28 @@ static cmat_status load_roles(const ask_opts *o, const char *run, cmat_model *m,
     return st;
 }
 
+/* How the run's agent acts: its agent.json, where there is one, then what this call says. */
+static cmat_status load_agent(const ask_opts *o, const char *run, cmat_agent_options *agent,
+                              cmat_error *err)
+{
+    char *path = cmat_path_join(run, "agent.json");
+    json_t *j = NULL;
+    cmat_status st = cmat_options_init(cmat_agent_option_table, agent, err);
+
+    if (st == CMAT_OK && !o->untuned && cmat_path_exists(path)) {
+        j = cmat_json_load(path, err);
+        st = j ? cmat_options_from_json(cmat_agent_option_table, agent, j, path, err)
+               : CMAT_ERR_FORMAT;
+    }
+    if (st == CMAT_OK && o->checker)
+        st = cmat_options_set(cmat_agent_option_table, agent, "checker", o->checker, "--", err);
+    agent->samples = 1;
+    agent->record_facts = true;
+    json_decref(j);
+    free(path);
+    return st;
+}
+
 static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 {
     ask_opts *o = vopts;
@@ -351,6 +373,7 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     cmat_task_list tasks = {0};
     cmat_task task = {0};
     json_t *episode = NULL;
+    cmat_agent_options agent;
     cmat_status st;
 
     (void)n_args;
@@ -358,7 +381,8 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
         st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", args[0]);
         goto done;
     }
-    if ((st = cli_model_open(&m, o->model, NULL, &eo, err)) != CMAT_OK ||
+    if ((st = load_agent(o, run_dir, &agent, err)) != CMAT_OK ||
+        (st = cli_model_open(&m, o->model, NULL, &eo, err)) != CMAT_OK ||
         (st = load_roles(o, run_dir, m.model, &actor, &checker, err)) != CMAT_OK ||
         (st = cmat_llm_local_new(&llm, m.engine, m.model, err)) != CMAT_OK)
         goto done;
@@ -371,13 +395,11 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     if (st != CMAT_OK)
         goto done;
     cmat_task_list_add(&tasks, task);
-    o->agent.samples = 1;
-    o->agent.record_facts = true;
     cmat_run_config rc = {.env = "db",
                           .env_opts = {.path = args[0]},
                           .llm = llm,
                           .phase = "ask",
-                          .opts = o->agent,
+                          .opts = agent,
                           .on_episode = keep_episode,
                           .user = &episode};
     st = cmat_agent_run(&rc, &tasks, NULL, err);

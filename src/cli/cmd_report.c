@@ -30,8 +30,9 @@ void cli_print_evolve_summary(const json_t *summary, const char *run_dir, const 
 
     cmat_eval_table_runs(names, runs, 2, &b);
     cmat_eval_table_compare(json_object_get(summary, "comparison"), names[0], names[1], &b);
-    cmat_buf_printf(&b, "\nreport: %s/report.html\nnow ask: cmat ask %s \"...\"\n", run_dir,
-                    database);
+    cmat_buf_printf(&b, "\nreport: %s/report.html\n", run_dir);
+    if (database)
+        cmat_buf_printf(&b, "now ask: cmat ask %s \"...\"\n", database);
     fputs(cmat_buf_str(&b), stdout);
     cmat_buf_clear(&b);
 }

@@ -57,6 +57,7 @@ static cmat_status ablate(cmat_loop *l, cmat_error *err)
 static cmat_status ship(cmat_loop *l, cmat_error *err)
 {
     static const cmat_role roles[] = {CMAT_ROLE_ACTOR, CMAT_ROLE_CHECKER};
+    cmat_agent_options opts = l->o->agent;
     cmat_status st = CMAT_OK;
     json_t *agent;
     char *path;
@@ -69,10 +70,9 @@ static cmat_status ship(cmat_loop *l, cmat_error *err)
     }
     if (st != CMAT_OK)
         return st;
-    agent =
-        json_pack("{s:s, s:I, s:I, s:b}", "checker", cmat_checker_names[shipped_mode(l)],
-                  "max_rejects", (json_int_t)l->o->agent.max_rejects, "max_tokens",
-                  (json_int_t)l->o->agent.max_tokens, "constraint", (int)l->o->agent.constraint);
+    opts.checker = shipped_mode(l);
+    opts.samples = 1;
+    agent = cmat_options_to_json(cmat_agent_option_table, &opts);
     path = cmat_run_dir_path(&l->dir, "agent.json");
     st = cmat_json_save(path, agent, err);
     json_decref(agent);
