@@ -372,7 +372,7 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     cmat_llm *llm = NULL;
     cmat_task_list tasks = {0};
     cmat_task task = {0};
-    json_t *episode = NULL;
+    json_t *episode = NULL, *description;
     cmat_agent_options agent;
     cmat_status st;
 
@@ -388,10 +388,10 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
         goto done;
     cmat_llm_local_set_adapter(llm, CMAT_ROLE_ACTOR, actor);
     cmat_llm_local_set_adapter(llm, CMAT_ROLE_CHECKER, checker);
-    st = cmat_task_init(&task,
-                        json_pack("{s:s, s:s, s:s, s:o}", "id", "ask", "env", "db", "kind", "ask",
-                                  "instruction", cmat_json_text(args[1], strlen(args[1]))),
-                        err);
+    description = json_pack("{s:s, s:s, s:s, s:o}", "id", "ask", "env", "db", "kind", "ask",
+                            "instruction", cmat_json_text(args[1], strlen(args[1])));
+    st = cmat_task_init(&task, description, err);
+    json_decref(description);
     if (st != CMAT_OK)
         goto done;
     cmat_task_list_add(&tasks, task);

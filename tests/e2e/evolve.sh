@@ -18,6 +18,7 @@ has err "another options.lr"
 # killed again and again, a little later each time
 for t in 0.3 0.6 0.9 1.3 1.8 2.4; do
     timeout -s KILL "$t" "$CMAT" evolve db $options --run killed >/dev/null 2>&1
+    sleep 0.3 # until the lock of the dead process is gone
 done
 expect 0 "$CMAT" evolve db $options --run killed
 [ -z "$(find killed -name '*.tmp-*')" ] || echo "note: parts of killed writes remain under temporary names"
