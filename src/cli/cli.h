@@ -51,16 +51,18 @@ cmat_status cli_model_open(cli_model *m, const char *name, const char *adapter_d
                            const cmat_engine_options *eo, cmat_error *err);
 void cli_model_close(cli_model *m);
 
-/* One request from chat messages, run to its end. Text goes to *text (the caller's). stream: print
- * pieces to stdout as they come. */
 typedef struct {
     int max_tokens;
     cmat_sampling sampling;
     const char *const *stop;
-    const cmat_acceptor *constraint;
     bool stream;
 } cli_generate_options;
-cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_options *o, char **text,
+/* One request of tokens, or of chat messages, run to its end; the result is the caller's, cleared
+ * with cmat_gen_result_clear. stream: pieces are printed on stdout as they come. */
+cmat_status cli_generate_tokens(cli_model *m, const int32_t *tokens, size_t n,
+                                const cli_generate_options *o, cmat_gen_result *res,
+                                cmat_error *err);
+cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_options *o,
                          cmat_gen_result *res, cmat_error *err);
 
 /* "runs/NAME" for "path/to/NAME.sqlite": the caller's to free(). */

@@ -118,13 +118,6 @@ static json_t *message(const char *role, const char *text)
     return m;
 }
 
-static void print_piece(void *user, const char *text, size_t len)
-{
-    (void)user;
-    fwrite(text, 1, len, stdout);
-    fflush(stdout);
-}
-
 static const char *finish_name(cmat_finish f)
 {
     return f == CMAT_FINISH_STOP ? "stop" : f == CMAT_FINISH_CANCELLED ? "cancelled" : "length";
@@ -134,35 +127,19 @@ static const char *finish_name(cmat_finish f)
 static cmat_status generate_raw(cli_model *m, const char *prompt, const cli_generate_options *g,
                                 cmat_gen_result *res, cmat_error *err)
 {
-    cmat_gen_request req = {.max_tokens = g->max_tokens,
-                            .sampling = g->sampling,
-                            .adapter = m->adapter,
-                            .stop = g->stop,
-                            .on_text = g->stream ? print_piece : NULL};
+    const cmat_tokenizer *t = m->model->tokenizer;
     int32_t *tokens = NULL;
     size_t n = 0, cap = 0;
-    uint64_t id;
-    int n_busy = 1;
     cmat_status st;
 
-    if (cmat_tokenizer_add_bos(m->model->tokenizer) &&
-        cmat_tokenizer_bos(m->model->tokenizer) >= 0) {
+    if (cmat_tokenizer_add_bos(t) && cmat_tokenizer_bos(t) >= 0) {
         tokens = cmat_xgrow(tokens, &cap, 1, sizeof *tokens);
-        tokens[n++] = cmat_tokenizer_bos(m->model->tokenizer);
+        tokens[n++] = cmat_tokenizer_bos(t);
     }
-    cmat_tokenizer_encode(m->model->tokenizer, prompt, strlen(prompt), true, &tokens, &n, &cap);
-    req.tokens = tokens;
-    req.n_tokens = n;
-    st = n ? cmat_engine_submit(m->engine, &req, &id, err)
+    cmat_tokenizer_encode(t, prompt, strlen(prompt), true, &tokens, &n, &cap);
+    st = n ? cli_generate_tokens(m, tokens, n, g, res, err)
            : cmat_fail(err, CMAT_ERR_ARG, "the prompt is empty");
     free(tokens);
-    while (st == CMAT_OK && n_busy > 0) {
-        if (cmat_cancelled())
-            cmat_engine_cancel(m->engine, id);
-        st = cmat_engine_step(m->engine, &n_busy, err);
-    }
-    if (st == CMAT_OK)
-        cmat_engine_collect(m->engine, res);
     return st;
 }
 
@@ -196,7 +173,7 @@ static cmat_status run_generate(void *vopts, int n_args, char **args, cmat_error
         if (o->system)
             json_array_append_new(messages, message("system", o->system));
         json_array_append_new(messages, message("user", text));
-        st = cli_generate(&m, messages, &g, NULL, &res, err);
+        st = cli_generate(&m, messages, &g, &res, err);
         json_decref(messages);
     }
     if (st == CMAT_OK && o->common.json) {
@@ -241,14 +218,12 @@ static cmat_status run_chat(void *vopts, int n_args, char **args, cmat_error *er
     fputs("Write a message and press Enter; an empty line or Ctrl-D ends.\n", stderr);
     while (st == CMAT_OK && (fputs("> ", stderr), len = getline(&line, &cap, stdin)) > 1) {
         cmat_gen_result res = {0};
-        char *text = NULL;
         line[len - 1] = line[len - 1] == '\n' ? '\0' : line[len - 1];
         json_array_append_new(messages, message("user", line));
-        st = cli_generate(&m, messages, &g, &text, &res, err);
+        st = cli_generate(&m, messages, &g, &res, err);
         putchar('\n');
         if (st == CMAT_OK)
-            json_array_append_new(messages, message("assistant", text));
-        free(text);
+            json_array_append_new(messages, message("assistant", res.text));
         cmat_gen_result_clear(&res);
     }
     free(line);

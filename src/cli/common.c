@@ -51,26 +51,21 @@ static void print_piece(void *user, const char *text, size_t len)
     fflush(stdout);
 }
 
-cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_options *o, char **text,
-                         cmat_gen_result *res, cmat_error *err)
+cmat_status cli_generate_tokens(cli_model *m, const int32_t *tokens, size_t n,
+                                const cli_generate_options *o, cmat_gen_result *res,
+                                cmat_error *err)
 {
-    cmat_gen_request req = {.max_tokens = o->max_tokens,
+    cmat_gen_request req = {.tokens = tokens,
+                            .n_tokens = n,
+                            .max_tokens = o->max_tokens,
                             .sampling = o->sampling,
                             .adapter = m->adapter,
-                            .constraint = o->constraint,
                             .stop = o->stop,
                             .on_text = o->stream ? print_piece : NULL};
-    int32_t *tokens = NULL;
     uint64_t id;
     int n_busy = 1;
-    cmat_status st =
-        cmat_model_chat_tokens(m->model, messages, true, &tokens, NULL, &req.n_tokens, err);
+    cmat_status st = cmat_engine_submit(m->engine, &req, &id, err);
 
-    if (st != CMAT_OK)
-        return st;
-    req.tokens = tokens;
-    st = cmat_engine_submit(m->engine, &req, &id, err);
-    free(tokens);
     while (st == CMAT_OK && n_busy > 0) {
         if (cmat_cancelled())
             cmat_engine_cancel(m->engine, id);
@@ -78,9 +73,20 @@ cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_opti
     }
     if (st != CMAT_OK || !cmat_engine_collect(m->engine, res))
         return st != CMAT_OK ? st : cmat_fail(err, CMAT_ERR_STATE, "the request gave no result");
-    if (text)
-        *text = cmat_xstrndup(res->text, res->text_len);
     return cmat_cancelled() ? cmat_fail(err, CMAT_ERR_CANCELLED, "stopped") : CMAT_OK;
+}
+
+cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_options *o,
+                         cmat_gen_result *res, cmat_error *err)
+{
+    int32_t *tokens = NULL;
+    size_t n = 0;
+    cmat_status st = cmat_model_chat_tokens(m->model, messages, true, &tokens, NULL, &n, err);
+
+    if (st == CMAT_OK)
+        st = cli_generate_tokens(m, tokens, n, o, res, err);
+    free(tokens);
+    return st;
 }
 
 char *cli_default_run(const char *database)
