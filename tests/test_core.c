@@ -302,13 +302,55 @@ static void test_options(void **state)
     free(path);
 }
 
+/* A table in a table: the outer one's option of a name goes before, and may be the inner member
+ * with another default. */
+static void test_options_nested(void **state)
+{
+    typedef struct {
+        int64_t count;
+        opts inner;
+        double lr;
+    } outer;
+    static const cmat_option outer_table[] = {
+        {"max-count", CMAT_OPT_INT, offsetof(outer, count), "3", 1, 9, NULL, "N", "own", 0},
+        {"mode", CMAT_OPT_ENUM, offsetof(outer, inner.mode), "both", 0, 0, "off|facts|both", NULL,
+         "inner, other default", 0},
+        CMAT_OPTION_TABLE(offsetof(outer, inner), table),
+        {"rate", CMAT_OPT_FLOAT, offsetof(outer, lr), "0.125", 0, 1, NULL, NULL, "after it", 0},
+        {0},
+    };
+    outer o;
+    cmat_error err;
+    int n;
+    char *argv[] = {"x", "--max-count", "9", "--name", "abc", "--rate", "0.25", "--no-flag"};
+    (void)state;
+
+    assert_int_equal(cmat_options_init(outer_table, &o, &err), CMAT_OK);
+    assert_true(o.count == 3 && o.inner.count == 5 && o.inner.mode == 2 && o.inner.flag);
+    assert_true(o.lr == 0.125 && o.inner.lr == 0.5);
+    assert_int_equal(cmat_options_parse(outer_table, &o, 8, argv, &n, &err), CMAT_OK);
+    assert_true(o.count == 9 && o.inner.count == 5 && o.lr == 0.25 && !o.inner.flag);
+    assert_string_equal(o.inner.name, "abc");
+    json_t *j = cmat_options_to_json(outer_table, &o);
+    assert_int_equal(json_object_size(j), 6);
+    assert_int_equal(json_integer_value(json_object_get(j, "max_count")), 9);
+    json_decref(j);
+    cmat_options_clear(outer_table, &o);
+    assert_null(o.inner.name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error),   cmocka_unit_test(test_buf_and_arena),
-        cmocka_unit_test(test_rng),     cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_json),    cmocka_unit_test(test_text),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_buf_and_arena),
+        cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_options_nested),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_text),
         cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -34,8 +34,7 @@ typedef enum {
 extern const char
     *const cmat_outcome_names[CMAT_N_OUTCOMES]; /* "completed", "context limit", ... */
 
-/* The members have the types of core/option.h, so that CMAT_AGENT_OPTION_ROWS can stand in a
- * caller's table. */
+/* The members have the types of core/option.h. */
 typedef struct {
     int checker;            /* cmat_checker_mode */
     int retry;              /* cmat_retry_mode */
@@ -64,49 +63,6 @@ typedef struct {
         .concurrency = 16, .n_lessons = 3, .constraint = true, .judge_rejected = true             \
     }
 
-/* clang-format off */
-#define CMAT_AGENT_ROW(NAME, TYPE, OFFSET, DEF, MIN, MAX, ARG, TEXT)                               \
-    {NAME, CMAT_OPT_##TYPE, OFFSET, DEF, MIN, MAX, NULL, ARG, TEXT, 0}
-/* Rows for a cmat_option table over struct `type` whose member `m` is a cmat_agent_options. */
-#define CMAT_AGENT_OPTION_ROWS(type, m)                                                            \
-    {"retry", CMAT_OPT_ENUM, offsetof(type, m.retry), "reason", 0, 0, "reason|again", "MODE", \
-     "an action sent back: show the Actor the reason, or ask it again", 0}, \
-    {"checker", CMAT_OPT_ENUM, offsetof(type, m.checker), "facts", 0, 0, "off|facts|model|both",   \
-     "MODE", "what looks at an action before it is run", 0},                                       \
-    CMAT_AGENT_ROW("max-rejects", INT, offsetof(type, m.max_rejects), "2", 0, 20, "N",             \
-        "times an action is sent back before it is run all the same"),                             \
-    CMAT_AGENT_ROW("max-steps", INT, offsetof(type, m.max_steps), "0", 0, 1000, "N",               \
-        "actions in an episode; 0: the environment's own"),                                        \
-    CMAT_AGENT_ROW("max-tokens", INT, offsetof(type, m.max_tokens), "256", 1, 65536, "N",          \
-        "tokens of a reply at most"),                                                              \
-    CMAT_AGENT_ROW("checker-tokens", INT, offsetof(type, m.checker_tokens), "64", 1, 4096, "N",    \
-        "tokens of a verdict at most"),                                                            \
-    CMAT_AGENT_ROW("token-budget", INT, offsetof(type, m.token_budget), "0", 0, 1e7, "N",          \
-        "tokens of a prompt; 0: what the context leaves"),                                         \
-    CMAT_AGENT_ROW("samples", INT, offsetof(type, m.samples), "1", 1, 1000, "K",                   \
-        "episodes a task; the first is greedy"),                                                   \
-    CMAT_AGENT_ROW("temperature", FLOAT, offsetof(type, m.temperature), "0.8", 0, 10, "T",         \
-        "of the samples after the first"),                                                         \
-    CMAT_AGENT_ROW("top-p", FLOAT, offsetof(type, m.top_p), "0.95", 0, 1, "P",                     \
-        "of the samples after the first"),                                                         \
-    CMAT_AGENT_ROW("retry-temperature", FLOAT, offsetof(type, m.retry_temperature), "0.4", 0, 10, "T",\
-        "at least this after an action was sent back"),                                            \
-    CMAT_AGENT_ROW("seed", INT, offsetof(type, m.seed), "0", 0, 0, "N",                            \
-        "seed of everything random"),                                                              \
-    CMAT_AGENT_ROW("concurrency", INT, offsetof(type, m.concurrency), "16", 1, 1024, "N",          \
-        "episodes at once"),                                                                       \
-    CMAT_AGENT_ROW("lessons", BOOL, offsetof(type, m.lessons), NULL, 0, 0, NULL,                   \
-        "lessons and examples of the store in the prompt"),                                        \
-    CMAT_AGENT_ROW("n-lessons", INT, offsetof(type, m.n_lessons), "3", 0, 50, "N",                 \
-        "lessons in a prompt at most"),                                                            \
-    CMAT_AGENT_ROW("constraint", BOOL, offsetof(type, m.constraint), "true", 0, 0, NULL,           \
-        "hold replies to what the environment allows"),                                            \
-    CMAT_AGENT_ROW("record-facts", BOOL, offsetof(type, m.record_facts), NULL, 0, 0, NULL,         \
-        "keep the facts of every action"),                                                         \
-    CMAT_AGENT_ROW("judge-rejected", BOOL, offsetof(type, m.judge_rejected), "true", 0, 0, NULL,   \
-        "learn whether what was sent back was right")
-/* clang-format on */
-
-/* The same rows as a table of a bare cmat_agent_options: for agent.json. */
+/* Its members as options. */
 extern const cmat_option cmat_agent_option_table[];
 #endif

@@ -1,7 +1,7 @@
 /* cli/cli.h - the table of commands and what they share. */
 #ifndef CMAT_CLI_CLI_H
 #define CMAT_CLI_CLI_H
-#include "cmat/error.h"
+#include "cmat/cmat.h"
 #include "core/option.h"
 #include "model/adapter.h"
 #include "model/engine.h"
@@ -51,22 +51,14 @@ cmat_status cli_model_open(cli_model *m, const char *name, const char *adapter_d
                            const cmat_engine_options *eo, cmat_error *err);
 void cli_model_close(cli_model *m);
 
-typedef struct {
-    int max_tokens;
-    cmat_sampling sampling;
-    const char *const *stop;
-    bool stream;
-} cli_generate_options;
-/* One request of tokens, or of chat messages, run to its end; the result is the caller's, cleared
- * with cmat_gen_result_clear. stream: pieces are printed on stdout as they come. */
-cmat_status cli_generate_tokens(cli_model *m, const int32_t *tokens, size_t n,
-                                const cli_generate_options *o, cmat_gen_result *res,
-                                cmat_error *err);
-cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_options *o,
-                         cmat_gen_result *res, cmat_error *err);
+/* A session on the default model or another, and a call's options as the public API takes them:
+ * JSON text, the caller's to free(). */
+cmat_status cli_session_open(cmat_session **out, const char *model, const char *adapter,
+                             int64_t n_ctx, cmat_error *err);
+char *cli_options_text(const cmat_option *table, const void *opts);
+/* A result of the public API as JSON; frees the text. */
+json_t *cli_take_result(char *text);
 
-/* "runs/NAME" for "path/to/NAME.sqlite": the caller's to free(). */
-char *cli_default_run(const char *database);
 /* The table before and after, and where the report is. */
 void cli_print_evolve_summary(const json_t *summary, const char *run_dir, const char *database);
 

@@ -88,7 +88,7 @@ static cmat_status tune_rate(cli_model *m, const int32_t *tokens, int rank, doub
                              cmat_error *err)
 {
     cmat_lora_config config = CMAT_LORA_DEFAULT;
-    cmat_tune_options to;
+    cmat_tune_options to = {0};
     cmat_tune_result res;
     cmat_train_set set = {0};
     cmat_adapter *a = NULL;

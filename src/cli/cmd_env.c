@@ -1,5 +1,6 @@
 /* cmd_env.c - `cmat env`: lists environments, makes the example shop, makes tasks, lets a person
  * play. */
+#include "agent/harvest.h"
 #include "cli/commands.h"
 #include "core/fs.h"
 #include "core/mem.h"
@@ -19,6 +20,7 @@ typedef struct {
     char *database, *out, *tasks, *style, *questions, *tables;
     int64_t n, seed, n_insert, n_update;
     int split;
+    bool rows;
 } env_opts;
 
 static const cmat_option options[] = {
@@ -41,6 +43,8 @@ static const cmat_option options[] = {
     {"n", CMAT_OPT_INT, offsetof(env_opts, n), "20", 1, 1e6, NULL, "N", "tasks to make", 'n'},
     {"split", CMAT_OPT_ENUM, offsetof(env_opts, split), "train", 0, 0, "train|valid|heldout", NULL,
      "tasks of one split never occur in another", 0},
+    {"rows", CMAT_OPT_BOOL, offsetof(env_opts, rows), NULL, 0, 0, NULL, NULL,
+     "instead of tasks write worked conversations, as `cmat tune` reads them", 0},
     {"style", CMAT_OPT_STR, offsetof(env_opts, style), "short", 0, 0, NULL, "NAME",
      "prompt style: short, agentbench", 0},
     {"seed", CMAT_OPT_INT, offsetof(env_opts, seed), "1", 0, 9e15, NULL, "N",
@@ -108,6 +112,25 @@ static cmat_status get_tasks(const env_opts *o, cmat_env *env, cmat_task_list *l
     return env->ops->generate(env, o->split, (size_t)o->n, (uint64_t)o->seed, l, err);
 }
 
+/* The tasks, each with its worked answer, as the conversations that an Actor would have had. */
+static cmat_status save_rows(const env_opts *o, const cmat_task_list *l, cmat_error *err)
+{
+    cmat_run_config rc = {.env = "db", .env_opts = {.path = o->database, .style = o->style}};
+    cmat_harvest_options ho = CMAT_HARVEST_OPTIONS_DEFAULT;
+    cmat_dataset rows = {0};
+    cmat_status st;
+
+    if (!o->out)
+        return cmat_fail(err, CMAT_ERR_ARG, "--out FILE says where the rows go");
+    if ((st = cmat_options_init(cmat_agent_option_table, &rc.opts, err)) != CMAT_OK)
+        return st;
+    st = cmat_harvest_gold(&rc, l, NULL, NULL, -1, &ho, &rows, NULL, NULL, err);
+    if (st == CMAT_OK)
+        st = cmat_dataset_save(&rows, o->out, err);
+    cmat_dataset_clear(&rows);
+    return st;
+}
+
 static cmat_status make_tasks(const env_opts *o, cmat_error *err)
 {
     cmat_env *env;
@@ -117,7 +140,9 @@ static cmat_status make_tasks(const env_opts *o, cmat_error *err)
     if (st != CMAT_OK)
         return st;
     st = get_tasks(o, env, &l, err);
-    if (st == CMAT_OK && o->out)
+    if (st == CMAT_OK && o->rows)
+        st = save_rows(o, &l, err);
+    else if (st == CMAT_OK && o->out)
         st = cmat_task_list_save(&l, o->out, err);
     for (size_t i = 0; st == CMAT_OK && !o->out && i < l.n; i++) {
         if (o->common.json)
@@ -243,6 +268,7 @@ const cli_command cli_env = {
         "  cmat env tasks --database examples/shop.sqlite -n 10\n"
         "  cmat env tasks --database examples/shop.sqlite -n 500 --split heldout --out "
         "heldout.jsonl\n"
+        "  cmat env tasks --database mine.sqlite -n 500 --rows --out rows.jsonl\n"
         "  cmat env play --database examples/shop.sqlite\n"
         "  cmat env tasks --questions q.jsonl --tables t.jsonl -n 2000 --inserts 1000 --updates "
         "1000 -o wiki.jsonl",

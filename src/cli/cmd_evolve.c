@@ -1,37 +1,20 @@
 /* cmd_evolve.c - `cmat evolve`: the whole loop on a database. */
+#include "api/api.h"
 #include "cli/commands.h"
-#include "core/fs.h"
-#include "core/mem.h"
-#include "evolve/evolve.h"
+#include "core/json.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct {
     cli_common common;
-    char *database, *run, *model;
-    cmat_evolve_options evolve;
+    cmat_session_evolve_options evolve;
+    char *model;
 } evolve_opts;
 
 static const cmat_option options[] = {
-    {"database", CMAT_OPT_STR, offsetof(evolve_opts, database), NULL, 0, 0, NULL, "FILE",
-     "the SQLite database to make an agent for", 'd'},
-    {"start", CMAT_OPT_STR, offsetof(evolve_opts, evolve.start), NULL, 0, 0, NULL, "DIR",
-     "start the Actor's tuning from this adapter instead of a new one", 0},
-    {"tasks", CMAT_OPT_STR, offsetof(evolve_opts, evolve.tasks), NULL, 0, 0, NULL, "FILE",
-     "learn from these tasks instead of made ones", 0},
-    {"valid", CMAT_OPT_STR, offsetof(evolve_opts, evolve.valid), NULL, 0, 0, NULL, "FILE",
-     "choose by these", 0},
-    {"heldout", CMAT_OPT_STR, offsetof(evolve_opts, evolve.heldout), NULL, 0, 0, NULL, "FILE",
-     "take the first and last figures on these", 0},
-    {"run", CMAT_OPT_STR, offsetof(evolve_opts, run), NULL, 0, 0, NULL, "DIR",
-     "the run folder (default: runs/ and the database's name); an unfinished run in it is gone on "
-     "with",
-     'r'},
+    CMAT_OPTION_TABLE(offsetof(evolve_opts, evolve), cmat_session_evolve_option_table),
     {"model", CMAT_OPT_STR, offsetof(evolve_opts, model), NULL, 0, 0, NULL, "FILE",
      "model file or name", 'm'},
-    CMAT_EVOLVE_OPTION_ROWS(evolve_opts, evolve.),
     CLI_COMMON_OPTIONS(evolve_opts),
     {0},
 };
@@ -39,35 +22,24 @@ static const cmat_option options[] = {
 static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 {
     evolve_opts *o = vopts;
-    cli_model m;
-    json_t *summary = NULL;
-    cmat_status st;
+    cmat_session *s = NULL;
+    char *evolve = cli_options_text(cmat_session_evolve_option_table, &o->evolve), *text = NULL;
+    cmat_status st = cli_session_open(&s, o->model, NULL, 4096, err);
 
     (void)n_args;
-    if (strcmp(args[0], "db") != 0)
-        return cmat_fail(err, CMAT_ERR_ARG, "there is no environment \"%s\" to evolve in: db is",
-                         args[0]);
-    if (!o->database && !o->evolve.tasks)
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "--database FILE is needed (or files of tasks: `cmat evolve --help`)");
-    if (!o->database && !o->run)
-        return cmat_fail(err, CMAT_ERR_ARG, "--run DIR says where the run goes");
-    if (o->database && !cmat_path_exists(o->database))
-        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", o->database);
-    o->evolve.database = o->database;
-    o->evolve.run_dir = o->run ? cmat_xstrdup(o->run) : cli_default_run(o->database);
-    o->evolve.agent.seed = o->evolve.seed;
-    st = cli_model_open(&m, o->model, NULL, NULL, err);
+    if (st == CMAT_OK)
+        st = cmat_session_evolve(s, args[0], evolve, &text, err);
     if (st == CMAT_OK) {
-        st = cmat_evolve_run(&o->evolve, m.model, &summary, err);
-        cli_model_close(&m);
+        json_t *summary = cli_take_result(text);
+        if (o->common.json)
+            cli_print_json(summary);
+        else
+            cli_print_evolve_summary(summary, cmat_json_str(summary, "run", ""),
+                                     o->evolve.database);
+        json_decref(summary);
     }
-    if (st == CMAT_OK && o->common.json)
-        cli_print_json(summary);
-    else if (st == CMAT_OK)
-        cli_print_evolve_summary(summary, o->evolve.run_dir, o->database);
-    json_decref(summary);
-    free(o->evolve.run_dir);
+    cmat_session_close(s);
+    free(evolve);
     return st;
 }
 

@@ -1,7 +1,6 @@
 /* cmd_generate.c - `cmat generate` and `cmat chat`: text from a model. */
+#include "api/api.h"
 #include "cli/commands.h"
-#include "core/buf.h"
-#include "core/cancel.h"
 #include "core/json.h"
 #include "core/mem.h"
 
@@ -11,147 +10,76 @@
 
 typedef struct {
     cli_common common;
-    char *model, *adapter, *system, *stop;
-    int64_t max_tokens, top_k, seed, n_ctx;
-    double temperature, top_p, min_p, repeat_penalty;
+    cmat_generate_options generate;
+    char *model, *adapter, *system;
+    int64_t n_ctx;
     bool raw;
 } gen_opts;
 
-#define SAMPLING_OPTIONS                                                            \
-    {"model", CMAT_OPT_STR, offsetof(gen_opts, model), NULL, 0, 0,                  \
-     NULL,    "FILE",       "model file or name",      'm'},                        \
-        {"adapter", CMAT_OPT_STR, offsetof(gen_opts, adapter),    NULL, 0, 0,       \
-         NULL,      "DIR",        "a LoRA adapter (PEFT folder)", 'a'},             \
-        {"system", CMAT_OPT_STR, offsetof(gen_opts, system), NULL, 0, 0,            \
-         NULL,     "TEXT",       "system message",           's'},                  \
-        {"max-tokens", CMAT_OPT_INT, offsetof(gen_opts, max_tokens), "256", 1, 1e6, \
-         NULL,         "N",          "new tokens at most",           'n'},          \
-        {"temperature",                                                             \
-         CMAT_OPT_FLOAT,                                                            \
-         offsetof(gen_opts, temperature),                                           \
-         "0",                                                                       \
-         0,                                                                         \
-         10,                                                                        \
-         NULL,                                                                      \
-         "X",                                                                       \
-         "0: always the likeliest token",                                           \
-         0},                                                                        \
-        {"top-k",                                                                   \
-         CMAT_OPT_INT,                                                              \
-         offsetof(gen_opts, top_k),                                                 \
-         "0",                                                                       \
-         0,                                                                         \
-         1e6,                                                                       \
-         NULL,                                                                      \
-         "N",                                                                       \
-         "sample among the k likeliest; 0: off",                                    \
-         0},                                                                        \
-        {"top-p",                                                                   \
-         CMAT_OPT_FLOAT,                                                            \
-         offsetof(gen_opts, top_p),                                                 \
-         "1",                                                                       \
-         0,                                                                         \
-         1,                                                                         \
-         NULL,                                                                      \
-         "X",                                                                       \
-         "sample among the likeliest that sum to p; 1: off",                        \
-         0},                                                                        \
-        {"min-p",                                                                   \
-         CMAT_OPT_FLOAT,                                                            \
-         offsetof(gen_opts, min_p),                                                 \
-         "0",                                                                       \
-         0,                                                                         \
-         1,                                                                         \
-         NULL,                                                                      \
-         "X",                                                                       \
-         "drop tokens below this share of the likeliest; 0: off",                   \
-         0},                                                                        \
-        {"repeat-penalty",                                                          \
-         CMAT_OPT_FLOAT,                                                            \
-         offsetof(gen_opts, repeat_penalty),                                        \
-         "1",                                                                       \
-         0.1,                                                                       \
-         10,                                                                        \
-         NULL,                                                                      \
-         "X",                                                                       \
-         "above 1: make recent tokens less likely",                                 \
-         0},                                                                        \
-        {"seed", CMAT_OPT_INT, offsetof(gen_opts, seed), "0", 0, 9e15,              \
-         NULL,   "N",          "of the sampling",        0},                        \
-        {"stop", CMAT_OPT_STR, offsetof(gen_opts, stop), NULL, 0, 0,                \
-         NULL,   "TEXT",       "end before this text",   0},                        \
-    {                                                                               \
-        "ctx", CMAT_OPT_INT, offsetof(gen_opts, n_ctx), "0", 0, 1e7, NULL, "N",     \
-            "longest sequence; 0: the model's", 'c'                                 \
+#define AT(m) offsetof(gen_opts, m)
+#define SHARED_OPTIONS                                                                         \
+    {"model", CMAT_OPT_STR, AT(model), NULL, 0, 0, NULL, "FILE", "model file or name", 'm'},   \
+        {"adapter",                                                                            \
+         CMAT_OPT_STR,                                                                         \
+         AT(adapter),                                                                          \
+         NULL,                                                                                 \
+         0,                                                                                    \
+         0,                                                                                    \
+         NULL,                                                                                 \
+         "DIR",                                                                                \
+         "a LoRA adapter (PEFT folder)",                                                       \
+         'a'},                                                                                 \
+        {"system", CMAT_OPT_STR, AT(system), NULL, 0, 0, NULL, "TEXT", "system message", 's'}, \
+        CMAT_OPTION_TABLE(AT(generate), cmat_generate_option_table),                           \
+    {                                                                                          \
+        "ctx", CMAT_OPT_INT, AT(n_ctx), "4096", 16, 1e6, NULL, "N",                            \
+            "longest conversation, in "                                                        \
+            "tokens",                                                                          \
+            0                                                                                  \
     }
 
 static const cmat_option generate_options[] = {
-    SAMPLING_OPTIONS,
-    {"raw", CMAT_OPT_BOOL, offsetof(gen_opts, raw), NULL, 0, 0, NULL, NULL,
-     "continue the text as it is, without the chat template", 0},
+    SHARED_OPTIONS,
+    {"raw", CMAT_OPT_BOOL, AT(raw), NULL, 0, 0, NULL, NULL,
+     "go on from the prompt as it is, without a chat template", 0},
     CLI_COMMON_OPTIONS(gen_opts),
     {0},
 };
-static const cmat_option chat_options[] = {SAMPLING_OPTIONS, CLI_COMMON_OPTIONS(gen_opts), {0}};
+static const cmat_option chat_options[] = {SHARED_OPTIONS, CLI_COMMON_OPTIONS(gen_opts), {0}};
 
-static cli_generate_options to_generate(const gen_opts *o, const char **stop)
+static void print_piece(void *user, const char *text, size_t len)
 {
-    stop[0] = o->stop;
-    stop[1] = NULL;
-    return (cli_generate_options){
-        .max_tokens = (int)o->max_tokens,
-        .sampling = {.temperature = (float)o->temperature,
-                     .top_k = (int)o->top_k,
-                     .top_p = (float)o->top_p,
-                     .min_p = (float)o->min_p,
-                     .repeat_penalty = (float)o->repeat_penalty,
-                     .seed = (uint64_t)o->seed},
-        .stop = o->stop ? stop : NULL,
-    };
+    (void)user;
+    fwrite(text, 1, len, stdout);
+    fflush(stdout);
 }
 
-static json_t *message(const char *role, const char *text)
+static void add_message(json_t *messages, const char *role, const char *text)
 {
-    json_t *m = json_object();
-    json_object_set_new(m, "role", json_string(role));
-    json_object_set_new(m, "content", cmat_json_text(text, strlen(text)));
-    return m;
+    json_array_append_new(messages, json_pack("{s:s, s:o}", "role", role, "content",
+                                              cmat_json_text(text, strlen(text))));
 }
 
-static const char *finish_name(cmat_finish f)
+static cmat_status chat_once(cmat_session *s, const json_t *messages, const char *options,
+                             cmat_on_text on_text, json_t **result, cmat_error *err)
 {
-    return f == CMAT_FINISH_STOP ? "stop" : f == CMAT_FINISH_CANCELLED ? "cancelled" : "length";
-}
+    char *text = json_dumps(messages, 0), *answer = NULL;
+    cmat_status st = cmat_session_chat(s, text, options, on_text, NULL, &answer, err);
 
-/* Runs one prompt without a chat template. */
-static cmat_status generate_raw(cli_model *m, const char *prompt, const cli_generate_options *g,
-                                cmat_gen_result *res, cmat_error *err)
-{
-    const cmat_tokenizer *t = m->model->tokenizer;
-    int32_t *tokens = NULL;
-    size_t n = 0, cap = 0;
-    cmat_status st;
-
-    if (cmat_tokenizer_add_bos(t) && cmat_tokenizer_bos(t) >= 0) {
-        tokens = cmat_xgrow(tokens, &cap, 1, sizeof *tokens);
-        tokens[n++] = cmat_tokenizer_bos(t);
-    }
-    cmat_tokenizer_encode(t, prompt, strlen(prompt), true, &tokens, &n, &cap);
-    st = n ? cli_generate_tokens(m, tokens, n, g, res, err)
-           : cmat_fail(err, CMAT_ERR_ARG, "the prompt is empty");
-    free(tokens);
+    if (st == CMAT_OK)
+        *result = cli_take_result(answer);
+    free(text);
     return st;
 }
 
 static cmat_status run_generate(void *vopts, int n_args, char **args, cmat_error *err)
 {
     gen_opts *o = vopts;
-    const char *stop[2];
-    cli_generate_options g = to_generate(o, stop);
-    cmat_engine_options eo = {.n_ctx = (int)o->n_ctx, .n_seqs = 1};
-    cli_model m;
-    cmat_gen_result res = {0};
-    char *text = NULL;
+    cmat_session *s = NULL;
+    cmat_on_text on_text = o->common.json ? NULL : print_piece;
+    char *options = cli_options_text(cmat_generate_option_table, &o->generate), *text = NULL,
+         *answer = NULL;
+    json_t *result = NULL, *messages = json_array();
     size_t len;
     cmat_status st = CMAT_OK;
 
@@ -160,35 +88,25 @@ static cmat_status run_generate(void *vopts, int n_args, char **args, cmat_error
     else
         text = cmat_xstrdup(args[0]);
     if (st == CMAT_OK)
-        st = cli_model_open(&m, o->model, o->adapter, &eo, err);
-    if (st != CMAT_OK) {
-        free(text);
-        return st;
-    }
-    g.stream = !o->common.json;
-    if (o->raw) {
-        st = generate_raw(&m, text, &g, &res, err);
-    } else {
-        json_t *messages = json_array();
-        if (o->system)
-            json_array_append_new(messages, message("system", o->system));
-        json_array_append_new(messages, message("user", text));
-        st = cli_generate(&m, messages, &g, &res, err);
-        json_decref(messages);
-    }
-    if (st == CMAT_OK && o->common.json) {
-        json_t *j =
-            json_pack("{s:o, s:s, s:{s:I, s:I}, s:f}", "text",
-                      cmat_json_text(res.text, res.text_len), "finish_reason",
-                      finish_name(res.finish), "usage", "prompt_tokens", (json_int_t)res.n_prompt,
-                      "completion_tokens", (json_int_t)res.n_tokens, "seconds", res.seconds);
-        cli_print_json(j);
-        json_decref(j);
+        st = cli_session_open(&s, o->model, o->adapter, o->n_ctx, err);
+    if (st == CMAT_OK && o->raw) {
+        st = cmat_session_complete(s, text, options, on_text, NULL, &answer, err);
+        if (st == CMAT_OK)
+            result = cli_take_result(answer);
     } else if (st == CMAT_OK) {
-        putchar('\n');
+        if (o->system)
+            add_message(messages, "system", o->system);
+        add_message(messages, "user", text);
+        st = chat_once(s, messages, options, on_text, &result, err);
     }
-    cmat_gen_result_clear(&res);
-    cli_model_close(&m);
+    if (st == CMAT_OK && o->common.json)
+        cli_print_json(result);
+    else if (st == CMAT_OK)
+        putchar('\n');
+    json_decref(result);
+    json_decref(messages);
+    cmat_session_close(s);
+    free(options);
     free(text);
     return st;
 }
@@ -196,39 +114,33 @@ static cmat_status run_generate(void *vopts, int n_args, char **args, cmat_error
 static cmat_status run_chat(void *vopts, int n_args, char **args, cmat_error *err)
 {
     gen_opts *o = vopts;
-    const char *stop[2];
-    cli_generate_options g = to_generate(o, stop);
-    cmat_engine_options eo = {.n_ctx = (int)o->n_ctx, .n_seqs = 1};
-    cli_model m;
+    cmat_session *s = NULL;
+    char *options = cli_options_text(cmat_generate_option_table, &o->generate), *line = NULL;
     json_t *messages = json_array();
-    char *line = NULL;
     size_t cap = 0;
     ssize_t len;
-    cmat_status st = cli_model_open(&m, o->model, o->adapter, &eo, err);
+    cmat_status st = cli_session_open(&s, o->model, o->adapter, o->n_ctx, err);
 
     (void)n_args;
     (void)args;
-    if (st != CMAT_OK) {
-        json_decref(messages);
-        return st;
-    }
-    g.stream = true;
     if (o->system)
-        json_array_append_new(messages, message("system", o->system));
-    fputs("Write a message and press Enter; an empty line or Ctrl-D ends.\n", stderr);
+        add_message(messages, "system", o->system);
+    if (st == CMAT_OK)
+        fputs("Write a message and press Enter; an empty line or Ctrl-D ends.\n", stderr);
     while (st == CMAT_OK && (fputs("> ", stderr), len = getline(&line, &cap, stdin)) > 1) {
-        cmat_gen_result res = {0};
+        json_t *result = NULL;
         line[len - 1] = line[len - 1] == '\n' ? '\0' : line[len - 1];
-        json_array_append_new(messages, message("user", line));
-        st = cli_generate(&m, messages, &g, &res, err);
+        add_message(messages, "user", line);
+        st = chat_once(s, messages, options, print_piece, &result, err);
         putchar('\n');
         if (st == CMAT_OK)
-            json_array_append_new(messages, message("assistant", res.text));
-        cmat_gen_result_clear(&res);
+            add_message(messages, "assistant", cmat_json_str(result, "text", ""));
+        json_decref(result);
     }
     free(line);
+    free(options);
     json_decref(messages);
-    cli_model_close(&m);
+    cmat_session_close(s);
     return st;
 }
 

@@ -1,6 +1,5 @@
 /* common.c - what several commands share: opening a model, one generation, input and output. */
 #include "cli/cli.h"
-#include "core/cancel.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -44,56 +43,33 @@ void cli_model_close(cli_model *m)
     *m = (cli_model){0};
 }
 
-static void print_piece(void *user, const char *text, size_t len)
+cmat_status cli_session_open(cmat_session **out, const char *model, const char *adapter,
+                             int64_t n_ctx, cmat_error *err)
 {
-    (void)user;
-    fwrite(text, 1, len, stdout);
-    fflush(stdout);
-}
+    json_t *j = json_pack("{s:s?, s:I}", "adapter", adapter, "n_ctx", (json_int_t)n_ctx);
+    char *options = json_dumps(j, 0);
+    cmat_status st = cmat_session_open(out, model, options, err);
 
-cmat_status cli_generate_tokens(cli_model *m, const int32_t *tokens, size_t n,
-                                const cli_generate_options *o, cmat_gen_result *res,
-                                cmat_error *err)
-{
-    cmat_gen_request req = {.tokens = tokens,
-                            .n_tokens = n,
-                            .max_tokens = o->max_tokens,
-                            .sampling = o->sampling,
-                            .adapter = m->adapter,
-                            .stop = o->stop,
-                            .on_text = o->stream ? print_piece : NULL};
-    uint64_t id;
-    int n_busy = 1;
-    cmat_status st = cmat_engine_submit(m->engine, &req, &id, err);
-
-    while (st == CMAT_OK && n_busy > 0) {
-        if (cmat_cancelled())
-            cmat_engine_cancel(m->engine, id);
-        st = cmat_engine_step(m->engine, &n_busy, err);
-    }
-    if (st != CMAT_OK || !cmat_engine_collect(m->engine, res))
-        return st != CMAT_OK ? st : cmat_fail(err, CMAT_ERR_STATE, "the request gave no result");
-    return cmat_cancelled() ? cmat_fail(err, CMAT_ERR_CANCELLED, "stopped") : CMAT_OK;
-}
-
-cmat_status cli_generate(cli_model *m, json_t *messages, const cli_generate_options *o,
-                         cmat_gen_result *res, cmat_error *err)
-{
-    int32_t *tokens = NULL;
-    size_t n = 0;
-    cmat_status st = cmat_model_chat_tokens(m->model, messages, true, &tokens, NULL, &n, err);
-
-    if (st == CMAT_OK)
-        st = cli_generate_tokens(m, tokens, n, o, res, err);
-    free(tokens);
+    free(options);
+    json_decref(j);
     return st;
 }
 
-char *cli_default_run(const char *database)
+char *cli_options_text(const cmat_option *table, const void *opts)
 {
-    const char *base = cmat_path_base(database), *dot = strrchr(base, '.');
-    return cmat_xasprintf("runs/%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base),
-                          base);
+    json_t *j = cmat_options_to_json(table, opts);
+    char *text = json_dumps(j, 0);
+
+    json_decref(j);
+    return text;
+}
+
+json_t *cli_take_result(char *text)
+{
+    json_t *j = json_loads(text, JSON_DECODE_ANY, NULL);
+
+    cmat_string_free(text);
+    return j;
 }
 
 void cli_print_json(const json_t *j)

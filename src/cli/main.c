@@ -2,9 +2,7 @@
  * command line, runs it. Results go to stdout; progress, logs and errors to stderr. */
 #include "cli/cli.h"
 #include "core/cancel.h"
-#include "core/log.h"
 #include "core/mem.h"
-#include "core/progress.h"
 #include "kernel/kernel.h"
 
 #include <stdio.h>
@@ -89,11 +87,8 @@ static int run_command(const cli_command *c, int argc, char **argv)
     if (st == CMAT_OK && (n_args < c->min_args || (c->max_args >= 0 && n_args > c->max_args)))
         st = cmat_fail(&err, CMAT_ERR_ARG, "usage: cmat %s %s", c->name, c->usage);
     if (st == CMAT_OK) {
-        if (common->quiet) {
-            cmat_log_set_level(CMAT_LOG_WARN);
-            cmat_progress_set_quiet(1);
-        }
-        cmat_threads_set((int)common->threads);
+        cmat_set_messages(common->quiet ? CMAT_MESSAGES_WARNINGS : CMAT_MESSAGES_PROGRESS);
+        cmat_set_threads((int)common->threads);
         st = c->run(opts, n_args, argv + 1, &err);
     }
     if (st == CMAT_OK && (fflush(stdout) != 0 || ferror(stdout)))

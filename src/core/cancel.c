@@ -24,6 +24,11 @@ void cmat_cancel_install(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+void cmat_cancel_set(bool on)
+{
+    cancelled = on;
+}
+
 bool cmat_cancelled(void)
 {
     return cancelled != 0;

@@ -5,6 +5,7 @@
 
 /* Installs the handlers: the first signal sets the flag, the second ends the process at once. */
 void cmat_cancel_install(void);
+void cmat_cancel_set(bool on); /* the flag itself; may be called from a signal handler */
 bool cmat_cancelled(void);
 /* Seconds from some fixed point, monotonic. */
 double cmat_now(void);

@@ -2,9 +2,15 @@
 #ifndef CMAT_CORE_LOG_H
 #define CMAT_CORE_LOG_H
 
-typedef enum { CMAT_LOG_DEBUG, CMAT_LOG_INFO, CMAT_LOG_WARN, CMAT_LOG_ERROR } cmat_log_level;
+typedef enum {
+    CMAT_LOG_DEBUG,
+    CMAT_LOG_INFO,
+    CMAT_LOG_WARN,
+    CMAT_LOG_ERROR,
+    CMAT_LOG_NONE
+} cmat_log_level;
 
-/* Messages below the level are dropped; the default is CMAT_LOG_INFO. */
+/* Messages below the level are dropped (NONE: all); the default is CMAT_LOG_INFO. */
 void cmat_log_set_level(cmat_log_level level);
 /* NULL restores stderr. The text has no newline at its end. */
 void cmat_log_set_callback(void (*fn)(void *user, cmat_log_level level, const char *text),

@@ -13,6 +13,53 @@
 #include <string.h>
 #include <yaml.h>
 
+/* Goes through a table and the tables in it: each option with its offset in the outermost struct.
+ */
+typedef struct {
+    struct {
+        const cmat_option *table, *next;
+        size_t base;
+    } level[4];
+    int depth;
+    cmat_option now;
+} option_walk;
+
+static option_walk walk(const cmat_option *table)
+{
+    return (option_walk){.level[0] = {table, table, 0}};
+}
+
+static bool is_shadowed(const option_walk *w, const char *name)
+{
+    for (int d = 0; d < w->depth; d++)
+        for (const cmat_option *o = w->level[d].table; o->name; o++)
+            if (strcmp(o->name, name) == 0)
+                return true;
+    return false;
+}
+
+/* shadowed: also those that an option of a table further out goes before. */
+static bool walk_on(option_walk *w, bool shadowed)
+{
+    for (;;) {
+        const cmat_option *o = w->level[w->depth].next++;
+        size_t base = w->level[w->depth].base;
+        if (!o->name && w->depth-- == 0)
+            return false;
+        if (!o->name)
+            continue;
+        if (o->type == CMAT_OPT_TABLE) {
+            w->depth++; /* tables are the program's own and nested twice at most */
+            w->level[w->depth].table = w->level[w->depth].next = o->of;
+            w->level[w->depth].base = base + o->offset;
+        } else if (shadowed || !is_shadowed(w, o->name)) {
+            w->now = *o;
+            w->now.offset += base;
+            return true;
+        }
+    }
+}
+
 static void *member(const cmat_option *o, void *opts)
 {
     return (char *)opts + o->offset;
@@ -26,12 +73,14 @@ static bool same_name(const char *a, const char *b, size_t n)
     return a[n] == '\0';
 }
 
-static const cmat_option *find(const cmat_option *table, const char *name, size_t n)
+static bool find(const cmat_option *table, const char *name, size_t n, cmat_option *out)
 {
-    for (const cmat_option *o = table; o->name; o++)
-        if (strlen(o->name) == n && same_name(o->name, name, n))
-            return o;
-    return NULL;
+    for (option_walk w = walk(table); walk_on(&w, false);)
+        if (strlen(w.now.name) == n && same_name(w.now.name, name, n)) {
+            *out = w.now;
+            return true;
+        }
+    return false;
 }
 
 /* Levenshtein distance, for "did you mean". */
@@ -65,11 +114,11 @@ static cmat_status unknown(const cmat_option *table, const char *name, const cha
     const char *nearest = NULL;
     size_t best = 4;
 
-    for (const cmat_option *o = table; o->name; o++) {
-        size_t d = distance(name, o->name);
+    for (option_walk w = walk(table); walk_on(&w, false);) {
+        size_t d = distance(name, w.now.name);
         if (d < best) {
             best = d;
-            nearest = o->name;
+            nearest = w.now.name;
         }
     }
     return cmat_fail(err, CMAT_ERR_ARG, "%sunknown option %s%s%s%s", where, name,
@@ -162,13 +211,15 @@ static cmat_status set_value(const cmat_option *o, void *opts, const char *value
         return CMAT_OK;
     }
     case CMAT_OPT_ENUM: {
-        int i = choice_index(o->choices, value);
+        int i = choice_index(o->of, value);
         if (i < 0)
             return cmat_fail(err, CMAT_ERR_ARG, "%s%s: \"%s\" is none of %s", where, o->name, value,
-                             o->choices);
+                             (const char *)o->of);
         *(int *)member(o, opts) = i;
         return CMAT_OK;
     }
+    case CMAT_OPT_TABLE:
+        break;
     }
     return CMAT_ERR_ARG;
 }
@@ -176,8 +227,9 @@ static cmat_status set_value(const cmat_option *o, void *opts, const char *value
 cmat_status cmat_options_set(const cmat_option *table, void *opts, const char *name,
                              const char *value, const char *where, cmat_error *err)
 {
-    const cmat_option *o = find(table, name, strlen(name));
-    return o ? set_value(o, opts, value, where, err) : unknown(table, name, where, err);
+    cmat_option o;
+    return find(table, name, strlen(name), &o) ? set_value(&o, opts, value, where, err)
+                                               : unknown(table, name, where, err);
 }
 
 static cmat_status from_environment(const cmat_option *o, void *opts, cmat_error *err)
@@ -195,43 +247,53 @@ static cmat_status from_environment(const cmat_option *o, void *opts, cmat_error
     return set_value(o, opts, value, name, err);
 }
 
+static void set_zero(const cmat_option *o, void *opts)
+{
+    switch (o->type) {
+    case CMAT_OPT_BOOL:
+        *(bool *)member(o, opts) = false;
+        break;
+    case CMAT_OPT_INT:
+        *(int64_t *)member(o, opts) = 0;
+        break;
+    case CMAT_OPT_FLOAT:
+        *(double *)member(o, opts) = 0;
+        break;
+    case CMAT_OPT_STR:
+        *(char **)member(o, opts) = NULL;
+        break;
+    case CMAT_OPT_ENUM:
+        *(int *)member(o, opts) = 0;
+        break;
+    case CMAT_OPT_TABLE:
+        break;
+    }
+}
+
 cmat_status cmat_options_init(const cmat_option *table, void *opts, cmat_error *err)
 {
     cmat_status st = CMAT_OK;
 
-    for (const cmat_option *o = table; o->name; o++) {
-        switch (o->type) {
-        case CMAT_OPT_BOOL:
-            *(bool *)member(o, opts) = false;
-            break;
-        case CMAT_OPT_INT:
-            *(int64_t *)member(o, opts) = 0;
-            break;
-        case CMAT_OPT_FLOAT:
-            *(double *)member(o, opts) = 0;
-            break;
-        case CMAT_OPT_STR:
-            *(char **)member(o, opts) = NULL;
-            break;
-        case CMAT_OPT_ENUM:
-            *(int *)member(o, opts) = 0;
-            break;
-        }
-    }
-    for (const cmat_option *o = table; o->name && st == CMAT_OK; o++) {
-        if (o->def)
-            st = set_value(o, opts, o->def, "default of ", err);
+    for (option_walk w = walk(table); walk_on(&w, true);)
+        set_zero(&w.now, opts);
+    for (option_walk w = walk(table); st == CMAT_OK && walk_on(&w, true);)
+        if (w.now.def)
+            st = set_value(&w.now, opts, w.now.def, "default of ", err);
+    /* again, as what stands in the outer table may have the same members */
+    for (option_walk w = walk(table); st == CMAT_OK && walk_on(&w, false);) {
+        if (w.now.def)
+            st = set_value(&w.now, opts, w.now.def, "default of ", err);
         if (st == CMAT_OK)
-            st = from_environment(o, opts, err);
+            st = from_environment(&w.now, opts, err);
     }
     return st;
 }
 
 void cmat_options_clear(const cmat_option *table, void *opts)
 {
-    for (const cmat_option *o = table; o->name; o++)
-        if (o->type == CMAT_OPT_STR) {
-            char **p = member(o, opts);
+    for (option_walk w = walk(table); walk_on(&w, true);)
+        if (w.now.type == CMAT_OPT_STR) {
+            char **p = member(&w.now, opts);
             free(*p);
             *p = NULL;
         }
@@ -242,42 +304,42 @@ static cmat_status parse_one(const cmat_option *table, void *opts, int argc, cha
                              cmat_error *err)
 {
     const char *arg = argv[*i], *value = NULL;
-    const cmat_option *o = NULL;
+    cmat_option o;
+    bool found = false;
 
     if (arg[1] == '-') {
         size_t n = strcspn(arg + 2, "=");
-        o = find(table, arg + 2, n);
+        found = find(table, arg + 2, n, &o);
         if (arg[2 + n] == '=')
             value = arg + 2 + n + 1;
-        if (!o && !value && strncmp(arg, "--no-", 5) == 0) {
-            o = find(table, arg + 5, strlen(arg + 5));
-            if (o && o->type == CMAT_OPT_BOOL)
-                return set_value(o, opts, "false", "--", err);
-            o = NULL;
-        }
-        if (!o && !find(table, "config", 6) && n == 6 && strncmp(arg + 2, "config", 6) == 0) {
+        if (!found && !value && strncmp(arg, "--no-", 5) == 0 &&
+            find(table, arg + 5, strlen(arg + 5), &o) && o.type == CMAT_OPT_BOOL)
+            return set_value(&o, opts, "false", "--", err);
+        if (!found && n == 6 && strncmp(arg + 2, "config", 6) == 0) {
             if (!value && *i + 1 >= argc)
                 return cmat_fail(err, CMAT_ERR_ARG, "--config: a file name is missing");
             return cmat_options_load_yaml(table, opts, value ? value : argv[++*i], err);
         }
     } else {
-        for (const cmat_option *c = table; c->name; c++)
-            if (c->letter && c->letter == arg[1] && !arg[2])
-                o = c;
+        for (option_walk w = walk(table); !found && walk_on(&w, false);)
+            if (w.now.letter && w.now.letter == arg[1] && !arg[2]) {
+                o = w.now;
+                found = true;
+            }
     }
-    if (!o) {
+    if (!found) {
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(arg, "="), arg);
         return unknown(table, name + strspn(name, "-"), "--", err);
     }
-    if (o->type == CMAT_OPT_BOOL && !value)
-        return set_value(o, opts, "true", "--", err);
+    if (o.type == CMAT_OPT_BOOL && !value)
+        return set_value(&o, opts, "true", "--", err);
     if (!value) {
         if (*i + 1 >= argc)
-            return cmat_fail(err, CMAT_ERR_ARG, "--%s: a value is missing", o->name);
+            return cmat_fail(err, CMAT_ERR_ARG, "--%s: a value is missing", o.name);
         value = argv[++*i];
     }
-    return set_value(o, opts, value, "--", err);
+    return set_value(&o, opts, value, "--", err);
 }
 
 cmat_status cmat_options_parse(const cmat_option *table, void *opts, int argc, char **argv,
@@ -399,65 +461,71 @@ static void wrap(FILE *out, const char *text, int indent, int width)
     fputc('\n', out);
 }
 
+static void help_one(const cmat_option *o, FILE *out)
+{
+    char left[64], text[512], letter[8] = "    ";
+    const char *arg = o->arg                     ? o->arg
+                      : o->type == CMAT_OPT_BOOL ? ""
+                      : o->type == CMAT_OPT_STR  ? "TEXT"
+                                                 : "N";
+    int n;
+
+    if (o->letter)
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name,
+             *arg || o->type == CMAT_OPT_ENUM ? " " : "",
+             o->type == CMAT_OPT_ENUM ? (const char *)o->of : arg);
+    n = snprintf(text, sizeof text, "%s", o->text ? o->text : "");
+    if (o->def && *o->def && strcmp(o->def, "false") != 0)
+        snprintf(text + n, sizeof text - (size_t)n, " [%s]", o->def);
+    fprintf(out, "%-30s", left);
+    if (strlen(left) >= 30)
+        fprintf(out, "\n%30s", "");
+    wrap(out, text, 30, 90);
+}
+
 void cmat_options_help(const cmat_option *table, FILE *out)
 {
-    for (const cmat_option *o = table; o->name; o++) {
-        char left[64], text[512], letter[8] = "    ";
-        const char *arg = o->arg                     ? o->arg
-                          : o->type == CMAT_OPT_BOOL ? ""
-                          : o->type == CMAT_OPT_STR  ? "TEXT"
-                                                     : "N";
-        int n;
+    for (option_walk w = walk(table); walk_on(&w, false);)
+        help_one(&w.now, out);
+}
 
-        if (o->letter)
-            snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name,
-                 *arg || o->type == CMAT_OPT_ENUM ? " " : "",
-                 o->type == CMAT_OPT_ENUM ? o->choices : arg);
-        n = snprintf(text, sizeof text, "%s", o->text ? o->text : "");
-        if (o->def && *o->def && strcmp(o->def, "false") != 0)
-            snprintf(text + n, sizeof text - (size_t)n, " [%s]", o->def);
-        fprintf(out, "%-30s", left);
-        if (strlen(left) >= 30)
-            fprintf(out, "\n%30s", "");
-        wrap(out, text, 30, 90);
+static json_t *value_to_json(const cmat_option *o, const void *opts)
+{
+    const void *p = (const char *)opts + o->offset;
+    const char *s;
+    char word[64];
+
+    switch (o->type) {
+    case CMAT_OPT_BOOL:
+        return json_boolean(*(const bool *)p);
+    case CMAT_OPT_INT:
+        return json_integer(*(const int64_t *)p);
+    case CMAT_OPT_FLOAT:
+        return json_real(*(const double *)p);
+    case CMAT_OPT_STR:
+        s = *(char *const *)p;
+        return s ? cmat_json_text(s, strlen(s)) : json_null();
+    case CMAT_OPT_ENUM:
+        choice_name(o->of, *(const int *)p, word, sizeof word);
+        return json_string(word);
+    case CMAT_OPT_TABLE:
+        break;
     }
+    return NULL;
 }
 
 json_t *cmat_options_to_json(const cmat_option *table, const void *opts)
 {
     json_t *j = json_object();
 
-    for (const cmat_option *o = table; o->name; o++) {
-        const void *p = (const char *)opts + o->offset;
-        char key[64], word[64];
-        json_t *v = NULL;
-
-        snprintf(key, sizeof key, "%s", o->name);
+    for (option_walk w = walk(table); walk_on(&w, false);) {
+        char key[64];
+        snprintf(key, sizeof key, "%s", w.now.name);
         for (char *s = key; *s; s++)
             if (*s == '-')
                 *s = '_';
-        switch (o->type) {
-        case CMAT_OPT_BOOL:
-            v = json_boolean(*(const bool *)p);
-            break;
-        case CMAT_OPT_INT:
-            v = json_integer(*(const int64_t *)p);
-            break;
-        case CMAT_OPT_FLOAT:
-            v = json_real(*(const double *)p);
-            break;
-        case CMAT_OPT_STR: {
-            const char *s = *(char *const *)p;
-            v = s ? cmat_json_text(s, strlen(s)) : json_null();
-            break;
-        }
-        case CMAT_OPT_ENUM:
-            choice_name(o->choices, *(const int *)p, word, sizeof word);
-            v = json_string(word);
-            break;
-        }
-        json_object_set_new(j, key, v);
+        json_object_set_new(j, key, value_to_json(&w.now, opts));
     }
     return j;
 }
@@ -469,6 +537,8 @@ cmat_status cmat_options_from_json(const cmat_option *table, void *opts, const j
     json_t *v;
     cmat_status st = CMAT_OK;
 
+    if (!json_is_object(j))
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%san object of options is wanted", where);
     json_object_foreach((json_t *)(uintptr_t)j, key, v)
     {
         char text[64];

@@ -15,20 +15,31 @@ typedef enum {
     CMAT_OPT_INT,   /* int64_t, within min..max; suffixes k, m, g (powers of 1000) accepted */
     CMAT_OPT_FLOAT, /* double, within min..max */
     CMAT_OPT_STR,   /* char *, NULL by default or a copy; freed by cmat_options_clear */
-    CMAT_OPT_ENUM   /* int: the index in choices "off|facts|model|both" */
+    CMAT_OPT_ENUM,  /* int: the index in choices "off|facts|model|both" */
+    CMAT_OPT_TABLE  /* a struct with a table of its own: its options are taken over */
 } cmat_opt_type;
 
-typedef struct {
+typedef struct cmat_option cmat_option;
+struct cmat_option {
     const char *name; /* "max-steps"; NULL ends the table */
     cmat_opt_type type;
-    size_t offset;       /* offsetof(struct, member) */
-    const char *def;     /* default as text; NULL: false, 0 or a NULL string */
-    double min, max;     /* INT and FLOAT, inclusive; both 0: no limits */
-    const char *choices; /* ENUM: "a|b|c" */
-    const char *arg;     /* placeholder in --help: "FILE", "N" */
-    const char *text;    /* one line for --help */
-    char letter;         /* short form, or 0 */
-} cmat_option;
+    size_t offset;   /* offsetof(struct, member) */
+    const char *def; /* default as text; NULL: false, 0 or a NULL string */
+    double min, max; /* INT and FLOAT, inclusive; both 0: no limits */
+    /* ENUM: its choices, "a|b|c". TABLE: the cmat_option table of the struct at `offset`. An option
+     * of the same name in the outer table goes before the one in it, which then only ever has its
+     * default; at the same member, it is that option with another default or text. Nested twice at
+     * most. */
+    const void *of;
+    const char *arg;  /* placeholder in --help: "FILE", "N" */
+    const char *text; /* one line for --help */
+    char letter;      /* short form, or 0 */
+};
+/* The row for a struct with a table of its own. */
+#define CMAT_OPTION_TABLE(OFFSET, SUB)                                      \
+    {                                                                       \
+        .name = "", .type = CMAT_OPT_TABLE, .offset = (OFFSET), .of = (SUB) \
+    }
 
 /* Sets every member to its default (and from the environment twin when it is set and valid). */
 cmat_status cmat_options_init(const cmat_option *table, void *opts, cmat_error *err);

@@ -399,7 +399,7 @@ static bool make_insert(wiki *w, const wiki_table *t, wiki_draft *d)
     d->kind = "INSERT";
     d->writes = true;
     d->sql = fmt(w, "INSERT INTO %s (%s) VALUES (%s)", name_sql(w, t->name), into, values);
-    d->think = fmt(w, "new row of %s, %d values", name_sql(w, t->name), n);
+    d->think = fmt(w, "new row of %s: %s", name_sql(w, t->name), into);
     int manner = below(w, N_MANNERS), rest_cols[MAX_COLUMNS], m = 0;
     const char *rest[MAX_COLUMNS];
     for (int i = 0; i < n; i++)
@@ -509,9 +509,11 @@ static bool make_update(wiki *w, const wiki_table *t, wiki_draft *d)
     d->kind = "UPDATE";
     d->writes = true;
     d->sql = fmt(w, "UPDATE %s SET %s WHERE %s", name_sql(w, t->name), set, where);
-    d->think = fmt(w, "change %s where %s", name_sql(w, t->columns[cols[0]]), where);
-    for (int i = 1; i < n; i++)
-        d->think = fmt(w, "change %d columns where %s", n, where);
+    d->think = "change ";
+    for (int i = 0; i < n; i++)
+        d->think =
+            fmt(w, "%s%s%s", d->think, i ? " and " : "", name_sql(w, t->columns[cols[i]]));
+    d->think = fmt(w, "%s where %s", d->think, where);
     /* with a second condition only the forms that show it as a part of the row's name */
     bool whole = said != kv;
     cmat_buf low = {0};

@@ -150,7 +150,6 @@ static cmat_status tune_role(cmat_loop *l, int round, cmat_role role, const cmat
         (st = cmat_train_set_add_dataset(&set, l->model, rows, 0, 0, err)) != CMAT_OK ||
         (st = cmat_mkdir_p(dir, err)) != CMAT_OK)
         goto done;
-    free(to.run_dir);
     to.run_dir = dir;
     to.lr = role == CMAT_ROLE_CHECKER ? o->checker_lr : o->lr;
     if (round > 1)

@@ -1,5 +1,50 @@
-/* options.c - the loop's options as a table of their own, for run.json. */
+/* options.c - the loop's options as a table. */
 #include "evolve/evolve.h"
 
-const cmat_option cmat_evolve_option_table[] = {CMAT_EVOLVE_OPTION_ROWS(cmat_evolve_options, ),
-                                                {0}};
+#include <stddef.h>
+
+#define AT(m) offsetof(cmat_evolve_options, m)
+const cmat_option cmat_evolve_option_table[] = {
+    {"rounds", CMAT_OPT_INT, AT(rounds), "2", 1, 100, NULL, "N", "rounds at most", 0},
+    {"first-tasks", CMAT_OPT_INT, AT(first_tasks), "800", 1, 1e6, NULL, "N",
+     "tasks of round 1, learned from their worked answers", 0},
+    {"round-tasks", CMAT_OPT_INT, AT(round_tasks), "150", 1, 1e6, NULL, "N",
+     "tasks tried in each further round", 0},
+    {"samples", CMAT_OPT_INT, AT(samples), "2", 1, 64, NULL, "K", "tries a task when collecting",
+     'k'},
+    {"valid-tasks", CMAT_OPT_INT, AT(valid_tasks), "80", 4, 1e6, NULL, "N",
+     "tasks for choosing between policies", 0},
+    {"heldout-tasks", CMAT_OPT_INT, AT(heldout_tasks), "200", 4, 1e6, NULL, "N",
+     "tasks for the first and last figures", 0},
+    {"gold", CMAT_OPT_BOOL, AT(gold), "true", 0, 0, NULL, NULL,
+     "learn a task that no try solved from its worked answer", 0},
+    {"tune-checker", CMAT_OPT_BOOL, AT(tune_checker), "true", 0, 0, NULL, NULL,
+     "tune the Checker too", 0},
+    {"ablation", CMAT_OPT_BOOL, AT(ablation), NULL, 0, 0, NULL, NULL,
+     "also measure with Checker off, facts, both, and with lessons", 0},
+    {"rank", CMAT_OPT_INT, AT(rank), "16", 1, 512, NULL, "R", "LoRA rank", 0},
+    {"alpha", CMAT_OPT_FLOAT, AT(alpha), "32", 0.001, 1e4, NULL, "X",
+     "LoRA alpha; the scale is alpha / rank", 0},
+    {"dropout", CMAT_OPT_FLOAT, AT(dropout), "0", 0, 0.9, NULL, "P",
+     "on the input of A, in training", 0},
+    {"rslora", CMAT_OPT_BOOL, AT(rslora), NULL, 0, 0, NULL, NULL, "scale by alpha / sqrt(rank)", 0},
+    {"lr", CMAT_OPT_FLOAT, AT(lr), "1e-3", 1e-8, 1, NULL, "X", "learning rate of the Actor", 0},
+    {"checker-lr", CMAT_OPT_FLOAT, AT(checker_lr), "1e-3", 1e-8, 1, NULL, "X",
+     "learning rate of the Checker", 0},
+    {"epochs", CMAT_OPT_FLOAT, AT(epochs), "1", 0.01, 100, NULL, "N", "passes over a round's rows",
+     0},
+    {"batch-tokens", CMAT_OPT_INT, AT(batch_tokens), "2048", 64, 1e6, NULL, "N",
+     "rows of one optimiser step", 0},
+    {"seed", CMAT_OPT_INT, AT(seed), "1", 0, 9e15, NULL, "N", "of everything random", 0},
+    /* of the agent, with other defaults */
+    {"retry", CMAT_OPT_ENUM, AT(agent.retry), "again", 0, 0, "reason|again", "MODE",
+     "an action sent back: show the Actor the reason, or ask it again", 0},
+    {"max-steps", CMAT_OPT_INT, AT(agent.max_steps), "4", 0, 1000, NULL, "N",
+     "actions in an episode", 0},
+    {"max-tokens", CMAT_OPT_INT, AT(agent.max_tokens), "160", 1, 65536, NULL, "N",
+     "tokens of a reply", 0},
+    {"checker-tokens", CMAT_OPT_INT, AT(agent.checker_tokens), "48", 1, 4096, NULL, "N",
+     "tokens of a verdict", 0},
+    CMAT_OPTION_TABLE(AT(agent), cmat_agent_option_table),
+    {0},
+};

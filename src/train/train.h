@@ -85,12 +85,13 @@ typedef struct {
     bool share_prefix; /* compute shared beginnings once */
     int64_t memory;    /* bytes the passes may take; 0: what the machine has free */
     bool resume;       /* go on from the run folder's checkpoint when there is one */
-    char *run_dir;     /* NULL: no checkpoints, no metrics file */
     /* Not in the option table: */
+    const char *run_dir; /* NULL: no checkpoints, no metrics file */
     void (*on_step)(void *user, const cmat_tune_metrics *m); /* may be NULL */
     void *user;
 } cmat_tune_options;
-/* The members above as options; cmat_options_init fills in the defaults. */
+/* The members as options, but for the last ones: a struct that cmat_options_init is to fill with
+ * the defaults starts as {0}. */
 extern const cmat_option cmat_tune_option_table[];
 
 typedef enum { CMAT_TUNE_FINISHED, CMAT_TUNE_EARLY_STOP, CMAT_TUNE_CANCELLED } cmat_tune_end;

@@ -83,7 +83,7 @@ static void hash_set(cmat_buf *b, const char *name, const cmat_train_set *set)
 
 static void make_identity(tuner *t, const cmat_train_set *train, const cmat_train_set *valid)
 {
-    static const char *const free_to_change[] = {"run_dir", "resume", "train_memory", "save_every"};
+    static const char *const free_to_change[] = {"resume", "train_memory", "save_every"};
     cmat_buf b = {0};
     json_t *o = cmat_options_to_json(cmat_tune_option_table, t->opts);
     for (size_t i = 0; i < sizeof free_to_change / sizeof *free_to_change; i++)

@@ -1,0 +1,71 @@
+/* api/api.h - behind the public header: what a session is, and the options of its calls as tables
+ * (for JSON here, for flags and --help in the command line). */
+#ifndef CMAT_API_API_H
+#define CMAT_API_API_H
+#include "agent/agent.h"
+#include "cmat/cmat.h"
+#include "core/option.h"
+#include "evolve/evolve.h"
+#include "model/adapter.h"
+#include "model/engine.h"
+#include "train/train.h"
+
+typedef struct {
+    char *adapter;
+    int64_t n_ctx, n_seqs;
+} cmat_session_options;
+extern const cmat_option cmat_session_option_table[];
+
+struct cmat_session {
+    cmat_model *model;
+    cmat_adapter *adapter; /* NULL: the base */
+    cmat_engine *engine;   /* of chat and complete; made on first use */
+    cmat_session_options opts;
+};
+
+typedef struct {
+    int64_t max_tokens, top_k, seed;
+    double temperature, top_p, min_p, repeat_penalty;
+    char *stop;
+} cmat_generate_options;
+extern const cmat_option cmat_generate_option_table[];
+
+typedef struct {
+    char *adapter, *valid, *targets;
+    int64_t rank, max_len;
+    double alpha, dropout, valid_share;
+    bool rslora;
+    cmat_tune_options tune;
+} cmat_session_tune_options;
+extern const cmat_option cmat_session_tune_option_table[];
+
+typedef struct {
+    char *database, *tasks, *actor, *checker_adapter, *run, *url, *url_model, *style;
+    int64_t n;
+    int split;
+    cmat_agent_options agent;
+} cmat_session_eval_options;
+extern const cmat_option cmat_session_eval_option_table[];
+
+typedef struct {
+    char *database, *run, *start, *tasks, *valid, *heldout;
+    cmat_evolve_options evolve;
+} cmat_session_evolve_options;
+extern const cmat_option cmat_session_evolve_option_table[];
+
+typedef struct {
+    char *run, *checker;
+    int64_t rows;
+    bool untuned;
+} cmat_ask_options;
+extern const cmat_option cmat_ask_option_table[];
+
+/* A call's options out of its JSON text (may be NULL) over the defaults. On failure *opts is
+ * cleared. */
+cmat_status cmat_api_options(const cmat_option *table, void *opts, const char *json,
+                             cmat_error *err);
+/* A result as text; takes the reference. out may be NULL. */
+void cmat_api_result(json_t *j, char **out);
+/* "runs/NAME" for "path/to/NAME.sqlite": the caller's to free(). */
+char *cmat_api_default_run(const char *database);
+#endif

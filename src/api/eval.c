@@ -1,0 +1,215 @@
+/* eval.c - cmat_session_eval and cmat_session_evolve: tasks of an environment, played and learned
+ * from. */
+#include "api/api.h"
+#include "core/fs.h"
+#include "core/mem.h"
+#include "eval/evaluate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(m) offsetof(cmat_session_eval_options, m)
+const cmat_option cmat_session_eval_option_table[] = {
+    {"tasks", CMAT_OPT_STR, AT(tasks), NULL, 0, 0, NULL, "FILE",
+     "tasks to run: AgentBench's dbbench format, or JSONL of `cmat env tasks`", 0},
+    {"database", CMAT_OPT_STR, AT(database), NULL, 0, 0, NULL, "FILE",
+     "the SQLite file that the tasks are about; without --tasks some are made from it", 'd'},
+    {"n", CMAT_OPT_INT, AT(n), "0", 0, 1e6, NULL, "N",
+     "the first N tasks; 0: all (200 when they are made)", 'n'},
+    {"split", CMAT_OPT_ENUM, AT(split), "heldout", 0, 0, "train|valid|heldout", NULL,
+     "of tasks that are made", 0},
+    {"style", CMAT_OPT_STR, AT(style), "short", 0, 0, NULL, "NAME",
+     "prompt style: short, agentbench", 0},
+    {"actor", CMAT_OPT_STR, AT(actor), NULL, 0, 0, NULL, "DIR", "the Actor's adapter", 'a'},
+    {"checker-adapter", CMAT_OPT_STR, AT(checker_adapter), NULL, 0, 0, NULL, "DIR",
+     "the Checker's adapter", 0},
+    {"url", CMAT_OPT_STR, AT(url), NULL, 0, 0, NULL, "URL",
+     "an OpenAI-compatible server instead of a local model (http://127.0.0.1:8080/v1); key in "
+     "$OPENAI_API_KEY",
+     0},
+    {"url-model", CMAT_OPT_STR, AT(url_model), "default", 0, 0, NULL, "NAME",
+     "the server's name of the model", 0},
+    {"run", CMAT_OPT_STR, AT(run), NULL, 0, 0, NULL, "DIR",
+     "keep episodes in DIR/store.db and go on from there when stopped", 'r'},
+    CMAT_OPTION_TABLE(AT(agent), cmat_agent_option_table),
+    {0},
+};
+#undef AT
+
+static cmat_status check_env(const char *env, cmat_error *err)
+{
+    return strcmp(env, "db") == 0
+               ? CMAT_OK
+               : cmat_fail(err, CMAT_ERR_ARG, "there is no environment \"%s\" here: db is", env);
+}
+
+static cmat_status get_tasks(const cmat_session_eval_options *o, cmat_task_list *l, cmat_error *err)
+{
+    const cmat_env_ops *ops = cmat_env_find("db");
+    cmat_env_options eo = {.path = o->database};
+    cmat_env *env = NULL;
+    cmat_status st;
+
+    if (o->tasks) {
+        st = ops->import(o->tasks, l, err);
+    } else if (!o->database) {
+        return cmat_fail(err, CMAT_ERR_ARG, "--tasks FILE or --database FILE is needed");
+    } else {
+        st = cmat_env_open(&env, "db", &eo, err);
+        if (st == CMAT_OK)
+            st = ops->generate(env, o->split, o->n ? (size_t)o->n : 200, (uint64_t)o->agent.seed, l,
+                               err);
+        cmat_env_close(env);
+    }
+    while (st == CMAT_OK && o->n && l->n > (size_t)o->n)
+        cmat_task_clear(&l->items[--l->n]);
+    return st == CMAT_OK && !l->n ? cmat_fail(err, CMAT_ERR_FORMAT, "there are no tasks") : st;
+}
+
+/* Where the replies come from. */
+typedef struct {
+    cmat_engine *engine;
+    cmat_adapter *actor, *checker;
+    cmat_llm *llm;
+} source;
+
+static cmat_status source_open(source *s, cmat_session *session, const cmat_session_eval_options *o,
+                               cmat_error *err)
+{
+    cmat_engine_options eo = {.n_seqs = (int)o->agent.concurrency,
+                              .n_ctx = session ? (int)session->opts.n_ctx : 0};
+    cmat_status st = CMAT_OK;
+
+    if (o->url)
+        return cmat_llm_remote_new(&s->llm, o->url, o->url_model, getenv("OPENAI_API_KEY"), err);
+    if (!session)
+        return cmat_fail(err, CMAT_ERR_ARG, "a session, or the option url, is needed");
+    if (o->actor)
+        st = cmat_adapter_load(&s->actor, session->model, o->actor, err);
+    if (st == CMAT_OK && o->checker_adapter)
+        st = cmat_adapter_load(&s->checker, session->model, o->checker_adapter, err);
+    if (st == CMAT_OK)
+        st = cmat_engine_new(&s->engine, session->model, &eo, err);
+    if (st == CMAT_OK)
+        st = cmat_llm_local_new(&s->llm, s->engine, session->model, err);
+    if (st == CMAT_OK) {
+        cmat_llm_local_set_adapter(s->llm, CMAT_ROLE_ACTOR, s->actor ? s->actor : session->adapter);
+        cmat_llm_local_set_adapter(s->llm, CMAT_ROLE_CHECKER, s->checker);
+    }
+    return st;
+}
+
+static void source_close(source *s)
+{
+    cmat_llm_free(s->llm);
+    cmat_engine_free(s->engine);
+    cmat_adapter_free(s->actor);
+    cmat_adapter_free(s->checker);
+}
+
+static cmat_status evaluate(cmat_session *session, cmat_session_eval_options *o, json_t **summary,
+                            cmat_error *err)
+{
+    source s = {0};
+    cmat_store *store = NULL;
+    cmat_task_list tasks = {0};
+    char *path = o->run ? cmat_path_join(o->run, "store.db") : cmat_xstrdup(":memory:");
+    cmat_status st = o->run ? cmat_mkdir_p(o->run, err) : CMAT_OK;
+
+    if (st == CMAT_OK && (st = get_tasks(o, &tasks, err)) == CMAT_OK &&
+        (st = cmat_store_open(&store, path, false, err)) == CMAT_OK &&
+        (st = source_open(&s, session, o, err)) == CMAT_OK) {
+        o->agent.record_facts = true;
+        cmat_run_config rc = {.env = "db",
+                              .env_opts = {.path = o->database, .style = o->style},
+                              .llm = s.llm,
+                              .store = store,
+                              .phase = "eval",
+                              .opts = o->agent,
+                              .label = "eval"};
+        st = cmat_eval_run(&rc, &tasks, summary, err);
+    }
+    source_close(&s);
+    cmat_store_close(store);
+    cmat_task_list_clear(&tasks);
+    free(path);
+    return st;
+}
+
+cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *options, char **result,
+                              cmat_error *err)
+{
+    cmat_session_eval_options o;
+    json_t *summary = NULL;
+    cmat_status st = check_env(env, err);
+
+    if (st != CMAT_OK ||
+        (st = cmat_api_options(cmat_session_eval_option_table, &o, options, err)) != CMAT_OK)
+        return st;
+    if ((st = evaluate(s, &o, &summary, err)) == CMAT_OK)
+        cmat_api_result(summary, result);
+    cmat_options_clear(cmat_session_eval_option_table, &o);
+    return st;
+}
+
+#define AT(m) offsetof(cmat_session_evolve_options, m)
+const cmat_option cmat_session_evolve_option_table[] = {
+    {"database", CMAT_OPT_STR, AT(database), NULL, 0, 0, NULL, "FILE",
+     "the SQLite database to make an agent for", 'd'},
+    {"run", CMAT_OPT_STR, AT(run), NULL, 0, 0, NULL, "DIR",
+     "the run folder (default: runs/ and the database's name); an unfinished run in it is gone on "
+     "with",
+     'r'},
+    {"start", CMAT_OPT_STR, AT(start), NULL, 0, 0, NULL, "DIR",
+     "start the Actor's tuning from this adapter instead of a new one", 0},
+    {"tasks", CMAT_OPT_STR, AT(tasks), NULL, 0, 0, NULL, "FILE",
+     "learn from these tasks instead of made ones", 0},
+    {"valid", CMAT_OPT_STR, AT(valid), NULL, 0, 0, NULL, "FILE", "choose by these", 0},
+    {"heldout", CMAT_OPT_STR, AT(heldout), NULL, 0, 0, NULL, "FILE",
+     "take the first and last figures on these", 0},
+    CMAT_OPTION_TABLE(AT(evolve), cmat_evolve_option_table),
+    {0},
+};
+
+static cmat_status evolve(cmat_session *s, cmat_session_evolve_options *o, char **result,
+                          cmat_error *err)
+{
+    json_t *summary = NULL;
+    cmat_status st;
+
+    if (!o->database && !o->tasks)
+        return cmat_fail(err, CMAT_ERR_ARG, "--database FILE is needed, or files of tasks");
+    if (!o->database && !o->run)
+        return cmat_fail(err, CMAT_ERR_ARG, "--run DIR says where the run goes");
+    if (o->database && !cmat_path_exists(o->database))
+        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", o->database);
+    if (!o->run)
+        o->run = cmat_api_default_run(o->database);
+    o->evolve.database = o->database;
+    o->evolve.run_dir = o->run;
+    o->evolve.start = o->start;
+    o->evolve.tasks = o->tasks;
+    o->evolve.valid = o->valid;
+    o->evolve.heldout = o->heldout;
+    o->evolve.agent.seed = o->evolve.seed;
+    st = cmat_evolve_run(&o->evolve, s->model, &summary, err);
+    if (st == CMAT_OK) {
+        json_object_set_new(summary, "run", json_string(o->run));
+        cmat_api_result(summary, result);
+    }
+    return st;
+}
+
+cmat_status cmat_session_evolve(cmat_session *s, const char *env, const char *options,
+                                char **result, cmat_error *err)
+{
+    cmat_session_evolve_options o;
+    cmat_status st = check_env(env, err);
+
+    if (st != CMAT_OK ||
+        (st = cmat_api_options(cmat_session_evolve_option_table, &o, options, err)) != CMAT_OK)
+        return st;
+    st = evolve(s, &o, result, err);
+    cmat_options_clear(cmat_session_evolve_option_table, &o);
+    return st;
+}

@@ -1,0 +1,164 @@
+/* tune.c - cmat_session_tune: a LoRA adapter from files of conversations. */
+#include "api/api.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/progress.h"
+#include "data/dataset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(m) offsetof(cmat_session_tune_options, m)
+const cmat_option cmat_session_tune_option_table[] = {
+    {"adapter", CMAT_OPT_STR, AT(adapter), NULL, 0, 0, NULL, "DIR",
+     "start from this adapter instead of a new one", 'a'},
+    {"valid", CMAT_OPT_STR, AT(valid), NULL, 0, 0, NULL, "FILE", "rows for validation", 0},
+    {"valid-share", CMAT_OPT_FLOAT, AT(valid_share), "0.05", 0, 0.9, NULL, "X",
+     "without --valid: this share of the rows", 0},
+    {"targets", CMAT_OPT_STR, AT(targets), "q,k,v,o,gate,up,down", 0, 0, NULL, "LIST",
+     "matrices to adapt", 0},
+    {"rank", CMAT_OPT_INT, AT(rank), "16", 1, 512, NULL, "R", "LoRA rank", 0},
+    {"alpha", CMAT_OPT_FLOAT, AT(alpha), "32", 0.001, 1e4, NULL, "X",
+     "LoRA alpha; the scale is alpha / rank", 0},
+    {"dropout", CMAT_OPT_FLOAT, AT(dropout), "0", 0, 0.9, NULL, "P", "on the input of A", 0},
+    {"rslora", CMAT_OPT_BOOL, AT(rslora), NULL, 0, 0, NULL, NULL, "scale by alpha / sqrt(rank)", 0},
+    {"max-len", CMAT_OPT_INT, AT(max_len), "0", 0, 1e6, NULL, "N",
+     "leave out longer rows; 0: the model's context", 0},
+    CMAT_OPTION_TABLE(AT(tune), cmat_tune_option_table),
+    {0},
+};
+
+static cmat_status parse_targets(const char *list, unsigned *bits, cmat_error *err)
+{
+    *bits = 0;
+    for (const char *s = list; *s;) {
+        size_t n = strcspn(s, ",");
+        int w = 0;
+        while (w < CMAT_N_LAYER_WEIGHTS &&
+               (strlen(cmat_weight_names[w]) != n || memcmp(cmat_weight_names[w], s, n) != 0))
+            w++;
+        if (w == CMAT_N_LAYER_WEIGHTS)
+            return cmat_fail(err, CMAT_ERR_ARG, "targets: \"%.*s\" is none of q,k,v,o,gate,up,down",
+                             (int)n, s);
+        *bits |= 1u << w;
+        s += n + (s[n] == ',');
+    }
+    return *bits ? CMAT_OK : cmat_fail(err, CMAT_ERR_ARG, "targets: nothing to adapt");
+}
+
+static cmat_status load_rows(const cmat_session_tune_options *o, const char *const *files, size_t n,
+                             cmat_dataset *train, cmat_dataset *valid, cmat_error *err)
+{
+    cmat_dataset all = {0};
+    cmat_status st = CMAT_OK;
+
+    for (size_t i = 0; st == CMAT_OK && i < n; i++)
+        st = cmat_dataset_load(&all, files[i], CMAT_DATA_AUTO, NULL, err);
+    if (st == CMAT_OK && o->valid) {
+        st = cmat_dataset_load(valid, o->valid, CMAT_DATA_AUTO, NULL, err);
+        for (size_t i = 0; i < all.n; i++)
+            cmat_dataset_add_row(train, &all.items[i]);
+    } else if (st == CMAT_OK) {
+        cmat_dataset_split(&all, o->valid_share, (uint64_t)o->tune.seed, train, valid);
+    }
+    if (st == CMAT_OK && !train->n)
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "there are no rows to learn from");
+    cmat_dataset_clear(&all);
+    return st;
+}
+
+static cmat_status load_sets(cmat_session *s, const cmat_session_tune_options *o,
+                             const char *const *files, size_t n, cmat_train_set *train,
+                             cmat_train_set *valid, cmat_error *err)
+{
+    cmat_dataset train_rows = {0}, valid_rows = {0};
+    size_t n_tokens, n_loss;
+    int max_len = (int)o->max_len;
+    cmat_status st = load_rows(o, files, n, &train_rows, &valid_rows, err);
+
+    if (st == CMAT_OK)
+        st = cmat_train_set_add_dataset(train, s->model, &train_rows, max_len, 0, err);
+    if (st == CMAT_OK)
+        st = cmat_train_set_add_dataset(valid, s->model, &valid_rows, max_len, 0, err);
+    cmat_dataset_clear(&train_rows);
+    cmat_dataset_clear(&valid_rows);
+    if (st != CMAT_OK)
+        return st;
+    cmat_train_set_count(train, &n_tokens, &n_loss);
+    cmat_info("%zu rows, %zu tokens, %zu of them with loss; %zu rows for validation", train->n,
+              n_tokens, n_loss, valid->n);
+    if (train->n_too_long)
+        cmat_warn("%zu rows left out: longer than --max-len or the model's context",
+                  train->n_too_long);
+    return CMAT_OK;
+}
+
+static cmat_status start_adapter(cmat_session *s, const cmat_session_tune_options *o,
+                                 cmat_adapter **out, cmat_error *err)
+{
+    cmat_lora_config config = {.rank = (int)o->rank,
+                               .alpha = (float)o->alpha,
+                               .dropout = (float)o->dropout,
+                               .rslora = o->rslora};
+    cmat_rng rng;
+    cmat_status st;
+
+    if (o->adapter)
+        return cmat_adapter_load(out, s->model, o->adapter, err);
+    cmat_rng_init(&rng, (uint64_t)o->tune.seed);
+    st = parse_targets(o->targets, &config.targets, err);
+    return st == CMAT_OK ? cmat_adapter_new(out, s->model, &config, &rng, err) : st;
+}
+
+static void on_step(void *user, const cmat_tune_metrics *m)
+{
+    cmat_progress_set_total(user, m->n_steps);
+    cmat_progress_note(user, "loss %.3f, %.0f tokens/s", m->loss, m->tok_s);
+    cmat_progress_set(user, m->step);
+}
+
+static json_t *result_json(const char *out, const cmat_tune_result *r)
+{
+    json_t *j = json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:I}", "adapter", out, "steps",
+                          (json_int_t)r->steps, "tokens", (json_int_t)r->tokens, "first_loss",
+                          r->first_loss, "loss", r->loss, "seconds", r->seconds, "memory",
+                          (json_int_t)r->memory);
+    if (r->has_eval) {
+        json_object_set_new(j, "eval_start", json_real(r->eval_start));
+        json_object_set_new(j, "eval_loss", json_real(r->eval_loss[0]));
+    }
+    return j;
+}
+
+cmat_status cmat_session_tune(cmat_session *s, const char *const *files, size_t n, const char *out,
+                              const char *options, char **result, cmat_error *err)
+{
+    cmat_session_tune_options o = {0};
+    cmat_train_set train = {0}, valid = {0};
+    cmat_adapter *adapter = NULL;
+    cmat_tune_result res;
+    cmat_status st = cmat_api_options(cmat_session_tune_option_table, &o, options, err);
+
+    if (st != CMAT_OK)
+        return st;
+    cmat_progress *p = cmat_progress_new("tune", 0);
+    if ((st = start_adapter(s, &o, &adapter, err)) != CMAT_OK ||
+        (st = load_sets(s, &o, files, n, &train, &valid, err)) != CMAT_OK ||
+        (st = cmat_model_prepare(s->model, CMAT_USE_BACKWARD | CMAT_USE_PROMPT, err)) != CMAT_OK ||
+        (st = cmat_mkdir_p(out, err)) != CMAT_OK)
+        goto done;
+    o.tune.run_dir = out;
+    o.tune.on_step = on_step;
+    o.tune.user = p;
+    if ((st = cmat_tune(s->model, adapter, &train, &valid, &o.tune, &res, err)) == CMAT_OK &&
+        (st = cmat_adapter_save(adapter, out, err)) == CMAT_OK)
+        cmat_api_result(result_json(out, &res), result);
+done:
+    cmat_progress_free(p);
+    cmat_adapter_free(adapter);
+    cmat_train_set_clear(&train);
+    cmat_train_set_clear(&valid);
+    cmat_options_clear(cmat_session_tune_option_table, &o);
+    return st;
+}
