@@ -72,8 +72,8 @@ static void on_episode(void *user, const cmat_task *task, const cmat_episode_row
 }
 
 /* Plays one task, whose gold is "right", and gives its result. */
-static result play_with(script *s, int mode, int retry, int max_rejects, const char *world,
-                        cmat_store *store)
+static result play_agreeing(script *s, int mode, int retry, int max_rejects, int agree,
+                            const char *world, cmat_store *store)
 {
     result r = {0};
     cmat_task_list tasks = {0};
@@ -86,6 +86,7 @@ static result play_with(script *s, int mode, int retry, int max_rejects, const c
     config.opts.checker = mode;
     config.opts.max_rejects = max_rejects;
     config.opts.retry = retry;
+    config.opts.agree = agree;
     config.opts.max_steps = 4;
     config.on_episode = on_episode;
     config.user = &r;
@@ -95,6 +96,12 @@ static result play_with(script *s, int mode, int retry, int max_rejects, const c
     cmat_llm_free(config.llm);
     cmat_task_list_clear(&tasks);
     return r;
+}
+
+static result play_with(script *s, int mode, int retry, int max_rejects, const char *world,
+                        cmat_store *store)
+{
+    return play_agreeing(s, mode, retry, max_rejects, 1, world, store);
 }
 
 static result play(script *s, int mode, int max_rejects, const char *world, cmat_store *store)
@@ -562,24 +569,47 @@ static void test_prompt_files(void **state)
     free(dir);
 }
 
+/* With agree 2, what two tries come to is run, though the first came to something else. */
+static void test_tries_that_agree(void **state)
+{
+    (void)state;
+    script s = {.replies = (const char *const[]){"say wrong", "say right", "say right", NULL}};
+    result r = play_agreeing(&s, CMAT_CHECKER_FACTS, CMAT_RETRY_AGAIN, 2, 2, NULL, NULL);
+    assert_int_equal(s.n_actor, 3);
+    assert_true(r.score >= 1);
+    const json_t *step = json_array_get(json_object_get(r.json, "steps"), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(
+            cmat_json_bool(json_array_get(json_object_get(step, "attempts"), i), "executed", false),
+            i == 2);
+    clear(&s, &r);
+
+    /* what the facts fault has no say; two tries are enough when they agree */
+    s = (script){.replies = (const char *const[]){"say badcol", "say right", "say right", NULL}};
+    r = play_agreeing(&s, CMAT_CHECKER_FACTS, CMAT_RETRY_AGAIN, 2, 2, NULL, NULL);
+    assert_int_equal(s.n_actor, 3);
+    assert_true(r.score >= 1);
+    clear(&s, &r);
+
+    /* no two agree: after max_rejects more, the first of them */
+    s = (script){.replies = (const char *const[]){"say right", "say a", "say b", "say c", NULL}};
+    r = play_agreeing(&s, CMAT_CHECKER_FACTS, CMAT_RETRY_AGAIN, 2, 2, NULL, NULL);
+    assert_int_equal(s.n_actor, 4);
+    assert_true(r.score >= 1);
+    clear(&s, &r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checker_off),
-        cmocka_unit_test(test_checker_facts),
-        cmocka_unit_test(test_notes_once),
-        cmocka_unit_test(test_rejects_at_most),
-        cmocka_unit_test(test_retry_again),
-        cmocka_unit_test(test_checker_model),
-        cmocka_unit_test(test_checker_both),
-        cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_context_limit),
-        cmocka_unit_test(test_trajectory_budget),
-        cmocka_unit_test(test_hostile_observation),
-        cmocka_unit_test(test_resumes),
-        cmocka_unit_test(test_verdict),
-        cmocka_unit_test(test_prompt_files),
-        cmocka_unit_test(test_facts_reason),
+        cmocka_unit_test(test_checker_off),       cmocka_unit_test(test_checker_facts),
+        cmocka_unit_test(test_notes_once),        cmocka_unit_test(test_rejects_at_most),
+        cmocka_unit_test(test_retry_again),       cmocka_unit_test(test_tries_that_agree),
+        cmocka_unit_test(test_checker_model),     cmocka_unit_test(test_checker_both),
+        cmocka_unit_test(test_outcomes),          cmocka_unit_test(test_context_limit),
+        cmocka_unit_test(test_trajectory_budget), cmocka_unit_test(test_hostile_observation),
+        cmocka_unit_test(test_resumes),           cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_prompt_files),      cmocka_unit_test(test_facts_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,9 +36,13 @@ extern const char
 
 /* The members have the types of core/option.h. */
 typedef struct {
-    int checker;            /* cmat_checker_mode */
-    int retry;              /* cmat_retry_mode */
-    int64_t max_rejects;    /* times one step's action is sent back before it is run all the same */
+    int checker;         /* cmat_checker_mode */
+    int retry;           /* cmat_retry_mode */
+    int64_t max_rejects; /* times one step's action is sent back before it is run all the same */
+    /* Retry "again": an action is run once this many tries (the first one as the episode samples,
+     * the others warmer) come to the same in the dry run; after max_rejects tries more than these
+     * the largest group's first (self-consistency: Wang et al., arXiv 2203.11171). */
+    int64_t agree;
     int64_t max_steps;      /* actions run in an episode; 0: the environment's own */
     int64_t max_tokens;     /* of a reply of the Actor */
     int64_t checker_tokens; /* of a reply of the Checker */

@@ -11,6 +11,8 @@ const cmat_option cmat_agent_option_table[] = {
      "an action sent back: show the Actor the reason, or ask it again", 0},
     {"max-rejects", CMAT_OPT_INT, AT(max_rejects), "2", 0, 20, NULL, "N",
      "times an action is sent back before it is run all the same", 0},
+    {"agree", CMAT_OPT_INT, AT(agree), "1", 1, 20, NULL, "N",
+     "with --retry again: an action is run once N tries come to the same", 0},
     {"max-steps", CMAT_OPT_INT, AT(max_steps), "0", 0, 1000, NULL, "N",
      "actions in an episode; 0: the environment's own", 0},
     {"max-tokens", CMAT_OPT_INT, AT(max_tokens), "256", 1, 65536, NULL, "N",

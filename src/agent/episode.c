@@ -200,6 +200,20 @@ void cmat_episode_free(cmat_episode *e)
 
 /* --- asking --- */
 
+/* Actions that were proposed in the present step. */
+static int64_t n_tries(const cmat_episode *e)
+{
+    const json_t *step = json_array_get(json_object_get(e->json, "steps"), (size_t)e->n_steps);
+    return (int64_t)json_array_size(json_object_get(step, "attempts"));
+}
+
+/* How many of them must come to the same before one is run. */
+static int64_t n_agree(const cmat_episode *e)
+{
+    const cmat_agent_options *o = e->shared->opts;
+    return o->retry == CMAT_RETRY_AGAIN && o->agree > 1 ? o->agree : 1;
+}
+
 static cmat_status ask_actor(cmat_episode *e, cmat_error *err)
 {
     const cmat_agent_options *o = e->shared->opts;
@@ -214,8 +228,8 @@ static cmat_status ask_actor(cmat_episode *e, cmat_error *err)
     if (o->constraint && e->env->ops->constraint)
         st = e->env->ops->constraint(e->env, &e->constraint, err);
     if (st == CMAT_OK) {
-        double t = e->n_rejects > 0 && o->retry_temperature > e->temperature ? o->retry_temperature
-                                                                             : e->temperature;
+        double t = n_tries(e) > 0 && o->retry_temperature > e->temperature ? o->retry_temperature
+                                                                           : e->temperature;
         cmat_llm_request req = {.role = CMAT_ROLE_ACTOR,
                                 .messages = messages,
                                 .max_tokens = (int)o->max_tokens,
@@ -442,33 +456,59 @@ void cmat_facts_reason(const char *text, cmat_buf *out)
         cmat_buf_puts(out, text);
 }
 
-/* The attempt of the present step that the facts fault least, the earliest of equals. */
-static size_t best_attempt(cmat_episode *e)
+/* How much speaks against attempt i of the present step; the model's objection weighs as a note. */
+static int fault_of(const cmat_episode *e, size_t i, const json_t *attempt)
 {
-    json_t *a;
-    size_t best = 0, i;
+    const char *verdict =
+        cmat_json_str(json_object_get(attempt, "facts"), "verdict", fact_names[CMAT_FACT_OK]);
+    int level = CMAT_FACT_OK;
+    while (level < CMAT_FACT_BAD && strcmp(fact_names[level], verdict) != 0)
+        level++;
+    for (size_t k = 0; k < e->n_verdicts; k++) {
+        const cmat_verdict_row *v = &e->verdicts[k];
+        if (v->step == e->n_steps && (size_t)v->attempt == i && !v->accepted &&
+            level == CMAT_FACT_OK)
+            level = CMAT_FACT_NOTE;
+    }
+    return level;
+}
+
+/* What an action comes to: its dry run's outcome, or without one its own words. */
+static const char *outcome_of_attempt(const json_t *attempt)
+{
+    const json_t *facts = json_object_get(json_object_get(attempt, "facts"), "facts");
+    return cmat_json_str(facts, "outcome", cmat_json_str(attempt, "reply", ""));
+}
+
+/* The attempt of the present step with the least against it; among those the one that most others
+ * come to the same as (*n, itself included); among those the earliest. */
+static size_t best_attempt(cmat_episode *e, int64_t *n)
+{
+    const json_t *attempts = json_object_get(current_step(e), "attempts"), *a, *b;
+    size_t best = 0, i, j;
     int least = CMAT_FACT_BAD + 1;
-    json_array_foreach(json_object_get(current_step(e), "attempts"), i, a)
+    *n = 0;
+    json_array_foreach(attempts, i, a)
     {
-        const char *verdict =
-            cmat_json_str(json_object_get(a, "facts"), "verdict", fact_names[CMAT_FACT_OK]);
-        int level = CMAT_FACT_OK;
-        while (level < CMAT_FACT_BAD && strcmp(fact_names[level], verdict) != 0)
-            level++;
-        if (level < least) {
+        const int level = fault_of(e, i, a);
+        int64_t same = 0;
+        json_array_foreach(attempts, j, b) same +=
+            fault_of(e, j, b) == level && strcmp(outcome_of_attempt(a), outcome_of_attempt(b)) == 0;
+        if (level < least || (level == least && same > *n)) {
             least = level;
+            *n = same;
             best = i;
         }
     }
     return best;
 }
 
-/* Every try was sent back: runs the best of them, which becomes the last in the record, as what is
- * run always is. */
+/* Runs the best of all tries, which becomes the last in the record, as what is run always is. */
 static cmat_status execute_best(cmat_episode *e, cmat_error *err)
 {
     json_t *attempts = json_object_get(current_step(e), "attempts");
-    const size_t best = best_attempt(e), last = json_array_size(attempts) - 1;
+    int64_t n;
+    const size_t best = best_attempt(e, &n), last = json_array_size(attempts) - 1;
     json_array_append(attempts, json_array_get(attempts, best));
     json_array_remove(attempts, best);
     e->attempt = json_array_get(attempts, last);
@@ -484,11 +524,28 @@ static cmat_status execute_best(cmat_episode *e, cmat_error *err)
     return execute(e, err);
 }
 
+/* The last reply may be run: runs the best, or asks once more until enough tries agree. */
+static cmat_status let_through(cmat_episode *e, const char *source, const char *reason,
+                               cmat_error *err)
+{
+    int64_t n = 0;
+    bool enough;
+    record_verdict(e, source, true, true, reason);
+    best_attempt(e, &n);
+    enough = n >= n_agree(e) || n_tries(e) >= e->shared->opts->max_rejects + n_agree(e);
+    if (enough)
+        return n_agree(e) > 1 ? execute_best(e, err) : execute(e, err);
+    e->verdicts[e->n_verdicts - 1].executed = false;
+    cmat_trajectory_drop(&e->trajectory);
+    return ask_actor(e, err);
+}
+
 /* Sends the last reply back, or runs one all the same when that was done often enough. */
 static cmat_status object(cmat_episode *e, const char *source, const char *reason, cmat_error *err)
 {
     const bool again = e->shared->opts->retry == CMAT_RETRY_AGAIN;
-    bool give_in = e->n_rejects >= e->shared->opts->max_rejects;
+    bool give_in = again ? n_tries(e) >= e->shared->opts->max_rejects + n_agree(e)
+                         : e->n_rejects >= e->shared->opts->max_rejects;
     record_verdict(e, source, false, give_in, reason);
     if (give_in)
         return again ? execute_best(e, err) : execute(e, err);
@@ -544,9 +601,7 @@ static cmat_status after_reply(cmat_episode *e, const cmat_llm_reply *r, cmat_er
         return st;
     if (mode == CMAT_CHECKER_MODEL || mode == CMAT_CHECKER_BOTH)
         return ask_checker(e, err);
-    if (mode == CMAT_CHECKER_FACTS)
-        record_verdict(e, "facts", true, true, NULL);
-    return execute(e, err);
+    return mode == CMAT_CHECKER_FACTS ? let_through(e, "facts", NULL, err) : execute(e, err);
 }
 
 static cmat_status after_verdict(cmat_episode *e, const cmat_llm_reply *r, cmat_error *err)
@@ -565,8 +620,7 @@ static cmat_status after_verdict(cmat_episode *e, const cmat_llm_reply *r, cmat_
     } else {
         /* A reply that is neither counts as consent: the Checker must not stop what it cannot
          * fault. */
-        record_verdict(e, "model", true, true, v == CMAT_VERDICT_UNCLEAR ? "unclear reply" : NULL);
-        st = execute(e, err);
+        st = let_through(e, "model", v == CMAT_VERDICT_UNCLEAR ? "unclear reply" : NULL, err);
     }
     cmat_buf_clear(&reason);
     return st;

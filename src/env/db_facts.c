@@ -3,6 +3,7 @@
  * The verdict is BAD only for what cannot be right: no action, an error, a name that does not
  * exist, something forbidden. All else is a note for the model's judgement; that no row matches is
  * the most telling. */
+#include "core/hash.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -404,6 +405,32 @@ static void first_rows(finder *f, const db_result *r)
     cmat_buf_clear(&b);
 }
 
+/* A name for what a statement comes to: the rows that it gives, or for a change its own words. */
+static void set_outcome(finder *f, const db_result *r, const char *sql)
+{
+    cmat_buf b = {0};
+    char hex[17];
+    db_token t;
+    for (size_t i = 0; !r->writes && i < r->n_rows * (size_t)r->n_columns; i++) {
+        const db_value *v = &r->rows[i];
+        if (v->type == DB_VALUE_INT)
+            cmat_buf_printf(&b, "%lld", (long long)v->i);
+        else if (v->type == DB_VALUE_REAL)
+            cmat_buf_printf(&b, "%.12g", v->d);
+        else if (v->type != DB_VALUE_NULL)
+            cmat_buf_add(&b, v->text, v->len);
+        cmat_buf_putc(&b, i % (size_t)r->n_columns + 1 < (size_t)r->n_columns ? '\t' : '\n');
+    }
+    while (r->writes && (t = db_lex_next(&sql, f->e->mysql)).type != DB_TOKEN_END &&
+           t.type != DB_TOKEN_BAD) {
+        cmat_buf_add(&b, t.s, t.n);
+        cmat_buf_putc(&b, ' ');
+    }
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)cmat_fnv1a(cmat_buf_str(&b), b.len));
+    set(f, "outcome", json_string(hex));
+    cmat_buf_clear(&b);
+}
+
 static void report_read(finder *f, const db_result *r)
 {
     set(f, "rows", json_integer((json_int_t)r->n_rows));
@@ -454,6 +481,7 @@ static cmat_status check_statement(finder *f, const db_action *a, cmat_error *er
     } else {
         cmat_buf plan = {0};
         set(f, "writes", json_boolean(r.writes));
+        set_outcome(f, &r, sql);
         if (r.writes)
             report_write(f, &r);
         else
