@@ -132,6 +132,7 @@ static bool cond_period(db_gen *g, int t, bool qualified, size_t n, db_cond *o)
                            {"kind", n == 4 ? "the year" : "the month of"},
                            {0}};
     cmat_buf_clear(&b);
+    o->period = slots[1].value;
     o->pred = gen_fill(g, "{c} is in {p}", slots);
     post_of(
         g, o,

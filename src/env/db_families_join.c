@@ -383,7 +383,74 @@ static bool two_steps_total(db_gen *g, db_draft *d)
     return two_steps(g, d, true);
 }
 
-/* "Which three products sold best in May?": items ranked by their product, dated by their order. */
+/* Items ranked by what they belong to (their product) through a total, dated by something else that
+ * they belong to (their order). */
+typedef struct {
+    link items;
+    db_cond when; /* on `dated` */
+    int dated, column, k;
+    const char *n, *subject; /* "three", "three products" */
+} dated_ranking;
+
+static bool is_quantity(const char *name)
+{
+    static const char *const words[] = {"quantity", "qty", "units", "portions", "copies"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasestr(name, words[i]))
+            return true;
+    return false;
+}
+
+/* The column that counts pieces; -1: none. */
+static int quantity_column(const db_table *t)
+{
+    for (int c = 0; c < t->n_columns; c++)
+        if (is_quantity(t->columns[c].name))
+            return c;
+    return -1;
+}
+
+/* A table with two parents, one to rank and one with dates; quantities: and a count of pieces. */
+static bool pick_items(db_gen *g, bool quantities, link *a, link *b)
+{
+    for (int tries = 0; tries < 24; tries++) {
+        if (!pick_link(g, a))
+            return false;
+        b->child = a->child;
+        b->fk = gen_fk(g, a->child, NULL);
+        if (b->fk >= 0 && b->fk != a->fk &&
+            (!quantities || quantity_column(&g->s->tables[a->child]) >= 0))
+            return true;
+    }
+    return false;
+}
+
+static bool make_dated_ranking(db_gen *g, db_draft *d, bool quantities, dated_ranking *o)
+{
+    link *a = &o->items, b;
+    if (!pick_items(g, quantities, a, &b))
+        return false;
+    const db_fk *f = &g->s->tables[b.child].fks[b.fk];
+    o->dated = f->ref_table;
+    o->column = quantities ? quantity_column(&g->s->tables[a->child])
+                           : gen_column(g, a->child, COL_NUMBER, -1);
+    if (o->dated == a->parent || o->column < 0 ||
+        !gen_cond(g, o->dated, COND_MONTH | COND_YEAR | (quantities ? 0 : COND_EQ), -1, true,
+                  &o->when))
+        return false;
+    const char *from =
+        gen_fmt(g, "%s JOIN %s ON %s = %s", a->join, gen_tab(g, o->dated),
+                gen_col(g, b.child, f->column, true), gen_col(g, o->dated, f->ref_column, true));
+    o->k = gen_chance(g, 40) ? 1 : 2 + gen_below(g, 4);
+    const char *expr = gen_fmt(g, "SUM(%s)", gen_col(g, a->child, o->column, true));
+    if (!best_parents(g, d, a, from, gen_fmt(g, " WHERE %s", o->when.sql), expr, true, o->k))
+        return false;
+    const char *one = g->tables[a->parent].one;
+    o->n = o->k == 1 ? "one" : gen_chance(g, 60) ? number_words[o->k] : gen_fmt(g, "%d", o->k);
+    o->subject = o->k == 1 ? one : gen_fmt(g, "%s %s", o->n, a->P);
+    return true;
+}
+
 static bool best_in_period(db_gen *g, db_draft *d)
 {
     static const char *const say[] = {
@@ -395,37 +462,34 @@ static bool best_in_period(db_gen *g, db_draft *d)
         "Which {kr} sold best by total {c} in {C} {w}?",
         "[Find|Show|Tell me] the {kr} with the most {c} in total, counting {C} {w} ({s}).",
     };
-    link a, b;
-    if (!pick_link(g, &a))
+    dated_ranking o;
+    if (!make_dated_ranking(g, d, false, &o))
         return false;
-    b.child = a.child;
-    b.fk = gen_fk(g, a.child, NULL);
-    if (b.fk < 0 || b.fk == a.fk)
+    const link *a = &o.items;
+    const db_column_terms *s = &g->tables[a->parent].cols[g->tables[a->parent].label];
+    GEN_SAY(g, d, say, {"C", a->C}, {"P", a->P}, {"n", o.n},
+            {"R", gen_fmt(g, "%s %s", o.subject, o.k == 1 ? "has" : "have")}, {"kr", o.subject},
+            {"s", o.k == 1 ? s->human : s->plural}, {"c", g->tables[a->child].cols[o.column].human},
+            {"w", GEN_FILL(g, "[of|from|in] {O} {q}", {"O", g->tables[o.dated].many},
+                           {"q", o.when.post})});
+    return true;
+}
+
+/* "Which three products sold best in May?" */
+static bool sold_best(db_gen *g, db_draft *d)
+{
+    static const char *const say[] = {
+        "Which {kr} sold [best|most] in {p}?",
+        "[Name|Show|List] the {kr} that sold [best|most] in {p}.",
+        "{R} best-selling {kp} [in|of] {p}?",
+        "[In|During|For] {p}, which {kr} sold [best|most]?",
+    };
+    dated_ranking o;
+    if (!make_dated_ranking(g, d, true, &o))
         return false;
-    const db_fk *f = &g->s->tables[b.child].fks[b.fk];
-    b.parent = f->ref_table;
-    db_cond w;
-    int c = gen_column(g, a.child, COL_NUMBER, -1);
-    if (b.parent == a.parent || c < 0 ||
-        !gen_cond(g, b.parent, COND_MONTH | COND_YEAR | COND_EQ, -1, true, &w))
-        return false;
-    const char *from =
-        gen_fmt(g, "%s JOIN %s ON %s = %s", a.join, gen_tab(g, b.parent),
-                gen_col(g, b.child, f->column, true), gen_col(g, b.parent, f->ref_column, true));
-    int k = gen_chance(g, 40) ? 1 : 2 + gen_below(g, 4);
-    const char *expr = gen_fmt(g, "SUM(%s)", gen_col(g, a.child, c, true));
-    if (!best_parents(g, d, &a, from, gen_fmt(g, " WHERE %s", w.sql), expr, true, k))
-        return false;
-    const char *one = g->tables[a.parent].one, *n = k == 1              ? "one"
-                                                    : gen_chance(g, 60) ? number_words[k]
-                                                                        : gen_fmt(g, "%d", k);
-    const db_column_terms *s = &g->tables[a.parent].cols[g->tables[a.parent].label];
-    GEN_SAY(
-        g, d, say, {"C", a.C}, {"P", a.P}, {"n", n},
-        {"R", k == 1 ? gen_fmt(g, "%s has", one) : gen_fmt(g, "%s %s have", n, a.P)},
-        {"kr", k == 1 ? one : gen_fmt(g, "%s %s", n, a.P)}, {"s", k == 1 ? s->human : s->plural},
-        {"c", g->tables[a.child].cols[c].human},
-        {"w", GEN_FILL(g, "[of|from|in] {O} {q}", {"O", g->tables[b.parent].many}, {"q", w.post})});
+    GEN_SAY(g, d, say, {"kr", o.subject}, {"p", o.when.period},
+            {"R", o.k == 1 ? "What was the" : gen_fmt(g, "What were the %s", o.n)},
+            {"kp", o.k == 1 ? o.subject : o.items.P});
     return true;
 }
 
@@ -441,5 +505,6 @@ const db_family db_families_join[] = {
     {"two_steps_count", 2, two_steps_count},
     {"two_steps_total", 2, two_steps_total},
     {"best_in_period", 3, best_in_period},
+    {"sold_best", 3, sold_best},
     {0},
 };

@@ -81,7 +81,7 @@ static bool parents_in(db_gen *g, db_draft *d, bool not )
         return false;
     const db_fk *f = &g->s->tables[child].fks[fk];
     int t = f->ref_table, shown = gen_shown(g, t);
-    db_cond w = {-1, "", "", ""};
+    db_cond w = {-1, "", "", "", ""};
     bool cond = gen_cond(g, child, COND_COMMON, f->column, false, &w);
     if (shown < 0 || (!cond && !not ))
         return false;

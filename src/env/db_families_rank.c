@@ -11,7 +11,7 @@ typedef struct {
 /* A condition in `percent` of the cases. */
 static maybe_cond maybe(db_gen *g, int t, int percent, int except)
 {
-    maybe_cond m = {"", "", "", {-1, "", "", ""}};
+    maybe_cond m = {"", "", "", {-1, "", "", "", ""}};
     if (gen_chance(g, percent) && gen_cond(g, t, COND_COMMON, except, false, &m.c)) {
         m.where = gen_fmt(g, " WHERE %s", m.c.sql);
         m.think = gen_fmt(g, " where %s", m.c.sql);

@@ -139,9 +139,10 @@ enum {
 };
 typedef struct {
     int column;
-    const char *sql;  /* "status = 'shipped'" */
-    const char *post; /* after a noun: "with status shipped", "placed in 2025" */
-    const char *pred; /* after "the": "status is shipped" */
+    const char *sql;    /* "status = 'shipped'" */
+    const char *post;   /* after a noun: "with status shipped", "placed in 2025" */
+    const char *pred;   /* after "the": "status is shipped" */
+    const char *period; /* YEAR and MONTH: "2025", "May 2025", "May" */
 } db_cond;
 /* A condition of one of the kinds on table t (but not on column except). */
 bool gen_cond(db_gen *g, int t, int kinds, int except, bool qualified, db_cond *out);
