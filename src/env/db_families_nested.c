@@ -86,8 +86,10 @@ static bool parents_in(db_gen *g, db_draft *d, bool not )
     if (shown < 0 || (!cond && !not ))
         return false;
     bool counted = gen_chance(g, 55), null = g->tables[child].cols[f->column].n_null > 0;
-    if (not &&gen_chance(g, 40))
+    if (not &&(!cond || gen_chance(g, 40))) {
         cond = false;
+        w.post = "";
+    }
     const char *key = gen_col(g, child, f->column, false),
                *where = cond ? gen_fmt(g, " WHERE %s", w.sql) : "";
     if (not &&null) /* NOT IN with a NULL inside is never true */
