@@ -108,10 +108,14 @@ static int run_command(const cli_command *c, int argc, char **argv)
  * starts anew. */
 static void wait_briefly(char **argv)
 {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+    char self[4096]; /* its path, so that ps goes on to show "cmat" */
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || n <= 0)
         return;
+    self[n] = '\0';
     setenv("GOMP_SPINCOUNT", "20000", 1);
-    execv("/proc/self/exe", argv); /* on failure the defaults will do */
+    execv(self, argv); /* on failure the defaults will do */
 }
 
 int main(int argc, char **argv)
