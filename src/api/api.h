@@ -60,6 +60,11 @@ typedef struct {
 } cmat_ask_options;
 extern const cmat_option cmat_ask_option_table[];
 
+/* What is wrong with a call before its model is opened: CMAT_ERR_ARG, CMAT_ERR_NOT_FOUND. */
+cmat_status cmat_api_check_eval(const char *env, const cmat_session_eval_options *o,
+                                cmat_error *err);
+cmat_status cmat_api_check_evolve(const char *env, const cmat_session_evolve_options *o,
+                                  cmat_error *err);
 /* A call's options out of its JSON text (may be NULL) over the defaults. On failure *opts is
  * cleared. */
 cmat_status cmat_api_options(const cmat_option *table, void *opts, const char *json,

@@ -43,6 +43,16 @@ static cmat_status check_env(const char *env, cmat_error *err)
                : cmat_fail(err, CMAT_ERR_ARG, "there is no environment \"%s\" here: db is", env);
 }
 
+cmat_status cmat_api_check_eval(const char *env, const cmat_session_eval_options *o,
+                                cmat_error *err)
+{
+    cmat_status st = check_env(env, err);
+
+    if (st == CMAT_OK && !o->tasks && !o->database)
+        st = cmat_fail(err, CMAT_ERR_ARG, "--tasks FILE or --database FILE is needed");
+    return st;
+}
+
 static cmat_status get_tasks(const cmat_session_eval_options *o, cmat_task_list *l, cmat_error *err)
 {
     const cmat_env_ops *ops = cmat_env_find("db");
@@ -52,8 +62,6 @@ static cmat_status get_tasks(const cmat_session_eval_options *o, cmat_task_list 
 
     if (o->tasks) {
         st = ops->import(o->tasks, l, err);
-    } else if (!o->database) {
-        return cmat_fail(err, CMAT_ERR_ARG, "--tasks FILE or --database FILE is needed");
     } else {
         st = cmat_env_open(&env, "db", &eo, err);
         if (st == CMAT_OK)
@@ -141,12 +149,12 @@ cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *opti
 {
     cmat_session_eval_options o;
     json_t *summary = NULL;
-    cmat_status st = check_env(env, err);
+    cmat_status st = cmat_api_options(cmat_session_eval_option_table, &o, options, err);
 
-    if (st != CMAT_OK ||
-        (st = cmat_api_options(cmat_session_eval_option_table, &o, options, err)) != CMAT_OK)
+    if (st != CMAT_OK)
         return st;
-    if ((st = evaluate(s, &o, &summary, err)) == CMAT_OK)
+    if ((st = cmat_api_check_eval(env, &o, err)) == CMAT_OK &&
+        (st = evaluate(s, &o, &summary, err)) == CMAT_OK)
         cmat_api_result(summary, result);
     cmat_options_clear(cmat_session_eval_option_table, &o);
     return st;
@@ -171,18 +179,28 @@ const cmat_option cmat_session_evolve_option_table[] = {
     {0},
 };
 
-static cmat_status evolve(cmat_session *s, cmat_session_evolve_options *o, char **result,
-                          cmat_error *err)
+cmat_status cmat_api_check_evolve(const char *env, const cmat_session_evolve_options *o,
+                                  cmat_error *err)
 {
-    json_t *summary = NULL;
-    cmat_status st;
+    cmat_status st = check_env(env, err);
 
+    if (st != CMAT_OK)
+        return st;
     if (!o->database && !o->tasks)
         return cmat_fail(err, CMAT_ERR_ARG, "--database FILE is needed, or files of tasks");
     if (!o->database && !o->run)
         return cmat_fail(err, CMAT_ERR_ARG, "--run DIR says where the run goes");
     if (o->database && !cmat_path_exists(o->database))
         return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", o->database);
+    return CMAT_OK;
+}
+
+static cmat_status evolve(cmat_session *s, cmat_session_evolve_options *o, char **result,
+                          cmat_error *err)
+{
+    json_t *summary = NULL;
+    cmat_status st;
+
     if (!o->run)
         o->run = cmat_api_default_run(o->database);
     o->evolve.database = o->database;
@@ -204,12 +222,12 @@ cmat_status cmat_session_evolve(cmat_session *s, const char *env, const char *op
                                 char **result, cmat_error *err)
 {
     cmat_session_evolve_options o;
-    cmat_status st = check_env(env, err);
+    cmat_status st = cmat_api_options(cmat_session_evolve_option_table, &o, options, err);
 
-    if (st != CMAT_OK ||
-        (st = cmat_api_options(cmat_session_evolve_option_table, &o, options, err)) != CMAT_OK)
+    if (st != CMAT_OK)
         return st;
-    st = evolve(s, &o, result, err);
+    if ((st = cmat_api_check_evolve(env, &o, err)) == CMAT_OK)
+        st = evolve(s, &o, result, err);
     cmat_options_clear(cmat_session_evolve_option_table, &o);
     return st;
 }

@@ -60,10 +60,10 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     cmat_session *s = NULL;
     char *eval = cli_options_text(cmat_session_eval_option_table, &o->eval), *text = NULL;
     json_t *summary = NULL;
-    cmat_status st = CMAT_OK;
+    cmat_status st = cmat_api_check_eval(args[0], &o->eval, err);
 
     (void)n_args;
-    if (!o->eval.url)
+    if (st == CMAT_OK && !o->eval.url)
         st = cli_session_open(&s, o->model, NULL, 4096, err);
     if (st == CMAT_OK)
         st = cmat_session_eval(s, args[0], eval, &text, err);

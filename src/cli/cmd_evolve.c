@@ -24,9 +24,11 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     evolve_opts *o = vopts;
     cmat_session *s = NULL;
     char *evolve = cli_options_text(cmat_session_evolve_option_table, &o->evolve), *text = NULL;
-    cmat_status st = cli_session_open(&s, o->model, NULL, 4096, err);
+    cmat_status st = cmat_api_check_evolve(args[0], &o->evolve, err);
 
     (void)n_args;
+    if (st == CMAT_OK)
+        st = cli_session_open(&s, o->model, NULL, 4096, err);
     if (st == CMAT_OK)
         st = cmat_session_evolve(s, args[0], evolve, &text, err);
     if (st == CMAT_OK) {

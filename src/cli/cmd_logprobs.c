@@ -101,7 +101,7 @@ static cmat_status report(const logprobs_opts *o, const cli_model *m, const int3
         st = cmat_model_logprobs(m->model, m->adapter, tokens, n, lp, err);
     if (st == CMAT_OK && o->top)
         st = cmat_model_logits(m->model, m->adapter, tokens, n, logits, err);
-    for (size_t i = 0; st == CMAT_OK && i < n; i++) {
+    for (size_t i = 0; st == CMAT_OK && lp && i < n; i++) {
         size_t len;
         const char *bytes = cmat_tokenizer_bytes(m->model->tokenizer, tokens[i], &len);
         json_t *item =

@@ -234,17 +234,17 @@ cmat_status cmat_options_set(const cmat_option *table, void *opts, const char *n
 
 static cmat_status from_environment(const cmat_option *o, void *opts, cmat_error *err)
 {
-    char name[80];
+    char name[64], where[96];
     const char *value;
     int n = snprintf(name, sizeof name, "CMAT_%s", o->name);
 
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n && name[i]; i++)
         name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
     value = getenv(name);
     if (!value || !*value)
         return CMAT_OK;
-    strcat(name, " in the environment, ");
-    return set_value(o, opts, value, name, err);
+    snprintf(where, sizeof where, "%s in the environment, ", name);
+    return set_value(o, opts, value, where, err);
 }
 
 static void set_zero(const cmat_option *o, void *opts)

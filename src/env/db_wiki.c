@@ -511,8 +511,7 @@ static bool make_update(wiki *w, const wiki_table *t, wiki_draft *d)
     d->sql = fmt(w, "UPDATE %s SET %s WHERE %s", name_sql(w, t->name), set, where);
     d->think = "change ";
     for (int i = 0; i < n; i++)
-        d->think =
-            fmt(w, "%s%s%s", d->think, i ? " and " : "", name_sql(w, t->columns[cols[i]]));
+        d->think = fmt(w, "%s%s%s", d->think, i ? " and " : "", name_sql(w, t->columns[cols[i]]));
     d->think = fmt(w, "%s where %s", d->think, where);
     /* with a second condition only the forms that show it as a part of the row's name */
     bool whole = said != kv;

@@ -162,7 +162,7 @@ static cmat_status read_single_string(reader *r, gguf_kv *kv)
     const unsigned char *s = NULL;
     size_t n = 0;
     cmat_status st = read_string(r, kv->key, &s, &n);
-    if (st != CMAT_OK || memchr(s, 0, n))
+    if (st != CMAT_OK || !s || memchr(s, 0, n))
         return st;
     if (!(kv->str = malloc(n + 1)))
         return cmat_fail(r->err, CMAT_ERR_NOMEM, "%s: %s: no memory for %zu bytes", r->g->what,

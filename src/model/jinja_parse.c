@@ -81,10 +81,10 @@ static bool take_name(parser *p, const char *s)
 
 static void need_op(parser *p, const char *s)
 {
-    char what[32] = "expected '";
+    char what[32];
     if (take_op(p, s) || p->st != CMAT_OK)
         return;
-    strcat(strcat(what, s), "' before");
+    snprintf(what, sizeof what, "expected '%s' before", s);
     fail_tok(p, CMAT_ERR_FORMAT, p->t, what);
 }
 

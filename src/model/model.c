@@ -144,7 +144,7 @@ static cmat_status weight_bind(cmat_weight *w, const cmat_gguf *g, const char *n
 {
     const cmat_gguf_tensor *t = NULL;
     cmat_status st = tensor_get(g, name, n_in, n_out, &t, err);
-    if (st != CMAT_OK)
+    if (!t)
         return st;
     *w = (cmat_weight){.data = t->data, .type = t->type, .n_out = n_out, .n_in = n_in};
     return CMAT_OK;
@@ -156,7 +156,7 @@ static cmat_status vector_bind(float **out, const cmat_gguf *g, const char *name
 {
     const cmat_gguf_tensor *t = NULL;
     cmat_status st = tensor_get(g, name, n, 0, &t, err);
-    if (st != CMAT_OK)
+    if (!t)
         return st;
     *out = cmat_alloc_big((size_t)n, sizeof(float));
     if (!*out)
@@ -345,7 +345,8 @@ cmat_status cmat_model_open(cmat_model **out, const char *path, const cmat_kerne
     *out = NULL;
     if ((st = cmat_gguf_open(&g, path, err)) != CMAT_OK)
         return st;
-    if ((st = cmat_model_open_gguf(out, g, kernel, err)) != CMAT_OK)
+    st = cmat_model_open_gguf(out, g, kernel, err);
+    if (!*out)
         return cmat_fail_prefix(err, st, "%s", path);
     (*out)->path = cmat_xstrdup(path);
     return CMAT_OK;

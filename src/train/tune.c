@@ -46,8 +46,9 @@ static int64_t count_steps(const tuner *t)
     int64_t n = 0;
     if (t->opts->max_steps > 0)
         return t->opts->max_steps;
-    double left = t->opts->epochs;
-    for (uint64_t e = 0; left > 1e-9; e++, left -= 1) {
+    const uint64_t n_epochs = (uint64_t)ceil(t->opts->epochs - 1e-9);
+    for (uint64_t e = 0; e < n_epochs; e++) {
+        const double left = t->opts->epochs - (double)e;
         cmat_plan p;
         cmat_plan_init(&p, &t->train, true, (uint64_t)t->opts->seed, e);
         double steps = (double)steps_of_epoch(t, &p);
