@@ -299,7 +299,8 @@ static json_t *make_header(const cmat_safetensor *t, size_t n, const char *const
         }
         json_object_set_new(header, t[i].name,
                             json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype, "shape", shape,
-                                      "data_offsets", (json_int_t)at, (json_int_t)at + (json_int_t)size));
+                                      "data_offsets", (json_int_t)at,
+                                      (json_int_t)at + (json_int_t)size));
         at += size;
     }
     return header;
