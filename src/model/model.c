@@ -265,7 +265,8 @@ static cmat_status rope_init(cmat_model *m, cmat_error *err)
     if (st != CMAT_OK)
         return st;
     if (cmat_gguf_tensor_find(m->gguf, "rope_freqs.weight")) {
-        if ((st = vector_bind(&factors, m->gguf, "rope_freqs.weight", half, err)) != CMAT_OK)
+        st = vector_bind(&factors, m->gguf, "rope_freqs.weight", half, err);
+        if (st != CMAT_OK || !factors)
             goto done;
     } else if (!(factors = cmat_alloc_big((size_t)half, sizeof(float)))) {
         st = cmat_fail(err, CMAT_ERR_NOMEM, "model: no memory for rope factors");
