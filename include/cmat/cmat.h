@@ -31,8 +31,7 @@ extern "C" {
 const char *cmat_version(void);
 void cmat_string_free(char *s); /* accepts NULL */
 
-/* What the library writes on stderr; nothing by default. A program that runs in a terminal may want
- * CMAT_MESSAGES_PROGRESS. */
+/* What the library writes on stderr; CMAT_MESSAGES_PROGRESS until this is called. */
 typedef enum {
     CMAT_MESSAGES_NONE,
     CMAT_MESSAGES_WARNINGS,
@@ -66,12 +65,13 @@ cmat_status cmat_session_chat(cmat_session *s, const char *messages, const char 
                               cmat_on_text on_text, void *user, char **result, cmat_error *err);
 
 /* Tunes a LoRA adapter on n files of conversations and writes it to the folder `out` (PEFT's
- * format), with checkpoints: the same call goes on where an earlier one was stopped. The session
- * must have been opened without an adapter; "adapter" names one to start from. */
+ * format), with checkpoints: the same call goes on where an earlier one was stopped. The session's
+ * own adapter plays no part; "adapter" names one to start from. */
 cmat_status cmat_session_tune(cmat_session *s, const char *const *files, size_t n, const char *out,
                               const char *options, char **result, cmat_error *err);
 
-/* Plays tasks in an environment ("db") and sums up. Options: those of `cmat eval`. */
+/* Plays tasks in an environment ("db") and sums up. Options: those of `cmat eval`. s may be
+ * NULL when "url" names a server. *result: the summary, as `--out` writes it. */
 cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *options, char **result,
                               cmat_error *err);
 

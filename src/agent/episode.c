@@ -214,6 +214,11 @@ static int64_t n_agree(const cmat_episode *e)
     return o->retry == CMAT_RETRY_AGAIN && o->agree > 1 ? o->agree : 1;
 }
 
+static bool out_of_tries(const cmat_episode *e)
+{
+    return n_tries(e) >= e->shared->opts->max_rejects + n_agree(e);
+}
+
 static cmat_status ask_actor(cmat_episode *e, cmat_error *err)
 {
     const cmat_agent_options *o = e->shared->opts;
@@ -528,13 +533,13 @@ static cmat_status execute_best(cmat_episode *e, cmat_error *err)
 static cmat_status let_through(cmat_episode *e, const char *source, const char *reason,
                                cmat_error *err)
 {
-    int64_t n = 0;
-    bool enough;
+    int64_t n;
     record_verdict(e, source, true, true, reason);
+    if (n_agree(e) == 1)
+        return execute(e, err);
     best_attempt(e, &n);
-    enough = n >= n_agree(e) || n_tries(e) >= e->shared->opts->max_rejects + n_agree(e);
-    if (enough)
-        return n_agree(e) > 1 ? execute_best(e, err) : execute(e, err);
+    if (n >= n_agree(e) || out_of_tries(e))
+        return execute_best(e, err);
     e->verdicts[e->n_verdicts - 1].executed = false;
     cmat_trajectory_drop(&e->trajectory);
     return ask_actor(e, err);
@@ -544,8 +549,7 @@ static cmat_status let_through(cmat_episode *e, const char *source, const char *
 static cmat_status object(cmat_episode *e, const char *source, const char *reason, cmat_error *err)
 {
     const bool again = e->shared->opts->retry == CMAT_RETRY_AGAIN;
-    bool give_in = again ? n_tries(e) >= e->shared->opts->max_rejects + n_agree(e)
-                         : e->n_rejects >= e->shared->opts->max_rejects;
+    bool give_in = again ? out_of_tries(e) : e->n_rejects >= e->shared->opts->max_rejects;
     record_verdict(e, source, false, give_in, reason);
     if (give_in)
         return again ? execute_best(e, err) : execute(e, err);

@@ -47,10 +47,7 @@ typedef struct {
 } cmat_session_eval_options;
 extern const cmat_option cmat_session_eval_option_table[];
 
-typedef struct {
-    char *database, *run, *start, *tasks, *valid, *heldout;
-    cmat_evolve_options evolve;
-} cmat_session_evolve_options;
+/* Of a cmat_evolve_options: its files and folder too. */
 extern const cmat_option cmat_session_evolve_option_table[];
 
 typedef struct {
@@ -60,11 +57,13 @@ typedef struct {
 } cmat_ask_options;
 extern const cmat_option cmat_ask_option_table[];
 
+/* The model of that name or path (NULL: the default one), ready for prompts and decoding. On
+ * failure *out may be a model, which the caller frees. */
+cmat_status cmat_api_model_open(cmat_model **out, const char *name, cmat_error *err);
 /* What is wrong with a call before its model is opened: CMAT_ERR_ARG, CMAT_ERR_NOT_FOUND. */
 cmat_status cmat_api_check_eval(const char *env, const cmat_session_eval_options *o,
                                 cmat_error *err);
-cmat_status cmat_api_check_evolve(const char *env, const cmat_session_evolve_options *o,
-                                  cmat_error *err);
+cmat_status cmat_api_check_evolve(const char *env, const cmat_evolve_options *o, cmat_error *err);
 /* A call's options out of its JSON text (may be NULL) over the defaults. On failure *opts is
  * cleared. */
 cmat_status cmat_api_options(const cmat_option *table, void *opts, const char *json,

@@ -102,17 +102,6 @@ static cmat_status run_statement(const char *path, const char *sql, size_t max_r
     return st;
 }
 
-static char *cell_text(const json_t *v)
-{
-    if (json_is_string(v))
-        return cmat_xstrdup(json_string_value(v));
-    if (json_is_integer(v))
-        return cmat_xasprintf("%lld", (long long)json_integer_value(v));
-    if (json_is_real(v))
-        return cmat_xasprintf("%.10g", json_real_value(v));
-    return cmat_xstrdup("NULL");
-}
-
 /* What a person asked for, in a line: one value, a list, or how many rows. */
 static void answer_line(const json_t *result, cmat_buf *b)
 {
@@ -133,7 +122,7 @@ static void answer_line(const json_t *result, cmat_buf *b)
         if (i)
             cmat_buf_puts(b, "; ");
         for (size_t c = 0; c < n_columns; c++) {
-            char *s = cell_text(json_array_get(json_array_get(rows, i), c));
+            char *s = cmat_json_plain(json_array_get(json_array_get(rows, i), c));
             cmat_buf_printf(b, "%s%s", c ? ", " : "", s);
             free(s);
         }

@@ -160,11 +160,11 @@ cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *opti
     return st;
 }
 
-#define AT(m) offsetof(cmat_session_evolve_options, m)
+#define AT(m) offsetof(cmat_evolve_options, m)
 const cmat_option cmat_session_evolve_option_table[] = {
     {"database", CMAT_OPT_STR, AT(database), NULL, 0, 0, NULL, "FILE",
      "the SQLite database to make an agent for", 'd'},
-    {"run", CMAT_OPT_STR, AT(run), NULL, 0, 0, NULL, "DIR",
+    {"run", CMAT_OPT_STR, AT(run_dir), NULL, 0, 0, NULL, "DIR",
      "the run folder (default: runs/ and the database's name); an unfinished run in it is gone on "
      "with",
      'r'},
@@ -175,12 +175,11 @@ const cmat_option cmat_session_evolve_option_table[] = {
     {"valid", CMAT_OPT_STR, AT(valid), NULL, 0, 0, NULL, "FILE", "choose by these", 0},
     {"heldout", CMAT_OPT_STR, AT(heldout), NULL, 0, 0, NULL, "FILE",
      "take the first and last figures on these", 0},
-    CMAT_OPTION_TABLE(AT(evolve), cmat_evolve_option_table),
+    CMAT_OPTION_TABLE(0, cmat_evolve_option_table),
     {0},
 };
 
-cmat_status cmat_api_check_evolve(const char *env, const cmat_session_evolve_options *o,
-                                  cmat_error *err)
+cmat_status cmat_api_check_evolve(const char *env, const cmat_evolve_options *o, cmat_error *err)
 {
     cmat_status st = check_env(env, err);
 
@@ -188,31 +187,24 @@ cmat_status cmat_api_check_evolve(const char *env, const cmat_session_evolve_opt
         return st;
     if (!o->database && !o->tasks)
         return cmat_fail(err, CMAT_ERR_ARG, "--database FILE is needed, or files of tasks");
-    if (!o->database && !o->run)
+    if (!o->database && !o->run_dir)
         return cmat_fail(err, CMAT_ERR_ARG, "--run DIR says where the run goes");
     if (o->database && !cmat_path_exists(o->database))
         return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", o->database);
     return CMAT_OK;
 }
 
-static cmat_status evolve(cmat_session *s, cmat_session_evolve_options *o, char **result,
-                          cmat_error *err)
+static cmat_status evolve(cmat_session *s, cmat_evolve_options *o, char **result, cmat_error *err)
 {
     json_t *summary = NULL;
     cmat_status st;
 
-    if (!o->run)
-        o->run = cmat_api_default_run(o->database);
-    o->evolve.database = o->database;
-    o->evolve.run_dir = o->run;
-    o->evolve.start = o->start;
-    o->evolve.tasks = o->tasks;
-    o->evolve.valid = o->valid;
-    o->evolve.heldout = o->heldout;
-    o->evolve.agent.seed = o->evolve.seed;
-    st = cmat_evolve_run(&o->evolve, s->model, &summary, err);
+    if (!o->run_dir)
+        o->run_dir = cmat_api_default_run(o->database);
+    o->agent.seed = o->seed;
+    st = cmat_evolve_run(o, s->model, &summary, err);
     if (st == CMAT_OK) {
-        json_object_set_new(summary, "run", json_string(o->run));
+        json_object_set_new(summary, "run", json_string(o->run_dir));
         cmat_api_result(summary, result);
     }
     return st;
@@ -221,7 +213,7 @@ static cmat_status evolve(cmat_session *s, cmat_session_evolve_options *o, char 
 cmat_status cmat_session_evolve(cmat_session *s, const char *env, const char *options,
                                 char **result, cmat_error *err)
 {
-    cmat_session_evolve_options o;
+    cmat_evolve_options o;
     cmat_status st = cmat_api_options(cmat_session_evolve_option_table, &o, options, err);
 
     if (st != CMAT_OK)

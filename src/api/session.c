@@ -84,7 +84,7 @@ char *cmat_api_default_run(const char *database)
                           base);
 }
 
-static cmat_status open_model(cmat_session *s, const char *name, cmat_error *err)
+cmat_status cmat_api_model_open(cmat_model **out, const char *name, cmat_error *err)
 {
     char *path = cmat_model_find(name);
     cmat_status st;
@@ -96,13 +96,9 @@ static cmat_status open_model(cmat_session *s, const char *name, cmat_error *err
     if (!path)
         return cmat_fail(err, CMAT_ERR_NOT_FOUND,
                          "the default model is not here yet: `cmat pull` gets it");
-    st = cmat_model_open(&s->model, path, NULL, err);
+    st = cmat_model_open(out, path, NULL, err);
     free(path);
-    if (st == CMAT_OK)
-        st = cmat_model_prepare(s->model, CMAT_USE_DECODE | CMAT_USE_PROMPT, err);
-    if (st == CMAT_OK && s->opts.adapter)
-        st = cmat_adapter_load(&s->adapter, s->model, s->opts.adapter, err);
-    return st;
+    return st == CMAT_OK ? cmat_model_prepare(*out, CMAT_USE_DECODE | CMAT_USE_PROMPT, err) : st;
 }
 
 cmat_status cmat_session_open(cmat_session **out, const char *model, const char *options,
@@ -116,7 +112,9 @@ cmat_status cmat_session_open(cmat_session **out, const char *model, const char 
         free(s);
         return st;
     }
-    st = open_model(s, model, err);
+    st = cmat_api_model_open(&s->model, model, err);
+    if (st == CMAT_OK && s->opts.adapter)
+        st = cmat_adapter_load(&s->adapter, s->model, s->opts.adapter, err);
     if (st == CMAT_OK)
         *out = s;
     else

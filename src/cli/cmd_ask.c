@@ -37,17 +37,6 @@ static void print_inert(const char *s)
     cmat_buf_clear(&b);
 }
 
-static char *cell_text(const json_t *v)
-{
-    if (json_is_string(v))
-        return cmat_xstrdup(json_string_value(v));
-    if (json_is_integer(v))
-        return cmat_xasprintf("%lld", (long long)json_integer_value(v));
-    if (json_is_real(v))
-        return cmat_xasprintf("%.10g", json_real_value(v));
-    return cmat_xstrdup("NULL");
-}
-
 static size_t display_width(const char *s)
 {
     size_t n = 0;
@@ -68,8 +57,8 @@ static void print_table(const json_t *result)
             if (pass)
                 fputs("  ", stdout);
             for (size_t c = 0; c < n; c++) {
-                char *s = cell_text(i ? json_array_get(json_array_get(rows, i - 1), c)
-                                      : json_array_get(columns, c));
+                char *s = cmat_json_plain(i ? json_array_get(json_array_get(rows, i - 1), c)
+                                            : json_array_get(columns, c));
                 size_t w = display_width(s);
                 if (pass) {
                     print_inert(s);

@@ -7,7 +7,7 @@
 
 typedef struct {
     cli_common common;
-    cmat_session_evolve_options evolve;
+    cmat_evolve_options evolve;
     char *model;
 } evolve_opts;
 

@@ -1,9 +1,9 @@
 /* common.c - what several commands share: opening a model, one generation, input and output. */
+#include "api/api.h"
 #include "cli/cli.h"
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "model/pull.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,18 +14,9 @@ cmat_status cli_model_open(cli_model *m, const char *name, const char *adapter_d
                            const cmat_engine_options *eo, cmat_error *err)
 {
     cmat_status st;
-    char *path = cmat_model_find(name);
 
     *m = (cli_model){0};
-    if (!path)
-        return cmat_fail(err, CMAT_ERR_NOT_FOUND,
-                         name ? "model %s: no such file, and none of that name under %s"
-                              : "the default model is not here yet%.0s%.0s: `cmat pull` gets it",
-                         name ? name : "", "$CMAT_HOME/models");
-    st = cmat_model_open(&m->model, path, NULL, err);
-    free(path);
-    if (st == CMAT_OK)
-        st = cmat_model_prepare(m->model, CMAT_USE_DECODE | CMAT_USE_PROMPT, err);
+    st = cmat_api_model_open(&m->model, name, err);
     if (st == CMAT_OK && adapter_dir)
         st = cmat_adapter_load(&m->adapter, m->model, adapter_dir, err);
     if (st == CMAT_OK && eo)

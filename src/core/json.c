@@ -1,6 +1,7 @@
 /* json.c - jansson with errors that say where, typed members, JSONL. */
 #include "core/json.h"
 #include "core/fs.h"
+#include "core/mem.h"
 #include "core/text.h"
 
 #include <stdlib.h>
@@ -153,4 +154,15 @@ json_t *cmat_jsonl_load(const char *path, cmat_error *err)
 done:
     free(data);
     return rows;
+}
+
+char *cmat_json_plain(const json_t *v)
+{
+    if (json_is_string(v))
+        return cmat_xstrdup(json_string_value(v));
+    if (json_is_integer(v))
+        return cmat_xasprintf("%lld", (long long)json_integer_value(v));
+    if (json_is_real(v))
+        return cmat_xasprintf("%.10g", json_real_value(v));
+    return cmat_xstrdup("NULL");
 }

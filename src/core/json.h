@@ -31,4 +31,6 @@ json_t *cmat_json_text(const char *s, size_t len);
 /* Reads a .jsonl file (or a .json array, or either of them packed as .xz is refused with a hint)
  * into a new JSON array. Empty lines are skipped; an error names file and line. */
 json_t *cmat_jsonl_load(const char *path, cmat_error *err);
+/* A string, a number or null ("NULL") as a person reads it: the caller's to free(). */
+char *cmat_json_plain(const json_t *v);
 #endif

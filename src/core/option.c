@@ -49,7 +49,7 @@ static bool walk_on(option_walk *w, bool shadowed)
         if (!o->name)
             continue;
         if (o->type == CMAT_OPT_TABLE) {
-            w->depth++; /* tables are the program's own and nested twice at most */
+            w->depth++; /* tables are the program's own and nested three deep at most */
             w->level[w->depth].table = w->level[w->depth].next = o->of;
             w->level[w->depth].base = base + o->offset;
         } else if (shadowed || !is_shadowed(w, o->name)) {

@@ -28,8 +28,8 @@ struct cmat_option {
     double min, max; /* INT and FLOAT, inclusive; both 0: no limits */
     /* ENUM: its choices, "a|b|c". TABLE: the cmat_option table of the struct at `offset`. An option
      * of the same name in the outer table goes before the one in it, which then only ever has its
-     * default; at the same member, it is that option with another default or text. Nested twice at
-     * most. */
+     * default; at the same member, it is that option with another default or text. Nested three
+     * deep at most. */
     const void *of;
     const char *arg;  /* placeholder in --help: "FILE", "N" */
     const char *text; /* one line for --help */
