@@ -76,6 +76,30 @@ static inline void check_gradient(const char *what, double (*f)(void *), void *c
     }
 }
 
+/* Sets the scale (and minimum) of a block of random bytes. */
+static inline void small_scale(cmat_type type, uint8_t *block, float scale)
+{
+    static const struct {
+        cmat_type type;
+        int at[2]; /* of the float16 fields; the same twice: one */
+    } fields[] = {
+        {CMAT_TYPE_Q5_0, {0, 0}},     {CMAT_TYPE_Q5_1, {0, 2}},    {CMAT_TYPE_Q2_K, {80, 82}},
+        {CMAT_TYPE_Q3_K, {108, 108}}, {CMAT_TYPE_Q4_K, {0, 2}},    {CMAT_TYPE_Q5_K, {0, 2}},
+        {CMAT_TYPE_Q6_K, {208, 208}}, {CMAT_TYPE_IQ4_NL, {0, 0}},  {CMAT_TYPE_IQ4_XS, {0, 0}},
+        {CMAT_TYPE_TQ1_0, {52, 52}},  {CMAT_TYPE_TQ2_0, {64, 64}},
+    };
+    const uint16_t h = cmat_f32_to_f16(scale);
+    if (type == CMAT_TYPE_MXFP4)
+        block[0] = (uint8_t)(116 + block[0] % 4); /* about 2^-10 */
+    else if (type == CMAT_TYPE_Q8_K)
+        memcpy(block, &scale, 4);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i].type == type) {
+            memcpy(block + fields[i].at[0], &h, 2);
+            memcpy(block + fields[i].at[1], &h, 2);
+        }
+}
+
 /* A weight of the type from random floats; *data is the caller's to free. Types that quant.c does
  * not write get random bytes with small finite scales. */
 static inline cmat_weight random_weight(cmat_type type, int n_out, int n_in, uint64_t seed,
@@ -92,15 +116,11 @@ static inline cmat_weight random_weight(cmat_type type, int n_out, int n_in, uin
     } else {
         cmat_rng r;
         cmat_rng_init(&r, seed);
-        const int at_d = type == CMAT_TYPE_Q6_K ? info->block_bytes - 2 : 0;
         for (size_t i = 0; i < bytes; i++)
             p[i] = (uint8_t)cmat_rng_u64(&r);
-        for (size_t b = 0; b < n_blocks; b++) {
-            const uint16_t h = cmat_f32_to_f16(0.002f + 0.001f * (float)cmat_rng_double(&r));
-            memcpy(p + b * (size_t)info->block_bytes + at_d, &h, 2);
-            if (type != CMAT_TYPE_Q6_K) /* dmin (Q4_K, Q5_K) or m */
-                memcpy(p + b * (size_t)info->block_bytes + 2, &h, 2);
-        }
+        for (size_t b = 0; b < n_blocks; b++)
+            small_scale(type, p + b * (size_t)info->block_bytes,
+                        0.002f + 0.001f * (float)cmat_rng_double(&r));
     }
     *data = p;
     return (cmat_weight){.data = p, .type = type, .n_out = n_out, .n_in = n_in};

@@ -262,7 +262,7 @@ static void tensor_removed_type(cmat_buf *b)
 }
 static void tensor_foreign_type(cmat_buf *b)
 {
-    one(b, "t", 10, 0, 1, 256, 1, 1, 1);
+    one(b, "t", 16, 0, 1, 256, 1, 1, 1);
 }
 static void tensor_bad_blocks(cmat_buf *b)
 {
@@ -344,7 +344,7 @@ static const fault faults[] = {
     {tensor_q8, CMAT_ERR_FORMAT, "size overflows"},
     {tensor_bad_type, CMAT_ERR_FORMAT, "unknown type 1000"},
     {tensor_removed_type, CMAT_ERR_FORMAT, "unknown type 4"},
-    {tensor_foreign_type, CMAT_ERR_UNSUPPORTED, "type Q2_K"},
+    {tensor_foreign_type, CMAT_ERR_UNSUPPORTED, "type IQ2_XXS"},
     {tensor_bad_blocks, CMAT_ERR_FORMAT, "no whole blocks of Q8_0"},
     {tensor_offset, CMAT_ERR_FORMAT, "offset 32, expected 0"},
     {tensor_offset_huge, CMAT_ERR_FORMAT, "expected 0"},

@@ -6,8 +6,10 @@
 static const double F32_BOUND = 1e-9, Q_BOUND = 1e-8, Q_BACKWARD_BOUND = 1e-7;
 
 static const cmat_type weight_types[] = {
-    CMAT_TYPE_F32,  CMAT_TYPE_F16,  CMAT_TYPE_BF16, CMAT_TYPE_Q8_0, CMAT_TYPE_Q4_0, CMAT_TYPE_Q4_1,
-    CMAT_TYPE_Q5_0, CMAT_TYPE_Q5_1, CMAT_TYPE_Q4_K, CMAT_TYPE_Q5_K, CMAT_TYPE_Q6_K};
+    CMAT_TYPE_F32,    CMAT_TYPE_F16,   CMAT_TYPE_BF16,  CMAT_TYPE_Q8_0, CMAT_TYPE_Q4_0,
+    CMAT_TYPE_Q4_1,   CMAT_TYPE_Q5_0,  CMAT_TYPE_Q5_1,  CMAT_TYPE_Q2_K, CMAT_TYPE_Q3_K,
+    CMAT_TYPE_Q4_K,   CMAT_TYPE_Q5_K,  CMAT_TYPE_Q6_K,  CMAT_TYPE_Q8_K, CMAT_TYPE_IQ4_NL,
+    CMAT_TYPE_IQ4_XS, CMAT_TYPE_TQ1_0, CMAT_TYPE_TQ2_0, CMAT_TYPE_MXFP4};
 enum { N_WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
 
 /* Calls fn for every table that this machine can run. */

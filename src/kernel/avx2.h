@@ -27,6 +27,9 @@ cmat_sgemm_pack cmat_avx2_pack_matrix, cmat_avx2_pack_transposed;
 
 /* Packs for cmat_qgemm; b is a cmat_weight, for pack_rows of a quantised type. */
 cmat_q_pack cmat_avx2_q_pack_rows, cmat_avx2_q_pack_columns;
+/* How pack_rows packs a type: in blocks of 16 pairs, or of 8 where each 16 weights have a scale; 0:
+ * not at all, and products widen it (Q2_K, whose sub-blocks of 16 have minima; rare types). */
+int cmat_avx2_q_pairs(cmat_type type);
 
 /* Weights repacked for decoding (prepared_avx2.c); the pack and the product need them made. */
 cmat_status cmat_avx2_prepare(cmat_weight *w, int uses, cmat_error *err);

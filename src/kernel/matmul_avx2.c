@@ -32,7 +32,8 @@ static void matmul(const tiles *with, float *y, int ldy, const float *x, int ldx
         cmat_avx2_row_product(y, x, w, accumulate);
         return;
     }
-    if (quantised(w)) {
+    const int pairs = cmat_avx2_q_pairs(w->type);
+    if (pairs) {
         cmat_qgemm(
             &(cmat_q_job){.T = T,
                           .N = w->n_out,
@@ -44,7 +45,7 @@ static void matmul(const tiles *with, float *y, int ldy, const float *x, int ldx
                           .accumulate = accumulate,
                           .b = w,
                           .pack = w->prepared ? cmat_avx2_q_pack_prepared : cmat_avx2_q_pack_rows,
-                          .pairs = w->type == CMAT_TYPE_Q6_K ? 8 : 16,
+                          .pairs = pairs,
                           .max = CMAT_Q_MAX},
             with->q);
         return;

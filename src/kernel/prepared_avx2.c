@@ -42,9 +42,13 @@ static form form_of(cmat_type type)
         return (form){.bits = 4, .has_min = true, .wide = true};
     case CMAT_TYPE_Q5_K:
         return (form){.bits = 5, .has_min = true, .wide = true};
+    case CMAT_TYPE_Q3_K:
     case CMAT_TYPE_Q6_K:
         return (form){.bits = 8, .wide = true, .halves = true};
-    default: /* Q8_0 */
+    case CMAT_TYPE_IQ4_XS:
+    case CMAT_TYPE_MXFP4:
+        return (form){.bits = 8, .wide = true};
+    default: /* Q8_0, IQ4_NL */
         return (form){.bits = 8};
     }
 }
@@ -116,7 +120,7 @@ static void put_block(uint8_t *to, const char *panel, form f)
 
 cmat_status cmat_avx2_prepare(cmat_weight *w, int uses, cmat_error *err)
 {
-    if (!(uses & CMAT_USE_DECODE) || w->prepared || cmat_type_get((int)w->type)->block_weights == 1)
+    if (!(uses & CMAT_USE_DECODE) || w->prepared || !cmat_avx2_q_pairs(w->type))
         return CMAT_OK;
     const form f = form_of(w->type);
     const int n_blocks = w->n_in / CMAT_Q_BLOCK, n_groups = (w->n_out + ROWS - 1) / ROWS;
@@ -219,8 +223,13 @@ static inline __attribute__((always_inline)) void unpack_form(form f, char *to, 
     case CMAT_TYPE_Q5_K:                                       \
         fn(((form){5, 0, true, true, false}), __VA_ARGS__);    \
         break;                                                 \
+    case CMAT_TYPE_Q3_K:                                       \
     case CMAT_TYPE_Q6_K:                                       \
         fn(((form){8, 0, false, true, true}), __VA_ARGS__);    \
+        break;                                                 \
+    case CMAT_TYPE_IQ4_XS:                                     \
+    case CMAT_TYPE_MXFP4:                                      \
+        fn(((form){8, 0, false, true, false}), __VA_ARGS__);   \
         break;                                                 \
     default:                                                   \
         fn(((form){8, 0, false, false, false}), __VA_ARGS__);  \

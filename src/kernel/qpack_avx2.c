@@ -6,6 +6,7 @@
 #include "kernel/avx2.h"
 #include "kernel/plain.h"
 #include "kernel/qgemm.h"
+#include "kernel/quant_impl.h"
 #include <assert.h>
 #include <string.h>
 
@@ -30,18 +31,6 @@ static inline run run_of(__m256i bytes, float d, float m)
                  m};
 }
 
-/* Scale and minimum j of the 12 bytes of Q4_K and Q5_K; see quant.c. */
-static inline void scale_min(const uint8_t *s, int j, int *scale, int *min)
-{
-    if (j < 4) {
-        *scale = s[j] & 63;
-        *min = s[j + 4] & 63;
-    } else {
-        *scale = (s[j + 4] & 15) | (s[j - 4] >> 6) << 4;
-        *min = s[j + 4] >> 4 | (s[j] >> 6) << 4;
-    }
-}
-
 static inline __m256i load32(const uint8_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)p);
@@ -57,7 +46,7 @@ static inline __m256i byte_bits(__m256i v, int shift, int mask)
 static inline run run_k(const uint8_t *p, int j, const uint8_t *qs, const uint8_t *qh)
 {
     int scale, min;
-    scale_min(p + 4, j, &scale, &min);
+    cmat_k_scale_min(p + 4, j, &scale, &min);
     __m256i q = byte_bits(load32(qs + 32 * (j / 2)), j & 1 ? 4 : 0, 15);
     if (qh)
         q = _mm256_or_si256(q, _mm256_slli_epi16(byte_bits(load32(qh), j, 1), 4));
@@ -75,6 +64,26 @@ static inline run run_q6_k(const uint8_t *p, int b)
     r.d[0] = d * (float)(int8_t)p[192 + 2 * b];
     r.d[1] = d * (float)(int8_t)p[192 + 2 * b + 1];
     return r;
+}
+
+static inline run run_q3_k(const uint8_t *p, int b)
+{
+    const __m256i low = byte_bits(load32(p + 32 + 32 * (b / 4)), 2 * (b % 4), 3);
+    const __m256i high = _mm256_slli_epi16(byte_bits(load32(p), b, 1), 2);
+    const __m256i q = _mm256_sub_epi8(_mm256_or_si256(low, high), _mm256_set1_epi8(4));
+    run r = run_of(q, 0, 0);
+    const float d = load_f16(p + 108);
+    r.d[0] = d * (float)cmat_q3_k_scale(p + 96, 2 * b);
+    r.d[1] = d * (float)cmat_q3_k_scale(p + 96, 2 * b + 1);
+    return r;
+}
+
+/* 32 nibbles through a table. */
+static inline run run_table(const int8_t values[16], const uint8_t *qs, float d)
+{
+    const __m256i table =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)values));
+    return run_of(_mm256_shuffle_epi8(table, cmat_avx2_nibbles(qs)), d, 0);
 }
 
 /* Run b of a row; type is a constant in each use. */
@@ -106,6 +115,18 @@ static inline __attribute__((always_inline)) run load_run(cmat_type type, const 
         return run_k(k, b % 8, k + 48, k + 16);
     case CMAT_TYPE_Q6_K:
         return run_q6_k(row + (size_t)(b / 8) * 210, b % 8);
+    case CMAT_TYPE_Q3_K:
+        return run_q3_k(row + (size_t)(b / 8) * 110, b % 8);
+    case CMAT_TYPE_IQ4_NL:
+        p = row + (size_t)b * 18;
+        return run_table(cmat_iq4_values, p + 2, load_f16(p));
+    case CMAT_TYPE_IQ4_XS:
+        k = row + (size_t)(b / 8) * 136;
+        return run_table(cmat_iq4_values, k + 8 + 16 * (b % 8),
+                         load_f16(k) * (float)cmat_iq4_xs_scale(k, b % 8));
+    case CMAT_TYPE_MXFP4:
+        p = row + (size_t)b * 17;
+        return run_table(cmat_mxfp4_values, p + 1, cmat_mxfp4_scale(p[0]));
     default: /* Q8_0 */
         p = row + (size_t)b * 34;
         return run_of(load32(p + 2), load_f16(p), 0);
@@ -118,7 +139,7 @@ static inline __attribute__((always_inline)) void pack_block(cmat_type type, cha
                                                              int c, const uint8_t *rows,
                                                              size_t row_bytes, int n, int b)
 {
-    const bool halves = type == CMAT_TYPE_Q6_K;
+    const bool halves = type == CMAT_TYPE_Q6_K || type == CMAT_TYPE_Q3_K;
     _Alignas(32) int16_t q[8][32];
     _Alignas(32) float d[2][8] = {{0}}, m[8] = {0};
     for (int j = 0; j < 8; j++) {
@@ -151,14 +172,37 @@ static inline __attribute__((always_inline)) void pack_type(cmat_type type, cons
                                                             int b0, int n_blocks)
 {
     const size_t row_bytes = cmat_weight_row_bytes(w);
-    const size_t bytes =
-        type == CMAT_TYPE_Q6_K ? 2 * cmat_q_block_bytes(width, 8) : cmat_q_block_bytes(width, 16);
+    const size_t bytes = type == CMAT_TYPE_Q6_K || type == CMAT_TYPE_Q3_K
+                             ? 2 * cmat_q_block_bytes(width, 8)
+                             : cmat_q_block_bytes(width, 16);
     for (int p = 0; p < n; p += width)
         for (int b = 0; b < n_blocks; b++, panels += bytes)
             for (int c = 0; c < width; c += 8)
                 pack_block(type, panels, width, c,
                            (const uint8_t *)w->data + (size_t)(n0 + p + c) * row_bytes, row_bytes,
                            n - p - c, b0 + b);
+}
+
+int cmat_avx2_q_pairs(cmat_type type)
+{
+    switch (type) {
+    case CMAT_TYPE_Q4_0:
+    case CMAT_TYPE_Q4_1:
+    case CMAT_TYPE_Q5_0:
+    case CMAT_TYPE_Q5_1:
+    case CMAT_TYPE_Q8_0:
+    case CMAT_TYPE_Q4_K:
+    case CMAT_TYPE_Q5_K:
+    case CMAT_TYPE_IQ4_NL:
+    case CMAT_TYPE_IQ4_XS:
+    case CMAT_TYPE_MXFP4:
+        return 16;
+    case CMAT_TYPE_Q3_K:
+    case CMAT_TYPE_Q6_K:
+        return 8;
+    default:
+        return 0;
+    }
 }
 
 void cmat_avx2_q_pack_rows(const void *b, char *panels, int width, int n0, int n, int b0,
@@ -190,8 +234,20 @@ void cmat_avx2_q_pack_rows(const void *b, char *panels, int width, int n0, int n
     case CMAT_TYPE_Q6_K:
         pack_type(CMAT_TYPE_Q6_K, w, panels, width, n0, n, b0, n_blocks);
         break;
+    case CMAT_TYPE_Q3_K:
+        pack_type(CMAT_TYPE_Q3_K, w, panels, width, n0, n, b0, n_blocks);
+        break;
+    case CMAT_TYPE_IQ4_NL:
+        pack_type(CMAT_TYPE_IQ4_NL, w, panels, width, n0, n, b0, n_blocks);
+        break;
+    case CMAT_TYPE_IQ4_XS:
+        pack_type(CMAT_TYPE_IQ4_XS, w, panels, width, n0, n, b0, n_blocks);
+        break;
+    case CMAT_TYPE_MXFP4:
+        pack_type(CMAT_TYPE_MXFP4, w, panels, width, n0, n, b0, n_blocks);
+        break;
     default:
-        assert(false); /* not a quantised type */
+        assert(false); /* cmat_avx2_q_pairs said 0 */
     }
 }
 

@@ -3,13 +3,9 @@
  * These are the reference: one weight at a time, in the order of the format. The fast kernels are
  * tested against them. Every load goes through memcpy, since blocks of 18 or 20 bytes leave their
  * members unaligned. */
-#include "kernel/quant.h"
+#include "kernel/quant_impl.h"
 
 #include <math.h>
-#include <string.h>
-
-#define QK 32    /* weights in a simple block */
-#define QK_K 256 /* weights in a super-block */
 
 /* ---- 16-bit floats ---- */
 
@@ -62,19 +58,6 @@ uint16_t cmat_f32_to_bf16(float f)
     return (uint16_t)((v.u + 0x7fffu + ((v.u >> 16) & 1u)) >> 16);
 }
 
-static float load_f16(const uint8_t *p)
-{
-    uint16_t h;
-    memcpy(&h, p, 2);
-    return cmat_f16_to_f32(h);
-}
-
-static void store_f16(uint8_t *p, float f)
-{
-    uint16_t h = cmat_f32_to_f16(f);
-    memcpy(p, &h, 2);
-}
-
 static void f32_to_f32(const void *blocks, float *out, size_t n)
 {
     memcpy(out, blocks, n * sizeof(float));
@@ -89,14 +72,14 @@ static void f16_to_f32(const void *blocks, float *out, size_t n)
 {
     const uint8_t *p = blocks;
     for (size_t i = 0; i < n; i++)
-        out[i] = load_f16(p + 2 * i);
+        out[i] = cmat_load_f16(p + 2 * i);
 }
 
 static void f16_from_f32(const float *x, void *blocks, size_t n)
 {
     uint8_t *p = blocks;
     for (size_t i = 0; i < n; i++)
-        store_f16(p + 2 * i, x[i]);
+        cmat_store_f16(p + 2 * i, x[i]);
 }
 
 static void bf16_to_f32(const void *blocks, float *out, size_t n)
@@ -142,7 +125,7 @@ static void q8_0_to_f32(const void *blocks, float *out, size_t n)
 {
     const uint8_t *p = blocks;
     for (size_t b = 0; b < n / QK; b++, p += 34, out += QK) {
-        float d = load_f16(p);
+        float d = cmat_load_f16(p);
         for (int i = 0; i < QK; i++)
             out[i] = d * (float)(int8_t)p[2 + i];
     }
@@ -153,7 +136,7 @@ static void q8_0_from_f32(const float *x, void *blocks, size_t n)
     uint8_t *p = blocks;
     for (size_t b = 0; b < n / QK; b++, p += 34, x += QK) {
         float d = abs_max(x, QK) / 127.0f, id = d > 0 ? 1.0f / d : 0.0f;
-        store_f16(p, d);
+        cmat_store_f16(p, d);
         for (int i = 0; i < QK; i++)
             p[2 + i] = (uint8_t)(int8_t)clamp_int(roundf(x[i] * id), -127, 127);
     }
@@ -164,30 +147,10 @@ static void q4_0_to_f32(const void *blocks, float *out, size_t n)
 {
     const uint8_t *p = blocks;
     for (size_t b = 0; b < n / QK; b++, p += 18, out += QK) {
-        float d = load_f16(p);
+        float d = cmat_load_f16(p);
         for (int i = 0; i < QK / 2; i++) {
             out[i] = d * (float)((p[2 + i] & 15) - 8);
             out[i + QK / 2] = d * (float)((p[2 + i] >> 4) - 8);
-        }
-    }
-}
-
-static void q4_0_from_f32(const float *x, void *blocks, size_t n)
-{
-    uint8_t *p = blocks;
-    for (size_t b = 0; b < n / QK; b++, p += 18, x += QK) {
-        float amax = 0, max = 0; /* the value of largest size maps to q = 0, w = -8 d */
-        for (int i = 0; i < QK; i++)
-            if (fabsf(x[i]) > amax) {
-                amax = fabsf(x[i]);
-                max = x[i];
-            }
-        float d = max / -8.0f, id = d != 0 ? 1.0f / d : 0.0f;
-        store_f16(p, d);
-        for (int i = 0; i < QK / 2; i++) {
-            int lo = clamp_int(x[i] * id + 8.5f, 0, 15);
-            int hi = clamp_int(x[i + QK / 2] * id + 8.5f, 0, 15);
-            p[2 + i] = (uint8_t)(lo | hi << 4);
         }
     }
 }
@@ -197,30 +160,10 @@ static void q4_1_to_f32(const void *blocks, float *out, size_t n)
 {
     const uint8_t *p = blocks;
     for (size_t b = 0; b < n / QK; b++, p += 20, out += QK) {
-        float d = load_f16(p), m = load_f16(p + 2);
+        float d = cmat_load_f16(p), m = cmat_load_f16(p + 2);
         for (int i = 0; i < QK / 2; i++) {
             out[i] = d * (float)(p[4 + i] & 15) + m;
             out[i + QK / 2] = d * (float)(p[4 + i] >> 4) + m;
-        }
-    }
-}
-
-static void q4_1_from_f32(const float *x, void *blocks, size_t n)
-{
-    uint8_t *p = blocks;
-    for (size_t b = 0; b < n / QK; b++, p += 20, x += QK) {
-        float min = x[0], max = x[0];
-        for (int i = 1; i < QK; i++) {
-            min = fminf(min, x[i]);
-            max = fmaxf(max, x[i]);
-        }
-        float d = (max - min) / 15.0f, id = d > 0 ? 1.0f / d : 0.0f;
-        store_f16(p, d);
-        store_f16(p + 2, min);
-        for (int i = 0; i < QK / 2; i++) {
-            int lo = clamp_int((x[i] - min) * id + 0.5f, 0, 15);
-            int hi = clamp_int((x[i + QK / 2] - min) * id + 0.5f, 0, 15);
-            p[4 + i] = (uint8_t)(lo | hi << 4);
         }
     }
 }
@@ -241,7 +184,7 @@ static void q5_0_to_f32(const void *blocks, float *out, size_t n)
 {
     const uint8_t *p = blocks;
     for (size_t b = 0; b < n / QK; b++, p += 22, out += QK) {
-        float d = load_f16(p);
+        float d = cmat_load_f16(p);
         int q[QK];
         unpack5(p + 2, p + 6, q);
         for (int i = 0; i < QK; i++)
@@ -254,7 +197,7 @@ static void q5_1_to_f32(const void *blocks, float *out, size_t n)
 {
     const uint8_t *p = blocks;
     for (size_t b = 0; b < n / QK; b++, p += 24, out += QK) {
-        float d = load_f16(p), m = load_f16(p + 2);
+        float d = cmat_load_f16(p), m = cmat_load_f16(p + 2);
         int q[QK];
         unpack5(p + 4, p + 8, q);
         for (int i = 0; i < QK; i++)
@@ -262,91 +205,26 @@ static void q5_1_to_f32(const void *blocks, float *out, size_t n)
     }
 }
 
-/* ---- super-blocks of 256 ---- */
-
-/* Scale and minimum j (0..7) of Q4_K and Q5_K out of 12 bytes of packed 6-bit numbers: 0..3 lie
- * whole in bytes 0..7; of 4..7 the low four bits lie in bytes 8..11, the top two above those of
- * 0..3. */
-static void scale_min(const uint8_t *s, int j, int *scale, int *min)
-{
-    if (j < 4) {
-        *scale = s[j] & 63;
-        *min = s[j + 4] & 63;
-    } else {
-        *scale = (s[j + 4] & 15) | (s[j - 4] >> 6) << 4;
-        *min = s[j + 4] >> 4 | (s[j] >> 6) << 4;
-    }
-}
-
-/* Q4_K: f16 d, f16 dmin, scales[12], nibbles[128]; sub-block j of 32: w = d scale_j q - dmin min_j.
- * 32 bytes hold two sub-blocks, the even one in the low nibbles. */
-static void q4_k_to_f32(const void *blocks, float *out, size_t n)
-{
-    const uint8_t *p = blocks;
-    for (size_t b = 0; b < n / QK_K; b++, p += 144, out += QK_K) {
-        float d = load_f16(p), dmin = load_f16(p + 2);
-        for (int j = 0; j < 8; j++) {
-            int scale, min;
-            scale_min(p + 4, j, &scale, &min);
-            float ds = d * (float)scale, m = dmin * (float)min;
-            const uint8_t *q = p + 16 + (ptrdiff_t)32 * (j / 2);
-            for (int i = 0; i < 32; i++)
-                out[32 * j + i] = ds * (float)((q[i] >> (j & 1 ? 4 : 0)) & 15) - m;
-        }
-    }
-}
-
-/* Q5_K: f16 d, f16 dmin, scales[12], qh[32], nibbles[128]; as Q4_K with a fifth bit: bit j of
- * qh[i]. */
-static void q5_k_to_f32(const void *blocks, float *out, size_t n)
-{
-    const uint8_t *p = blocks;
-    for (size_t b = 0; b < n / QK_K; b++, p += 176, out += QK_K) {
-        float d = load_f16(p), dmin = load_f16(p + 2);
-        const uint8_t *qh = p + 16;
-        for (int j = 0; j < 8; j++) {
-            int scale, min;
-            scale_min(p + 4, j, &scale, &min);
-            float ds = d * (float)scale, m = dmin * (float)min;
-            const uint8_t *q = p + 48 + (ptrdiff_t)32 * (j / 2);
-            for (int i = 0; i < 32; i++) {
-                int v = ((q[i] >> (j & 1 ? 4 : 0)) & 15) | ((qh[i] >> j) & 1) << 4;
-                out[32 * j + i] = ds * (float)v - m;
-            }
-        }
-    }
-}
-
-/* Q6_K: ql[128], qh[64], int8 scales[16], f16 d; sub-block of 16: w = d scale (q - 32). Each half
- * of 128 weights takes 64 bytes of ql and 32 of qh; quarter k of a half has its low bits in ql[32
- * (k % 2) + i] (high nibble for k >= 2) and its top two in bits 2k of qh[i]. */
-static void q6_k_to_f32(const void *blocks, float *out, size_t n)
-{
-    const uint8_t *p = blocks;
-    for (size_t b = 0; b < n / QK_K; b++, p += 210, out += QK_K) {
-        float d = load_f16(p + 208);
-        for (int j = 0; j < QK_K; j++) {
-            int half = j / 128, k = j % 128 / 32, i = j % 32;
-            int lo = p[64 * half + 32 * (k & 1) + i] >> (k >= 2 ? 4 : 0) & 15;
-            int hi = p[128 + 32 * half + i] >> (2 * k) & 3;
-            int scale = (int8_t)p[192 + j / 16];
-            out[j] = d * (float)scale * (float)((lo | hi << 4) - 32);
-        }
-    }
-}
-
 static const cmat_type_info types[] = {
     [CMAT_TYPE_F32] = {"F32", 1, 4, f32_to_f32, f32_from_f32},
     [CMAT_TYPE_F16] = {"F16", 1, 2, f16_to_f32, f16_from_f32},
-    [CMAT_TYPE_Q4_0] = {"Q4_0", QK, 18, q4_0_to_f32, q4_0_from_f32},
-    [CMAT_TYPE_Q4_1] = {"Q4_1", QK, 20, q4_1_to_f32, q4_1_from_f32},
-    [CMAT_TYPE_Q5_0] = {"Q5_0", QK, 22, q5_0_to_f32, NULL},
-    [CMAT_TYPE_Q5_1] = {"Q5_1", QK, 24, q5_1_to_f32, NULL},
+    [CMAT_TYPE_Q4_0] = {"Q4_0", QK, 18, q4_0_to_f32, cmat_q4_0_from_f32},
+    [CMAT_TYPE_Q4_1] = {"Q4_1", QK, 20, q4_1_to_f32, cmat_q4_1_from_f32},
+    [CMAT_TYPE_Q5_0] = {"Q5_0", QK, 22, q5_0_to_f32, cmat_q5_0_from_f32},
+    [CMAT_TYPE_Q5_1] = {"Q5_1", QK, 24, q5_1_to_f32, cmat_q5_1_from_f32},
     [CMAT_TYPE_Q8_0] = {"Q8_0", QK, 34, q8_0_to_f32, q8_0_from_f32},
-    [CMAT_TYPE_Q4_K] = {"Q4_K", QK_K, 144, q4_k_to_f32, NULL},
-    [CMAT_TYPE_Q5_K] = {"Q5_K", QK_K, 176, q5_k_to_f32, NULL},
-    [CMAT_TYPE_Q6_K] = {"Q6_K", QK_K, 210, q6_k_to_f32, NULL},
+    [CMAT_TYPE_Q2_K] = {"Q2_K", QK_K, 84, cmat_q2_k_to_f32, NULL},
+    [CMAT_TYPE_Q3_K] = {"Q3_K", QK_K, 110, cmat_q3_k_to_f32, NULL},
+    [CMAT_TYPE_Q4_K] = {"Q4_K", QK_K, 144, cmat_q4_k_to_f32, cmat_q4_k_from_f32},
+    [CMAT_TYPE_Q5_K] = {"Q5_K", QK_K, 176, cmat_q5_k_to_f32, cmat_q5_k_from_f32},
+    [CMAT_TYPE_Q6_K] = {"Q6_K", QK_K, 210, cmat_q6_k_to_f32, cmat_q6_k_from_f32},
+    [CMAT_TYPE_Q8_K] = {"Q8_K", QK_K, 292, cmat_q8_k_to_f32, NULL},
+    [CMAT_TYPE_IQ4_NL] = {"IQ4_NL", QK, 18, cmat_iq4_nl_to_f32, NULL},
+    [CMAT_TYPE_IQ4_XS] = {"IQ4_XS", QK_K, 136, cmat_iq4_xs_to_f32, NULL},
     [CMAT_TYPE_BF16] = {"BF16", 1, 2, bf16_to_f32, bf16_from_f32},
+    [CMAT_TYPE_TQ1_0] = {"TQ1_0", QK_K, 54, cmat_tq1_0_to_f32, NULL},
+    [CMAT_TYPE_TQ2_0] = {"TQ2_0", QK_K, 66, cmat_tq2_0_to_f32, NULL},
+    [CMAT_TYPE_MXFP4] = {"MXFP4", QK, 17, cmat_mxfp4_to_f32, NULL},
 };
 
 const cmat_type_info *cmat_type_get(int type)

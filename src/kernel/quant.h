@@ -1,11 +1,8 @@
 /* kernel/quant.h - GGUF tensor types: block layouts and their plain conversion to float.
  *
- * Block layouts are little-endian and byte-exact with the GGUF format:
- *   Q4_0  32 weights: f16 d, 16 bytes of nibbles (low nibble = weights 0..15, high = 16..31); w = d
- * (q - 8) Q4_1  32 weights: f16 d, f16 m, 16 bytes;                                        w = d q
- * + m Q5_0, Q5_1: as above with 4 bytes of fifth bits after the scales Q8_0  32 weights: f16 d, 32
- * int8;                                                 w = d q Q4_K, Q5_K, Q6_K: 256 weights in
- * super-blocks with packed 6-bit (Q6_K: 8-bit) scales */
+ * Block layouts are little-endian and byte-exact with the GGUF format; each stands with its formula
+ * above its conversion in quant.c (floats, blocks of 32), quant_k.c (super-blocks of 256) and
+ * quant_iq.c (tables of values, ternary). */
 #ifndef CMAT_KERNEL_QUANT_H
 #define CMAT_KERNEL_QUANT_H
 #include <stdbool.h>
@@ -20,10 +17,18 @@ typedef enum { /* values are GGUF's */
                CMAT_TYPE_Q5_0 = 6,
                CMAT_TYPE_Q5_1 = 7,
                CMAT_TYPE_Q8_0 = 8,
+               CMAT_TYPE_Q2_K = 10,
+               CMAT_TYPE_Q3_K = 11,
                CMAT_TYPE_Q4_K = 12,
                CMAT_TYPE_Q5_K = 13,
                CMAT_TYPE_Q6_K = 14,
-               CMAT_TYPE_BF16 = 30
+               CMAT_TYPE_Q8_K = 15,
+               CMAT_TYPE_IQ4_NL = 20,
+               CMAT_TYPE_IQ4_XS = 23,
+               CMAT_TYPE_BF16 = 30,
+               CMAT_TYPE_TQ1_0 = 34,
+               CMAT_TYPE_TQ2_0 = 35,
+               CMAT_TYPE_MXFP4 = 39
 } cmat_type;
 
 typedef struct {
