@@ -58,7 +58,9 @@ static cmat_status gradients(cmat_model *m, cmat_adapter *a, const cmat_train_se
     double sums[CMAT_TUNE_MAX_ADAPTERS] = {0}, weight = 0;
     cmat_status st = cmat_clusters_init(&c, set, 256, true, err);
     if (st == CMAT_OK)
-        st = cmat_pass_new(&pass, m, &a, 1, 256, CMAT_KEEP_F32, true, 0, err);
+        st = cmat_pass_new(
+            &pass, m, &a, 1,
+            &(cmat_pass_options){.max_rows = 256, .keep = CMAT_KEEP_F32, .backward = true}, err);
     if (st != CMAT_OK)
         return st;
     cmat_plan_init(&p, &c, false, 0, 0);

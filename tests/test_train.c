@@ -31,6 +31,7 @@ static void assert_ok(cmat_status st, const cmat_error *err, int line)
 
 static cmat_error err;
 static cmat_model *model;
+static const cmat_kernel_ops *kernel; /* NULL: the model's own */
 
 static int open_model(void **state)
 {
@@ -114,7 +115,9 @@ static void fixture_init(fixture *f, const cmat_train_set *set, cmat_adapter *co
     OK(cmat_clusters_init(&f->c, set, max_rows, share, &err));
     cmat_plan_init(&f->p, &f->c, true, 3, 0);
     cmat_batch_init(&f->b, max_rows);
-    OK(cmat_pass_new(&f->pass, model, adapters, n, max_rows, keep, true, 0, &err));
+    const cmat_pass_options o = {
+        .kernel = kernel, .max_rows = max_rows, .keep = keep, .backward = true};
+    OK(cmat_pass_new(&f->pass, model, adapters, n, &o, &err));
 }
 
 static void fixture_clear(fixture *f)
@@ -281,6 +284,49 @@ static void keeping_less_changes_little(void **state)
     same_gradients(true, CMAT_KEEP_BF16, 0.01);
 }
 
+/* The gradients of a set with dropout, computed by k. */
+static float *gradients_by(const cmat_kernel_ops *k, const cmat_train_set *set, cmat_adapter *a,
+                           cmat_keep keep, double *loss)
+{
+    fixture f;
+    kernel = k;
+    fixture_init(&f, set, &a, 1, 200, true, keep);
+    kernel = NULL;
+    *loss = run_all(&f, true, 1, true);
+    float *grads = cmat_xmalloc(a->n_params * sizeof *grads);
+    k->download(grads, f.pass->grads[0], a->n_params * sizeof *grads);
+    OK(k->check(&err));
+    fixture_clear(&f);
+    return grads;
+}
+
+/* Every table, with a copy of the base in its own memory, gives the plain one's loss and gradients:
+ * a device's products round to 10 bits, so that there the bound is 1 %. */
+static void kernels_give_the_same_gradients(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    cmat_adapter *a = new_adapter(4, 0.2F, 0x7f, 1);
+    double loss, want_loss;
+    randomise(a, 2);
+    make_set(&set, 12, 40, 10, 1, 5);
+    float *want = gradients_by(cmat_kernel_find("plain"), &set, a, CMAT_KEEP_F32, &want_loss);
+    for (int i = 0; cmat_kernels[i]; i++)
+        for (int keep = CMAT_KEEP_F32; cmat_kernels[i]->available() && keep <= CMAT_KEEP_RECOMPUTE;
+             keep++) {
+            const double bound = keep == CMAT_KEEP_BF16 || cmat_kernels[i]->device ? 0.01 : 1e-4;
+            float *got = gradients_by(cmat_kernels[i], &set, a, (cmat_keep)keep, &loss);
+            const double d = difference(want, got, a->n_params);
+            if (!(d < bound) || !(fabs(loss - want_loss) < 0.1 * bound * want_loss))
+                fail_msg("%s, keep %d: gradients differ by %g, loss %g and %g",
+                         cmat_kernels[i]->name, keep, d, loss, want_loss);
+            free(got);
+        }
+    free(want);
+    cmat_train_set_clear(&set);
+    cmat_adapter_free(a);
+}
+
 /* One thread and two give the same bytes. */
 static void threads_change_nothing(void **state)
 {
@@ -362,6 +408,60 @@ static void plan_has_every_sample_once(void **state)
     cmat_train_set_clear(&set);
 }
 
+static void remove_dir(const char *dir)
+{
+    char *cmd = cmat_xasprintf("rm -rf '%s'", dir);
+    assert_int_equal(system(cmd), 0);
+    free(cmd);
+}
+
+/* A run that is out of time gives its best, and started again goes on to the same end. */
+static void time_limit_stops_and_goes_on(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    cmat_tune_options o = default_options();
+    cmat_tune_result r;
+    char *dir = tiny_tmp_path("limit");
+    cmat_adapter *whole = new_adapter(4, 0.1F, 0x7f, 1), *part;
+    make_set(&set, 10, 20, 14, 1, 5);
+    o.max_steps = 4;
+    o.batch_tokens = 100;
+    OK(cmat_tune(model, whole, &set, &set, &o, &r, &err));
+    assert_int_equal(r.end, CMAT_TUNE_FINISHED);
+    o.run_dir = dir;
+    o.max_minutes = 1e-9; /* one step a call */
+    for (int i = 1; i <= 4; i++) {
+        part = new_adapter(4, 0.1F, 0x7f, 1);
+        OK(cmat_tune(model, part, &set, &set, &o, &r, &err));
+        assert_int_equal(r.steps, i);
+        assert_int_equal(r.end, i < 4 ? CMAT_TUNE_TIME_UP : CMAT_TUNE_FINISHED);
+        assert_int_equal(r.best_step[0], i); /* lr is small: each step is better */
+        if (i < 4)
+            cmat_adapter_free(part);
+    }
+    assert_memory_equal(whole->params, part->params, part->n_params * sizeof(float));
+    cmat_adapter_free(part);
+    cmat_adapter_free(whole);
+    cmat_train_set_clear(&set);
+    remove_dir(dir);
+    free(dir);
+}
+
+static void unknown_device_is_refused(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    cmat_tune_options o = default_options();
+    cmat_adapter *a = new_adapter(4, 0, 0x7f, 1);
+    make_set(&set, 4, 20, 14, 1, 5);
+    o.device = (char *)"abacus";
+    assert_int_equal(cmat_tune(model, a, &set, NULL, &o, NULL, &err), CMAT_ERR_ARG);
+    assert_non_null(strstr(err.msg, "abacus"));
+    cmat_adapter_free(a);
+    cmat_train_set_clear(&set);
+}
+
 static void overfits_eight_samples(void **state)
 {
     (void)state;
@@ -410,13 +510,6 @@ static void early_stop_keeps_the_best(void **state)
 }
 
 /* ---- killed and resumed ---- */
-
-static void remove_dir(const char *dir)
-{
-    char *cmd = cmat_xasprintf("rm -rf '%s'", dir);
-    assert_int_equal(system(cmd), 0);
-    free(cmd);
-}
 
 static int kill_at;
 
@@ -631,7 +724,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(packing_changes_nothing),
         cmocka_unit_test(shared_prefix_changes_nothing),
         cmocka_unit_test(keeping_less_changes_little),
+        cmocka_unit_test(kernels_give_the_same_gradients),
         cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(time_limit_stops_and_goes_on),
+        cmocka_unit_test(unknown_device_is_refused),
         cmocka_unit_test(adapters_share_a_batch),
         cmocka_unit_test(plan_has_every_sample_once),
         cmocka_unit_test(overfits_eight_samples),

@@ -120,10 +120,11 @@ static void on_step(void *user, const cmat_tune_metrics *m)
 
 static json_t *result_json(const char *out, const cmat_tune_result *r)
 {
-    json_t *j = json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:I}", "adapter", out, "steps",
+    static const char *const ends[] = {"finished", "early stop", "cancelled", "time is up"};
+    json_t *j = json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:I, s:s}", "adapter", out, "steps",
                           (json_int_t)r->steps, "tokens", (json_int_t)r->tokens, "first_loss",
                           r->first_loss, "loss", r->loss, "seconds", r->seconds, "memory",
-                          (json_int_t)r->memory);
+                          (json_int_t)r->memory, "end", ends[r->end]);
     if (r->has_eval) {
         json_object_set_new(j, "eval_start", json_real(r->eval_start));
         json_object_set_new(j, "eval_loss", json_real(r->eval_loss[0]));
@@ -145,7 +146,6 @@ cmat_status cmat_session_tune(cmat_session *s, const char *const *files, size_t 
     cmat_progress *p = cmat_progress_new("tune", 0);
     if ((st = start_adapter(s, &o, &adapter, err)) != CMAT_OK ||
         (st = load_sets(s, &o, files, n, &train, &valid, err)) != CMAT_OK ||
-        (st = cmat_model_prepare(s->model, CMAT_USE_BACKWARD | CMAT_USE_PROMPT, err)) != CMAT_OK ||
         (st = cmat_mkdir_p(out, err)) != CMAT_OK)
         goto done;
     o.tune.run_dir = out;

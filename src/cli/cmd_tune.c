@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     cli_common common;
@@ -36,6 +37,8 @@ static void print_result(const json_t *r)
     if (eval)
         printf(", validation %.3f to %.3f", json_number_value(json_object_get(r, "eval_start")),
                json_number_value(eval));
+    if (strcmp(cmat_json_str(r, "end", "finished"), "finished") != 0)
+        printf(" (%s)", cmat_json_str(r, "end", ""));
     printf("\nadapter: %s\n", cmat_json_str(r, "adapter", ""));
 }
 
@@ -78,7 +81,9 @@ const cli_command cli_tune = {
         "stopped goes on from its last checkpoint and ends in the same bytes.\n\n"
         "Examples:\n"
         "  cmat tune --out runs/mine chats.jsonl\n"
-        "  cmat tune --out runs/mine --rank 8 --targets q,v --epochs 3 --lr 2e-4 a.jsonl b.jsonl",
+        "  cmat tune --out runs/mine --rank 8 --targets q,v --epochs 3 --lr 2e-4 a.jsonl b.jsonl\n"
+        "  cmat tune --out runs/mine --max-minutes 30 chats.jsonl",
+
     .options = options,
     .opts_size = sizeof(tune_opts),
     .min_args = 1,

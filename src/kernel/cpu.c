@@ -184,4 +184,5 @@ const cmat_kernel_ops cmat_kernel_cpu = {
     .adamw = adamw,
     .add = add,
     .scale = scale,
+    CMAT_HOST_OPS,
 };

@@ -358,6 +358,7 @@ const cmat_kernel_ops cmat_kernel_avx2 = {
     .adamw = adamw,
     .add = add,
     .scale = scale,
+    CMAT_HOST_OPS,
 };
 
 const cmat_kernel_ops cmat_kernel_avx512 = {
@@ -382,4 +383,5 @@ const cmat_kernel_ops cmat_kernel_avx512 = {
     .adamw = adamw,
     .add = add,
     .scale = scale,
+    CMAT_HOST_OPS,
 };

@@ -18,15 +18,34 @@ const cmat_kernel_ops *cmat_kernel_find(const char *name)
 const cmat_kernel_ops *cmat_kernel_best(void)
 {
     const char *name = getenv("CMAT_KERNEL");
-    const cmat_kernel_ops *best = name && *name ? cmat_kernel_find(name) : NULL;
-    if (best)
-        return best;
+    const cmat_kernel_ops *named = name && *name ? cmat_kernel_find(name) : NULL, *best = NULL;
+    if (named && !named->device)
+        return named;
     for (int i = 0; cmat_kernels[i]; i++)
-        if (cmat_kernels[i]->available())
+        if (!cmat_kernels[i]->device && cmat_kernels[i]->available())
             best = cmat_kernels[i];
-    if (name && *name)
+    if (name && *name && !named)
         cmat_warn("kernel: CMAT_KERNEL=%s cannot run here; using %s", name, best->name);
     return best;
+}
+
+cmat_status cmat_kernel_for_tuning(const cmat_kernel_ops **out, const char *name,
+                                   const cmat_kernel_ops *other, cmat_error *err)
+{
+    const char *env = getenv("CMAT_KERNEL");
+    *out = other;
+    if (name && *name) {
+        if ((*out = cmat_kernel_find(name)))
+            return CMAT_OK;
+        for (int i = 0; cmat_kernels[i]; i++)
+            if (strcmp(cmat_kernels[i]->name, name) == 0)
+                return cmat_fail(err, CMAT_ERR_ARG, "device: %s cannot run on this machine", name);
+        return cmat_fail(err, CMAT_ERR_ARG, "device: this build has no \"%.32s\"", name);
+    }
+    const cmat_kernel_ops *named = env && *env ? cmat_kernel_find(env) : NULL;
+    if (named && named->device)
+        *out = named;
+    return CMAT_OK;
 }
 
 void cmat_rope_table(float *cos_sin, int n_ctx, int d, float base, const float *factors)

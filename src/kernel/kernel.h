@@ -7,7 +7,13 @@
  * d: head_dim, F: feed-forward width, V: vocabulary, R: LoRA rank.
  * A "d" before a name is the gradient of the loss with respect to it. Backward operations ADD into
  * gradients unless said otherwise. All may use OpenMP inside; results do not depend on the number
- * of threads (fixed reduction order). */
+ * of threads (fixed reduction order).
+ *
+ * Tensors lie in the table's memory: the host's, or a device's own, where alloc and upload put
+ * them. Arrays of integers and segments, and the weights of cross_entropy, always lie in the host's
+ * and may be changed as soon as a call returns. A device's table is used by one thread at a time;
+ * its calls return before the work is done, in order, and download, norm, cross_entropy and check
+ * wait for it. */
 #ifndef CMAT_KERNEL_KERNEL_H
 #define CMAT_KERNEL_KERNEL_H
 #include "cmat/error.h"
@@ -25,10 +31,11 @@ typedef struct {
     void *prepared; /* the device's own form(s), made by prepare; NULL before */
 } cmat_weight;
 
-enum {                       /* what a weight will be used for: bits for prepare */
-       CMAT_USE_DECODE = 1,  /* products with few rows (1..16): kept quantised */
-       CMAT_USE_PROMPT = 2,  /* products with many rows */
-       CMAT_USE_BACKWARD = 4 /* dx = dy W */
+enum {                        /* what a weight will be used for: bits for prepare */
+       CMAT_USE_DECODE = 1,   /* products with few rows (1..16): kept quantised */
+       CMAT_USE_PROMPT = 2,   /* products with many rows */
+       CMAT_USE_BACKWARD = 4, /* dx = dy W */
+       CMAT_USE_EMBED = 8     /* embed; only devices need it told */
 };
 
 /* One run of consecutive rows of a packed batch that belong to one sequence. Row i of the segment
@@ -59,9 +66,29 @@ typedef struct {
     int page_size;
 } cmat_paged_kv;
 
+/* Which elements are dropped: a hash of (seed, row + i, column) decides for row i of a call, so
+ * that the same choice can be made again. A kept element is multiplied by 1 / (1 - rate). */
+typedef struct {
+    float rate; /* [0, 1) */
+    uint64_t seed;
+    int row;
+} cmat_dropout;
+
 typedef struct cmat_kernel_ops {
-    const char *name;        /* "plain", "avx2", "avx512" */
+    const char *name;        /* "plain", "avx2", "avx512", "cuda" */
     bool (*available)(void); /* this machine can run it */
+    /* Memory of its own. Such a table is for tuning only: it cannot decode (kv_store and
+     * attention_paged are NULL), and weights must be prepared before they are used. */
+    bool device;
+
+    void *(*alloc)(size_t bytes); /* 64-byte aligned, not cleared; NULL: no room */
+    void (*free)(void *p);        /* NULL is fine */
+    size_t (*memory)(void);       /* bytes that can be had; 0: not known */
+    void (*upload)(void *to, const void *host, size_t bytes);
+    void (*download)(void *host, const void *from, size_t bytes);
+    /* CMAT_ERR_STATE: an earlier call failed on the device; what it wrote is worthless. */
+    cmat_status (*check)(cmat_error *err);
+
     /* Makes w->prepared for the uses (bits above; called once before threads share w).
      * CMAT_ERR_NOMEM. release frees it. Without prepare every product still works, slower. */
     cmat_status (*prepare)(cmat_weight *w, int uses, cmat_error *err);
@@ -133,15 +160,33 @@ typedef struct cmat_kernel_ops {
     void (*adamw)(float *p, const float *g, float *m, float *v, size_t n, float lr, float beta1,
                   float beta2, float eps, float weight_decay, int64_t t);
 
+    /* y = x, y = 0, between bfloat16 (rounded to nearest even) and float32: n elements */
+    void (*copy)(float *y, const float *x, size_t n);
+    void (*zero)(float *y, size_t n);
+    void (*narrow)(uint16_t *y, const float *x, size_t n);
+    void (*widen)(float *y, const uint16_t *x, size_t n);
+    /* y_i = x_rows[i], y_rows[i] = x_i: n rows of D; scatter's rows differ from each other */
+    void (*gather)(float *y, const float *x, const int32_t *rows, int n, int D);
+    void (*scatter)(float *y, const float *x, const int32_t *rows, int n, int D);
+    /* y (n, width) = x with elements dropped; rows ldy, ldx apart; accumulate: += */
+    void (*dropout)(float *y, int ldy, const float *x, int ldx, int n, int width,
+                    const cmat_dropout *drop, bool accumulate);
+    /* sqrt(sum of squares) */
+    double (*norm)(const float *x, size_t n);
+
     /* y += x, y *= s: n floats */
     void (*add)(float *y, const float *x, size_t n);
     void (*scale)(float *y, float s, size_t n);
 } cmat_kernel_ops;
 
-/* The fastest available on this machine, or the one named by CMAT_KERNEL ("plain", "avx2",
- * "avx512") in the environment; CMAT_KERNEL naming one that is not available falls back with a
- * warning. */
+/* The fastest available on this machine that can decode, or the one named by CMAT_KERNEL ("plain",
+ * "avx2", "avx512") in the environment; CMAT_KERNEL naming one that is not available falls back
+ * with a warning. */
 const cmat_kernel_ops *cmat_kernel_best(void);
+/* What tunes: the table of that name (CMAT_ERR_ARG: none such, or it cannot run here); with name
+ * NULL the device that CMAT_KERNEL names, and without one the table given. */
+cmat_status cmat_kernel_for_tuning(const cmat_kernel_ops **out, const char *name,
+                                   const cmat_kernel_ops *other, cmat_error *err);
 /* NULL when there is none of that name or it cannot run here. */
 const cmat_kernel_ops *cmat_kernel_find(const char *name);
 extern const cmat_kernel_ops *const cmat_kernels[]; /* slowest first, NULL at the end */

@@ -29,6 +29,30 @@ void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seq, con
 void cmat_plain_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                                 const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
 
+/* host.c */
+void *cmat_host_alloc(size_t bytes);
+void cmat_host_free(void *p);
+size_t cmat_host_memory(void);
+void cmat_host_move(void *to, const void *from, size_t bytes);
+cmat_status cmat_host_check(cmat_error *err);
+void cmat_host_copy(float *y, const float *x, size_t n);
+void cmat_host_zero(float *y, size_t n);
+void cmat_host_narrow(uint16_t *y, const float *x, size_t n);
+void cmat_host_widen(float *y, const uint16_t *x, size_t n);
+void cmat_host_gather(float *y, const float *x, const int32_t *rows, int n, int D);
+void cmat_host_scatter(float *y, const float *x, const int32_t *rows, int n, int D);
+void cmat_host_dropout(float *y, int ldy, const float *x, int ldx, int n, int width,
+                       const cmat_dropout *drop, bool accumulate);
+double cmat_host_norm(const float *x, size_t n);
+
+/* The members of a table whose memory is the host's. */
+#define CMAT_HOST_OPS                                                                              \
+    .device = false, .alloc = cmat_host_alloc, .free = cmat_host_free, .memory = cmat_host_memory, \
+    .upload = cmat_host_move, .download = cmat_host_move, .check = cmat_host_check,                \
+    .copy = cmat_host_copy, .zero = cmat_host_zero, .narrow = cmat_host_narrow,                    \
+    .widen = cmat_host_widen, .gather = cmat_host_gather, .scatter = cmat_host_scatter,            \
+    .dropout = cmat_host_dropout, .norm = cmat_host_norm
+
 /* Bytes of one row of w as it lies in the file. */
 size_t cmat_weight_row_bytes(const cmat_weight *w);
 #endif

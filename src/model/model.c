@@ -320,6 +320,12 @@ cmat_status cmat_model_open_gguf(cmat_model **out, cmat_gguf *g, const cmat_kern
     *out = NULL;
     m->gguf = g;
     m->kernel = kernel ? kernel : cmat_kernel_best();
+    if (m->kernel->device) {
+        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED, "model: the %s kernels tune but do not decode",
+                       m->kernel->name);
+        m->kernel = cmat_kernel_best();
+        goto fail;
+    }
     if ((st = config_read(&m->config, g, err)) != CMAT_OK ||
         (st = weights_bind(m, err)) != CMAT_OK || (st = rope_init(m, err)) != CMAT_OK ||
         (st = cmat_tokenizer_new(&m->tokenizer, g, err)) != CMAT_OK)

@@ -4,20 +4,19 @@
  * block, with respect to that half's input: the residual path is dx itself, each half adds to it.
  */
 #include "train/pass.h"
-#include <string.h>
 
 /* dx = dy W (accumulate: +=) and the adapters' part with their own gradients. */
 static void project_backward(cmat_pass *p, const cmat_batch *b, int l, int w, float *dx, int lddx,
                              const float *dy, int lddy, const float *x, int ldx, bool accumulate)
 {
-    p->k->matmul_backward(dx, lddx, dy, lddy, &p->model->layers[l].w[w], b->n_rows, accumulate);
+    p->k->matmul_backward(dx, lddx, dy, lddy, &p->base.layers[l].w[w], b->n_rows, accumulate);
     cmat_lora_backward(p, b, l, w, dx, lddx, dy, lddy, x, ldx);
 }
 
 static void ffn_backward(cmat_pass *p, const cmat_batch *b, int l)
 {
     const cmat_model *m = p->model;
-    const float *norm = m->layers[l].ffn_norm;
+    const float *norm = p->base.layers[l].ffn_norm;
     cmat_dims n = cmat_pass_dims(p, b->n_rows);
     const float *xmid = cmat_act_in(p, l, CMAT_ACT_XMID, n.T);
     float *gate = cmat_act_in(p, l, CMAT_ACT_GATE, n.T), *up = cmat_act_in(p, l, CMAT_ACT_UP, n.T);
@@ -35,7 +34,7 @@ static void ffn_backward(cmat_pass *p, const cmat_batch *b, int l)
 static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
 {
     const cmat_model *m = p->model;
-    const float *norm = m->layers[l].attn_norm;
+    const float *norm = p->base.layers[l].attn_norm;
     cmat_dims n = cmat_pass_dims(p, b->n_rows);
     const float *x = cmat_act_in(p, l, CMAT_ACT_X, n.T), *o = cmat_act_in(p, l, CMAT_ACT_O, n.T);
     const float *qkv = cmat_act_in(p, l, CMAT_ACT_QKV, n.T);
@@ -43,11 +42,12 @@ static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
     float *dq = p->dqkv, *dk = dq + q_width, *dv = dk + kv_width;
 
     project_backward(p, b, l, CMAT_W_O, p->dout, q_width, p->dx, n.D, o, q_width, false);
-    memset(p->dqkv, 0, (size_t)n.T * (size_t)n.qkv * sizeof(float));
+    p->k->zero(p->dqkv, (size_t)n.T * (size_t)n.qkv);
     p->k->attention_backward(dq, dk, dv, p->dout, q_width, o, p->layers[l].lse, qkv, n.qkv,
                              qkv + q_width, qkv + q_width + kv_width, n.qkv, b->seg, b->n_seg, n.H,
                              n.G, n.d);
-    p->k->rope(dq, n.qkv, m->rope_cos_sin, b->pos, n.T, n.H + n.G, n.d, m->config.rope_neox, true);
+    p->k->rope(dq, n.qkv, p->base.rope_cos_sin, b->pos, n.T, n.H + n.G, n.d, m->config.rope_neox,
+               true);
     p->k->rmsnorm(p->xn, p->inv_rms, x, norm, n.T, n.D, m->config.rms_eps);
     if (l == 0) { /* nothing below needs dx: the adapters' own gradients only */
         cmat_lora_backward(p, b, l, CMAT_W_Q, NULL, 0, dq, n.qkv, p->xn, n.D);

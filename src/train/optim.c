@@ -2,7 +2,6 @@
 #include "train/optim.h"
 #include "core/mem.h"
 #include <math.h>
-#include <string.h>
 
 cmat_status cmat_optim_init(cmat_optim *o, cmat_adapter *a, bool keep_best, cmat_error *err)
 {
@@ -21,10 +20,60 @@ cmat_status cmat_optim_init(cmat_optim *o, cmat_adapter *a, bool keep_best, cmat
 
 void cmat_optim_clear(cmat_optim *o)
 {
+    if (o->k && o->k->device) {
+        o->k->free(o->at.m);
+        o->k->free(o->at.v);
+        o->k->free(o->at.best);
+    }
     cmat_free_big(o->m);
     cmat_free_big(o->v);
     cmat_free_big(o->best);
     *o = (cmat_optim){0};
+}
+
+static float *place(const cmat_kernel_ops *k, const float *x, size_t n)
+{
+    float *p = k->alloc(n * sizeof *p);
+    if (p)
+        k->upload(p, x, n * sizeof *p);
+    return p;
+}
+
+cmat_status cmat_optim_place(cmat_optim *o, const cmat_kernel_ops *k, float *params,
+                             cmat_error *err)
+{
+    o->k = k;
+    o->at = (cmat_optim_arrays){.params = params, .m = o->m, .v = o->v, .best = o->best};
+    if (!k->device)
+        return CMAT_OK;
+    o->at.m = place(k, o->m, o->n);
+    o->at.v = place(k, o->v, o->n);
+    o->at.best = o->best ? place(k, o->best, o->n) : NULL;
+    if (!o->at.m || !o->at.v || !o->at.best != !o->best)
+        return cmat_fail(err, CMAT_ERR_NOMEM, "train: no memory for the optimiser on %s", k->name);
+    return CMAT_OK;
+}
+
+void cmat_optim_fetch(cmat_optim *o)
+{
+    if (!o->k || !o->k->device)
+        return;
+    o->k->download(o->params, o->at.params, o->n * sizeof(float));
+    o->k->download(o->m, o->at.m, o->n * sizeof(float));
+    o->k->download(o->v, o->at.v, o->n * sizeof(float));
+    if (o->best)
+        o->k->download(o->best, o->at.best, o->n * sizeof(float));
+}
+
+void cmat_optim_keep_best(cmat_optim *o)
+{
+    o->k->copy(o->at.best, o->at.params, o->n);
+}
+
+void cmat_optim_restore_best(cmat_optim *o)
+{
+    if (o->best && o->best_step >= 0)
+        o->k->copy(o->at.params, o->at.best, o->n);
 }
 
 double cmat_optim_lr(const cmat_tune_options *opts, int64_t step, int64_t n_steps)
@@ -44,33 +93,11 @@ double cmat_optim_lr(const cmat_tune_options *opts, int64_t step, int64_t n_step
     return opts->lr * (opts->min_lr + (1.0 - opts->min_lr) * f);
 }
 
-double cmat_optim_norm(const float *g, size_t n)
+void cmat_optim_step(cmat_optim *o, float *grad, const cmat_tune_options *opts, double lr)
 {
-    enum { BLOCK = 1 << 16, N_PART = 256 };
-    double part[N_PART] = {0};
-    size_t n_blocks = (n + BLOCK - 1) / BLOCK;
-    /* Part i sums blocks i, i + N_PART, ... in order. */
-#pragma omp parallel for schedule(static) num_threads(cmat_threads())
-    for (size_t i = 0; i < N_PART; i++)
-        for (size_t b = i; b < n_blocks; b += N_PART) {
-            size_t end = (b + 1) * BLOCK < n ? (b + 1) * BLOCK : n;
-            double s = 0;
-            for (size_t j = b * BLOCK; j < end; j++)
-                s += (double)g[j] * (double)g[j];
-            part[i] += s;
-        }
-    double sum = 0;
-    for (size_t i = 0; i < N_PART; i++)
-        sum += part[i];
-    return sqrt(sum);
-}
-
-void cmat_optim_step(cmat_optim *o, const cmat_kernel_ops *k, float *grad,
-                     const cmat_tune_options *opts, double lr)
-{
-    o->norm = cmat_optim_norm(grad, o->n);
+    o->norm = o->k->norm(grad, o->n);
     if (opts->grad_clip > 0 && o->norm > opts->grad_clip)
-        k->scale(grad, (float)(opts->grad_clip / o->norm), o->n);
-    k->adamw(o->params, grad, o->m, o->v, o->n, (float)lr, (float)opts->beta1, (float)opts->beta2,
-             (float)opts->eps, (float)opts->weight_decay, ++o->t);
+        o->k->scale(grad, (float)(opts->grad_clip / o->norm), o->n);
+    o->k->adamw(o->at.params, grad, o->at.m, o->at.v, o->n, (float)lr, (float)opts->beta1,
+                (float)opts->beta2, (float)opts->eps, (float)opts->weight_decay, ++o->t);
 }

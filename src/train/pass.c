@@ -2,7 +2,6 @@
 #include "train/pass.h"
 #include "core/mem.h"
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,9 +84,12 @@ static void carve_all(cmat_pass *p, carver *c, bool backward)
     p->hx = carve(c, B, D, f);
     p->hxn = carve(c, B, D, f);
     p->logits = carve(c, B, (size_t)cfg->n_vocab, f);
-    for (int i = 0; i < p->n_adapters; i++)
+    for (int i = 0; i < p->n_adapters; i++) {
         if (p->adapters[i]->config.dropout > dropout)
             dropout = p->adapters[i]->config.dropout;
+        p->params[i] =
+            p->k->device ? carve(c, p->adapters[i]->n_params, 1, f) : p->adapters[i]->params;
+    }
     p->drop = dropout > 0 ? carve(c, T, widest, f) : NULL;
     if (!backward)
         return;
@@ -103,31 +105,16 @@ static void carve_all(cmat_pass *p, carver *c, bool backward)
         p->grads[i] = carve(c, p->adapters[i]->n_params, 1, f);
 }
 
-/* Bytes that can be had without pushing the machine into swap; 0: not known. */
-static size_t memory_available(void)
-{
-    FILE *f = fopen("/proc/meminfo", "r");
-    char line[256];
-    size_t kb = 0;
-    if (!f)
-        return 0;
-    while (!kb && fgets(line, sizeof line, f))
-        if (strncmp(line, "MemAvailable:", 13) == 0)
-            kb = strtoull(line + 13, NULL, 10);
-    fclose(f);
-    return kb * 1024;
-}
-
 static cmat_status arena_new(cmat_pass *p, bool backward, size_t memory, cmat_error *err)
 {
     carver c = {0};
     carve_all(p, &c, backward);
-    size_t limit = memory ? memory : memory_available();
+    size_t limit = memory ? memory : p->k->memory();
     p->arena_size = c.used;
     if (c.overflow)
         return cmat_fail(err, CMAT_ERR_NOMEM, "train: a batch of %d rows is too large",
                          p->max_rows);
-    if ((!limit || c.used <= limit) && (p->arena = cmat_alloc_big(c.used, 1))) {
+    if ((!limit || c.used <= limit) && (p->arena = p->k->alloc(c.used))) {
         c = (carver){.base = p->arena};
         carve_all(p, &c, backward);
         return CMAT_OK;
@@ -139,33 +126,35 @@ static cmat_status arena_new(cmat_pass *p, bool backward, size_t memory, cmat_er
 }
 
 cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *adapters,
-                          int n_adapters, int max_rows, cmat_keep keep, bool backward,
-                          size_t memory, cmat_error *err)
+                          int n_adapters, const cmat_pass_options *o, cmat_error *err)
 {
-    assert(n_adapters >= 0 && n_adapters <= CMAT_TUNE_MAX_ADAPTERS && max_rows > 0);
-    *out = NULL;
-    cmat_status st = cmat_model_prepare(
-        m, backward ? CMAT_USE_PROMPT | CMAT_USE_BACKWARD : CMAT_USE_PROMPT, err);
-    if (st != CMAT_OK)
-        return st;
+    assert(n_adapters >= 0 && n_adapters <= CMAT_TUNE_MAX_ADAPTERS && o->max_rows > 0);
     cmat_pass *p = cmat_xcalloc(1, sizeof *p);
+    int uses = CMAT_USE_PROMPT | (o->backward ? CMAT_USE_BACKWARD : 0);
+    *out = NULL;
     p->model = m;
-    p->k = m->kernel;
+    p->k = o->kernel ? o->kernel : m->kernel;
     p->n_adapters = n_adapters;
-    p->max_rows = max_rows;
-    p->head_rows = max_rows < CMAT_HEAD_ROWS ? max_rows : CMAT_HEAD_ROWS;
-    p->keep = keep;
+    p->max_rows = o->max_rows;
+    p->head_rows = p->k->device ? CMAT_HEAD_ROWS_DEVICE : CMAT_HEAD_ROWS;
+    if (p->head_rows > p->max_rows)
+        p->head_rows = p->max_rows;
+    p->keep = o->keep;
     for (int i = 0; i < n_adapters; i++) {
         p->adapters[i] = adapters[i];
         if (adapters[i]->config.rank > p->max_rank)
             p->max_rank = adapters[i]->config.rank;
     }
     p->layers = cmat_xcalloc((size_t)m->config.n_layers, sizeof *p->layers);
-    if ((st = arena_new(p, backward, memory, err)) != CMAT_OK) {
+    cmat_status st = cmat_base_init(&p->base, m, p->k, uses, err);
+    if (st == CMAT_OK)
+        st = arena_new(p, o->backward, o->memory, err);
+    if (st != CMAT_OK) {
         cmat_pass_free(p);
         return st;
     }
-    if (backward)
+    cmat_pass_take_params(p);
+    if (o->backward)
         cmat_pass_zero_grads(p);
     *out = p;
     return CMAT_OK;
@@ -175,15 +164,23 @@ void cmat_pass_free(cmat_pass *p)
 {
     if (!p)
         return;
-    cmat_free_big(p->arena);
+    p->k->free(p->arena);
+    cmat_base_clear(&p->base, p->model, p->k);
     free(p->layers);
     free(p);
+}
+
+void cmat_pass_take_params(cmat_pass *p)
+{
+    for (int i = 0; p->k->device && i < p->n_adapters; i++)
+        p->k->upload(p->params[i], p->adapters[i]->params,
+                     p->adapters[i]->n_params * sizeof(float));
 }
 
 void cmat_pass_zero_grads(cmat_pass *p)
 {
     for (int i = 0; i < p->n_adapters; i++)
-        memset(p->grads[i], 0, p->adapters[i]->n_params * sizeof(float));
+        p->k->zero(p->grads[i], p->adapters[i]->n_params);
 }
 
 cmat_dims cmat_pass_dims(const cmat_pass *p, int T)
@@ -198,27 +195,6 @@ cmat_dims cmat_pass_dims(const cmat_pass *p, int T)
                        .qkv = (c->n_heads + 2 * c->n_kv_heads) * c->head_dim};
 }
 
-/* bfloat16 as in cmat_f32_to_bf16, without the NaN case: a NaN ends the run anyway, and rounding
- * never makes a finite value one. Plain loops, so that the compiler makes vectors of them. */
-static void narrow(uint16_t *out, const float *x, size_t n)
-{
-#pragma omp parallel for schedule(static) num_threads(cmat_threads())
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, &x[i], sizeof u);
-        out[i] = (uint16_t)((u + 0x7fffU + ((u >> 16) & 1U)) >> 16);
-    }
-}
-
-static void widen(float *out, const uint16_t *x, size_t n)
-{
-#pragma omp parallel for schedule(static) num_threads(cmat_threads())
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u = (uint32_t)x[i] << 16;
-        memcpy(&out[i], &u, sizeof u);
-    }
-}
-
 float *cmat_act_out(cmat_pass *p, int l, int act)
 {
     return p->layers[l].f32[act] ? p->layers[l].f32[act] : p->tmp[act];
@@ -228,7 +204,7 @@ void cmat_act_keep(cmat_pass *p, int l, int act, int T)
 {
     uint16_t *b = p->layers[l].bf16[act];
     if (b)
-        narrow(b, p->tmp[act], (size_t)T * cmat_act_width(&p->model->config, act));
+        p->k->narrow(b, p->tmp[act], (size_t)T * cmat_act_width(&p->model->config, act));
 }
 
 float *cmat_act_in(cmat_pass *p, int l, int act, int T)
@@ -236,6 +212,6 @@ float *cmat_act_in(cmat_pass *p, int l, int act, int T)
     const uint16_t *b = p->layers[l].bf16[act];
     if (!b)
         return cmat_act_out(p, l, act);
-    widen(p->tmp[act], b, (size_t)T * cmat_act_width(&p->model->config, act));
+    p->k->widen(p->tmp[act], b, (size_t)T * cmat_act_width(&p->model->config, act));
     return p->tmp[act];
 }

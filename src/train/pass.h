@@ -24,11 +24,27 @@ typedef struct {
     float *u;                    /* (CMAT_N_LAYER_WEIGHTS, T, max_rank): x A^T of each matrix */
 } cmat_layer_acts;
 
+/* The frozen base where the pass's kernels read it: the model's own tensors, or with kernels other
+ * than the model's a copy in their memory. */
+typedef struct {
+    cmat_layer *layers; /* (n_layers) */
+    cmat_weight token_embd, output;
+    float *output_norm, *rope_cos_sin;
+    bool copied;
+} cmat_base;
+
+/* Prepares the model's weights for the uses, or copies them. */
+cmat_status cmat_base_init(cmat_base *base, cmat_model *m, const cmat_kernel_ops *k, int uses,
+                           cmat_error *err);
+void cmat_base_clear(cmat_base *base, const cmat_model *m, const cmat_kernel_ops *k);
+
 typedef struct {
     cmat_model *model;
-    const cmat_kernel_ops *k;
+    const cmat_kernel_ops *k; /* all tensors below lie in its memory */
+    cmat_base base;
     const cmat_adapter *adapters[CMAT_TUNE_MAX_ADAPTERS];
-    float *grads[CMAT_TUNE_MAX_ADAPTERS]; /* (n_params of each); in the arena */
+    float *params[CMAT_TUNE_MAX_ADAPTERS]; /* the adapter's own, or on a device a copy */
+    float *grads[CMAT_TUNE_MAX_ADAPTERS];  /* (n_params of each); in the arena */
     int n_adapters;
     int max_rows, head_rows, max_rank;
     cmat_keep keep;
@@ -51,13 +67,20 @@ typedef struct {
     size_t arena_size;
 } cmat_pass;
 
-/* Prepares the model's weights for prompts and for backward. backward false: room for
- * cmat_pass_forward and _loss with NULL scale only. memory: bytes the arena may take (0: what is
- * free). */
+typedef struct {
+    const cmat_kernel_ops *kernel; /* NULL: the model's */
+    int max_rows;
+    cmat_keep keep;
+    bool backward; /* false: room for cmat_pass_forward and _loss with NULL scale only */
+    size_t memory; /* bytes the arena may take; 0: what is free */
+} cmat_pass_options;
+
+/* Prepares the model's weights for prompts and for backward. */
 cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *adapters,
-                          int n_adapters, int max_rows, cmat_keep keep, bool backward,
-                          size_t memory, cmat_error *err);
+                          int n_adapters, const cmat_pass_options *o, cmat_error *err);
 void cmat_pass_free(cmat_pass *p);
+/* Takes the adapters' parameters as they are now; cmat_pass_new did so too. */
+void cmat_pass_take_params(cmat_pass *p);
 void cmat_pass_zero_grads(cmat_pass *p);
 
 /* Runs all layers; p->x is their output. keep: save what backward needs. */
@@ -70,7 +93,7 @@ void cmat_pass_loss(cmat_pass *p, const cmat_batch *b, const float *scale, doubl
 void cmat_pass_backward(cmat_pass *p, const cmat_batch *b);
 
 /* Between the files of the pass: */
-enum { CMAT_HEAD_ROWS = 256 };
+enum { CMAT_HEAD_ROWS = 256, CMAT_HEAD_ROWS_DEVICE = 4096 };
 typedef struct {
     int T, D, F, H, G, d, qkv; /* qkv = (H + 2G) d */
 } cmat_dims;

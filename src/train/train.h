@@ -77,6 +77,7 @@ typedef struct {
     int64_t grad_accum;   /* passes of one optimiser step */
     double epochs;
     int64_t max_steps;  /* 0: as epochs say; otherwise instead of them */
+    double max_minutes; /* of this call, then it stops with what it has; 0: no limit */
     int64_t eval_every; /* steps; 0: at the end of each epoch */
     int64_t patience;   /* evaluations without a better loss before stopping; 0: never */
     int64_t save_every; /* steps; 0: only when stopping */
@@ -84,6 +85,7 @@ typedef struct {
     int keep;          /* cmat_keep */
     bool share_prefix; /* compute shared beginnings once */
     int64_t memory;    /* bytes the passes may take; 0: what the machine has free */
+    char *device;      /* the kernels that tune, by name; NULL: the model's own */
     bool resume;       /* go on from the run folder's checkpoint when there is one */
     /* Not in the option table: */
     const char *run_dir; /* NULL: no checkpoints, no metrics file */
@@ -94,7 +96,12 @@ typedef struct {
  * the defaults starts as {0}. */
 extern const cmat_option cmat_tune_option_table[];
 
-typedef enum { CMAT_TUNE_FINISHED, CMAT_TUNE_EARLY_STOP, CMAT_TUNE_CANCELLED } cmat_tune_end;
+typedef enum {
+    CMAT_TUNE_FINISHED,
+    CMAT_TUNE_EARLY_STOP,
+    CMAT_TUNE_CANCELLED,
+    CMAT_TUNE_TIME_UP /* the run folder's checkpoint goes on from here */
+} cmat_tune_end;
 
 typedef struct {
     int64_t steps;

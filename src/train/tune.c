@@ -29,7 +29,8 @@ typedef struct {
     cmat_batch batch;
     cmat_optim optim[CMAT_TUNE_MAX_ADAPTERS];
     cmat_tune_state state;
-    int64_t n_steps, saved_step;
+    int64_t n_steps, saved_step, first_step; /* first_step: where this call began */
+    double start;
     cmat_metrics metrics;
     char *checkpoint;
     char identity[65];
@@ -84,7 +85,8 @@ static void hash_set(cmat_buf *b, const char *name, const cmat_train_set *set)
 
 static void make_identity(tuner *t, const cmat_train_set *train, const cmat_train_set *valid)
 {
-    static const char *const free_to_change[] = {"resume", "train_memory", "save_every"};
+    static const char *const free_to_change[] = {"resume", "train_memory", "save_every", "device",
+                                                 "max_minutes"};
     cmat_buf b = {0};
     json_t *o = cmat_options_to_json(cmat_tune_option_table, t->opts);
     for (size_t i = 0; i < sizeof free_to_change / sizeof *free_to_change; i++)
@@ -165,6 +167,7 @@ static cmat_status train_step(tuner *t, cmat_error *err)
     double weights[CMAT_TUNE_MAX_ADAPTERS] = {0}, norm2 = 0, start = cmat_now();
     int64_t n = t->opts->grad_accum, tokens = s->tokens;
     cmat_tune_metrics x = {.step = s->step + 1, .n_steps = t->n_steps};
+    cmat_status st;
 
     need_plan(t);
     if (n > (int64_t)t->plan.n_batches - s->next_batch)
@@ -174,10 +177,12 @@ static cmat_status train_step(tuner *t, cmat_error *err)
     for (int a = 0; a < t->n; a++) {
         if (weights[a] <= 0)
             continue;
-        cmat_optim_step(&t->optim[a], t->pass->k, t->pass->grads[a], t->opts, x.learning_rate);
+        cmat_optim_step(&t->optim[a], t->pass->grads[a], t->opts, x.learning_rate);
         norm2 += t->optim[a].norm * t->optim[a].norm;
     }
     x.grad_norm = sqrt(norm2);
+    if ((st = t->pass->k->check(err)) != CMAT_OK)
+        return st;
     if (!isfinite(x.loss) || !isfinite(x.grad_norm))
         return cmat_fail(err, CMAT_ERR_STATE,
                          "train: step %lld: the %s is not a finite number (a lower learning rate "
@@ -249,7 +254,7 @@ static cmat_status validate(tuner *t, cmat_error *err)
         gain = gain || weights[a] > 0;
         o->best_loss = loss;
         o->best_step = s->step;
-        memcpy(o->best, o->params, o->n * sizeof(float));
+        cmat_optim_keep_best(o);
     }
     s->evals_without_gain = gain ? 0 : s->evals_without_gain + 1;
     s->evaluated = s->step;
@@ -273,10 +278,12 @@ static cmat_status validate(tuner *t, cmat_error *err)
 
 static cmat_status save(tuner *t, cmat_error *err)
 {
-    if (!t->checkpoint)
-        return CMAT_OK;
-    cmat_status st =
-        cmat_checkpoint_save(t->checkpoint, t->identity, &t->state, t->optim, t->n, err);
+    for (int a = 0; a < t->n; a++)
+        cmat_optim_fetch(&t->optim[a]);
+    cmat_status st = t->pass->k->check(err);
+    if (st != CMAT_OK || !t->checkpoint)
+        return st;
+    st = cmat_checkpoint_save(t->checkpoint, t->identity, &t->state, t->optim, t->n, err);
     if (st == CMAT_OK)
         t->saved_step = t->state.step;
     return st;
@@ -285,17 +292,40 @@ static cmat_status save(tuner *t, cmat_error *err)
 static cmat_status finish(tuner *t, cmat_tune_end end, cmat_error *err)
 {
     for (int a = 0; a < t->n; a++)
-        if (t->optim[a].best && t->optim[a].best_step >= 0)
-            memcpy(t->optim[a].params, t->optim[a].best, t->optim[a].n * sizeof(float));
+        cmat_optim_restore_best(&t->optim[a]);
     t->state.finished = true;
     t->state.end = end;
     return save(t, err);
+}
+
+static bool time_is_up(const tuner *t)
+{
+    return t->opts->max_minutes > 0 && t->state.step > t->first_step &&
+           cmat_now() - t->start >= 60 * t->opts->max_minutes;
+}
+
+/* Saves where the run stands, so that it can go on from here, then takes the best so far. */
+static cmat_status stop_for_time(tuner *t, cmat_error *err)
+{
+    cmat_status st = t->state.step != t->saved_step ? save(t, err) : CMAT_OK;
+    if (st == CMAT_OK && t->valid.set && t->state.evaluated != t->state.step)
+        st = validate(t, err);
+    if (st != CMAT_OK)
+        return st;
+    for (int a = 0; a < t->n; a++) {
+        cmat_optim_restore_best(&t->optim[a]);
+        cmat_optim_fetch(&t->optim[a]);
+    }
+    t->state.finished = true; /* for this call: not in the checkpoint */
+    t->state.end = CMAT_TUNE_TIME_UP;
+    return t->pass->k->check(err);
 }
 
 static cmat_status run(tuner *t, cmat_error *err)
 {
     cmat_tune_state *s = &t->state;
     cmat_status st = CMAT_OK;
+    t->first_step = s->step;
     while (st == CMAT_OK && !s->finished) {
         int64_t every = t->opts->save_every;
         if (eval_due(t))
@@ -313,6 +343,8 @@ static cmat_status run(tuner *t, cmat_error *err)
             st = finish(t, CMAT_TUNE_FINISHED, err);
         else if (t->opts->patience > 0 && s->evals_without_gain >= t->opts->patience)
             st = finish(t, CMAT_TUNE_EARLY_STOP, err);
+        else if (time_is_up(t))
+            st = stop_for_time(t, err);
         else {
             if (every > 0 && s->step % every == 0 && s->step != t->saved_step)
                 st = save(t, err);
@@ -393,8 +425,16 @@ static cmat_status tuner_init(tuner *t, const cmat_train_set *train, const cmat_
         return st;
     if (t->state.finished)
         return CMAT_OK;
-    return cmat_pass_new(&t->pass, t->model, t->adapters, t->n, max_rows, (cmat_keep)o->keep, true,
-                         (size_t)o->memory, err);
+    cmat_pass_options po = {.max_rows = max_rows,
+                            .keep = (cmat_keep)o->keep,
+                            .backward = true,
+                            .memory = (size_t)o->memory};
+    if ((st = cmat_kernel_for_tuning(&po.kernel, o->device, t->model->kernel, err)) != CMAT_OK ||
+        (st = cmat_pass_new(&t->pass, t->model, t->adapters, t->n, &po, err)) != CMAT_OK)
+        return st;
+    for (int a = 0; st == CMAT_OK && a < t->n; a++)
+        st = cmat_optim_place(&t->optim[a], t->pass->k, t->pass->params[a], err);
+    return st;
 }
 
 static void tuner_clear(tuner *t)
@@ -415,8 +455,8 @@ cmat_status cmat_tune_many(cmat_model *m, cmat_adapter *const *adapters, int n_a
                            const cmat_train_set *train, const cmat_train_set *valid,
                            const cmat_tune_options *opts, cmat_tune_result *res, cmat_error *err)
 {
-    double start = cmat_now();
-    tuner t = {.model = m, .adapters = adapters, .n = n_adapters, .opts = opts};
+    tuner t = {
+        .model = m, .adapters = adapters, .n = n_adapters, .opts = opts, .start = cmat_now()};
     cmat_status st = tuner_init(&t, train, valid, err);
     if (st == CMAT_OK)
         st = run(&t, err);
@@ -428,7 +468,7 @@ cmat_status cmat_tune_many(cmat_model *m, cmat_adapter *const *adapters, int n_a
                                   .loss = t.state.loss,
                                   .has_eval = t.state.has_eval,
                                   .eval_start = t.state.eval_start,
-                                  .seconds = cmat_now() - start,
+                                  .seconds = cmat_now() - t.start,
                                   .memory = t.pass ? t.pass->arena_size : 0,
                                   .end = st == CMAT_ERR_CANCELLED ? CMAT_TUNE_CANCELLED
                                                                   : (cmat_tune_end)t.state.end};
@@ -455,9 +495,10 @@ cmat_status cmat_tune_eval(cmat_model *m, cmat_adapter *const *adapters, int n_a
     cmat_status st = cmat_clusters_init(&c, set, max_rows, opts->share_prefix, err);
     if (st != CMAT_OK)
         goto done;
-    st = cmat_pass_new(&pass, m, adapters, n_adapters, max_rows, CMAT_KEEP_F32, false,
-                       (size_t)opts->memory, err);
-    if (st != CMAT_OK)
+    cmat_pass_options po = {
+        .max_rows = max_rows, .keep = CMAT_KEEP_F32, .memory = (size_t)opts->memory};
+    if ((st = cmat_kernel_for_tuning(&po.kernel, opts->device, m->kernel, err)) != CMAT_OK ||
+        (st = cmat_pass_new(&pass, m, adapters, n_adapters, &po, err)) != CMAT_OK)
         goto done;
     cmat_plan_init(&p, &c, false, 0, 0);
     cmat_batch_init(&b, max_rows);
@@ -465,6 +506,8 @@ cmat_status cmat_tune_eval(cmat_model *m, cmat_adapter *const *adapters, int n_a
         st = cmat_fail(err, CMAT_ERR_CANCELLED, "train: evaluation stopped");
         goto done;
     }
+    if ((st = pass->k->check(err)) != CMAT_OK)
+        goto done;
     for (int a = 0; a < CMAT_TUNE_MAX_ADAPTERS; a++) {
         total += sums[a];
         total_weight += weights[a];
