@@ -70,7 +70,8 @@ cmat_status cmat_session_chat(cmat_session *s, const char *messages, const char 
 cmat_status cmat_session_tune(cmat_session *s, const char *const *files, size_t n, const char *out,
                               const char *options, char **result, cmat_error *err);
 
-/* Plays tasks in an environment ("db") and sums up. Options: those of `cmat eval`. s may be
+/* Plays tasks in an environment (`cmat env list`) and sums up. Options: those of `cmat eval`.
+ * s may be
  * NULL when "url" names a server. *result: the summary, as `--out` writes it. */
 cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *options, char **result,
                               cmat_error *err);

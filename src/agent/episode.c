@@ -148,6 +148,8 @@ static void record_head(cmat_episode *e)
     json_object_set_new(e->json, "temperature", json_real(e->temperature));
     if (e->trajectory.raw)
         json_object_set_new(e->json, "raw_observations", json_true());
+    if (e->trajectory.passing)
+        json_object_set_new(e->json, "passing", json_string(e->trajectory.passing));
 }
 
 cmat_status cmat_episode_new(cmat_episode **out, const cmat_episode_shared *shared, cmat_env *env,
@@ -164,6 +166,7 @@ cmat_status cmat_episode_new(cmat_episode **out, const cmat_episode_shared *shar
     e->json = json_object();
     e->temperature = k == 0 ? 0 : shared->opts->temperature;
     e->trajectory.raw = env->opts.style && strcmp(env->opts.style, "agentbench") == 0;
+    e->trajectory.passing = env->ops->passing;
     if (st == CMAT_OK)
         st = cmat_env_reset(env, &e->task, &obs, err);
     if (st != CMAT_OK)

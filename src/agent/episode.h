@@ -7,7 +7,8 @@
  * The record of an episode (cmat_episode_row.json):
  *
  *  "task": {"id", "kind", "instruction", "gold", "answer", ...}, "schema", "phase", "round", "k",
- *  "checker", "temperature", "raw_observations": true in the style agentbench
+ *  "checker", "temperature", "raw_observations": true in the style agentbench,
+ *      "passing": as cmat_env_ops.passing, where there is one
  *  "system", "checker_system": names of texts in the store ("..._text": the texts, without one)
  *  "start": the first user turn; "lessons": [ids]
  *  "steps": [{"attempts": [...], "observation", "error", "seconds"}]; where there is an observation

@@ -87,6 +87,7 @@ static void add_clean_steps(cmat_trajectory *t, const json_t *steps, size_t n)
 static void begin_dialogue(cmat_trajectory *t, const json_t *json, const char *system)
 {
     t->raw = cmat_json_bool(json, "raw_observations", false);
+    t->passing = cmat_json_str(json, "passing", NULL);
     cmat_trajectory_add(t, CMAT_TURN_SYSTEM, system);
     cmat_trajectory_add(t, CMAT_TURN_TASK, cmat_json_str(json, "start", ""));
 }
@@ -123,6 +124,16 @@ static bool is_wanted(harvest *h, const char *task, json_t *messages)
 
 /* --- the Actor's --- */
 
+/* Of all replies only the last is learned. */
+static void weigh_last(json_t *messages)
+{
+    size_t i;
+    json_t *m;
+    json_array_foreach(messages, i, m) if (strcmp(cmat_json_str(m, "role", ""), "assistant") == 0 &&
+                                           i + 1 < json_array_size(messages))
+        json_object_set_new(m, "weight", json_integer(0));
+}
+
 /* A row for a step whose first actions were sent back: only the corrected reply has weight. */
 static cmat_status add_repair(harvest *h, const cmat_episode_row *row, const char *system, size_t n)
 {
@@ -142,14 +153,33 @@ static cmat_status add_repair(harvest *h, const cmat_episode_row *row, const cha
         if (i + 1 < json_array_size(attempts))
             cmat_trajectory_add(&t, CMAT_TURN_OBJECTION, cmat_json_str(a, "objection", ""));
     }
-    json_t *messages = dialogue_messages(h, &t), *m;
+    json_t *messages = dialogue_messages(h, &t);
     cmat_trajectory_clear(&t);
-    json_array_foreach(messages, i, m) if (strcmp(cmat_json_str(m, "role", ""), "assistant") == 0 &&
-                                           i + 1 < json_array_size(messages))
-        json_object_set_new(m, "weight", json_integer(0));
+    weigh_last(messages);
     h->counts->n_actor++;
     h->counts->n_repairs++;
     return add_row(h, h->actor, messages, "actor", row->task_id, row->kind, "repair");
+}
+
+/* Where observations hold parts that pass, each reply was given before another view of what had
+ * been before it: a row for each. */
+static cmat_status add_step_rows(harvest *h, const cmat_episode_row *row, const char *system)
+{
+    const json_t *steps = json_object_get(row->json, "steps");
+    cmat_status st = CMAT_OK;
+    for (size_t i = 0; st == CMAT_OK && i < json_array_size(steps); i++) {
+        cmat_trajectory t = {0};
+        if (!is_clean(json_array_get(steps, i)))
+            continue;
+        begin_dialogue(&t, row->json, system);
+        add_clean_steps(&t, steps, i + 1);
+        cmat_trajectory_drop(&t);
+        json_t *messages = dialogue_messages(h, &t);
+        cmat_trajectory_clear(&t);
+        weigh_last(messages);
+        st = add_row(h, h->actor, messages, "actor", row->task_id, row->kind, h->source);
+    }
+    return st;
 }
 
 static cmat_status add_actor_rows(harvest *h, const cmat_episode_row *row)
@@ -165,7 +195,12 @@ static cmat_status add_actor_rows(harvest *h, const cmat_episode_row *row)
     json_t *messages = dialogue_messages(h, &t);
     cmat_trajectory_clear(&t);
     if (messages && is_wanted(h, row->task_id, messages)) {
-        st = add_row(h, h->actor, messages, "actor", row->task_id, row->kind, h->source);
+        if (cmat_json_str(row->json, "passing", NULL)) {
+            json_decref(messages);
+            st = add_step_rows(h, row, system);
+        } else {
+            st = add_row(h, h->actor, messages, "actor", row->task_id, row->kind, h->source);
+        }
         h->counts->n_actor++;
         h->counts->n_gold += strcmp(h->source, "gold") == 0;
         for (size_t i = 0; st == CMAT_OK && h->opts->repairs && i < json_array_size(steps); i++)
@@ -434,7 +469,9 @@ cmat_status cmat_harvest_gold(const cmat_run_config *config, const cmat_task_lis
     cmat_prompts *prompts = NULL;
     cmat_run_config c = *config;
     cmat_status st = has_oracle(config, err);
-    if (st == CMAT_OK && !c.prompts && (st = cmat_prompts_load(&prompts, NULL, err)) == CMAT_OK)
+    if (st == CMAT_OK && !c.prompts &&
+        (st = cmat_prompts_load_env(&prompts, NULL, c.env_ops ? c.env_ops->name : c.env, err)) ==
+            CMAT_OK)
         c.prompts = prompts;
     if (st == CMAT_OK)
         st = find_unsolved(tasks, unsolved_in, phase, round, &unsolved, err);

@@ -94,18 +94,17 @@ static cmat_status check_placeholders(const prompt_spec *spec, const char *text,
     return CMAT_OK;
 }
 
-static cmat_status prompt_parse(prompt *p, const prompt_spec *spec, const char *text, size_t len,
-                                const char *where, cmat_error *err)
+static cmat_status prompt_parse(prompt *p, const prompt_spec *spec, const char *want,
+                                const char *text, size_t len, const char *where, cmat_error *err)
 {
     char name[64];
     int end = 0;
     if (strlen(text) != len || cmat_utf8_valid_prefix(text, len) != len)
         return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is not UTF-8 text", where);
     if (sscanf(text, "# cmat prompt: %63[^,\n], version %d%n", name, &p->version, &end) != 2 ||
-        end == 0 || (text[end] != '\n' && text[end] != '\0') || strcmp(name, spec->name) != 0)
+        end == 0 || (text[end] != '\n' && text[end] != '\0') || strcmp(name, want) != 0)
         return cmat_fail(err, CMAT_ERR_FORMAT,
-                         "%s: line 1: should be \"# cmat prompt: %s, version N\"", where,
-                         spec->name);
+                         "%s: line 1: should be \"# cmat prompt: %s, version N\"", where, want);
     const char *body = text + end + (text[end] == '\n');
     size_t body_len = len - (size_t)(body - text);
     if (body_len > 0 && body[body_len - 1] == '\n')
@@ -123,26 +122,54 @@ static const char *find_builtin(const char *name)
     return NULL;
 }
 
-static cmat_status prompt_load(prompt *p, const prompt_spec *spec, const char *dir, cmat_error *err)
+/* Reads the prompt `name` from dir or the program; *found is false when there is none. */
+static cmat_status prompt_load(prompt *p, const prompt_spec *spec, const char *name,
+                               const char *dir, bool *found, cmat_error *err)
 {
-    char *path = dir ? cmat_xasprintf("%s/%s.txt", dir, spec->name) : NULL;
+    char *path = dir ? cmat_xasprintf("%s/%s.txt", dir, name) : NULL;
     char *text = NULL;
     size_t len = 0;
-    cmat_status st;
+    const char *builtin = find_builtin(name);
+    cmat_status st = CMAT_OK;
+    *found = true;
     if (path && cmat_path_exists(path)) {
         if ((st = cmat_read_file(path, MAX_PROMPT_BYTES, &text, &len, err)) == CMAT_OK)
-            st = prompt_parse(p, spec, text, len, path, err);
+            st = prompt_parse(p, spec, name, text, len, path, err);
+    } else if (builtin) {
+        st = prompt_parse(p, spec, name, builtin, strlen(builtin), name, err);
     } else {
-        const char *builtin = find_builtin(spec->name);
-        st = builtin ? prompt_parse(p, spec, builtin, strlen(builtin), spec->name, err)
-                     : cmat_fail(err, CMAT_ERR_NOT_FOUND, "prompt %s is not built in", spec->name);
+        *found = false;
     }
     free(text);
     free(path);
     return st;
 }
 
+/* The environment's own prompt, else the general one. */
+static cmat_status prompt_find(prompt *p, const prompt_spec *spec, const char *dir, const char *env,
+                               cmat_error *err)
+{
+    bool found = false;
+    cmat_status st = CMAT_OK;
+    if (env) {
+        char *name = cmat_xasprintf("%s_%s", env, spec->name);
+        st = prompt_load(p, spec, name, dir, &found, err);
+        free(name);
+    }
+    if (st == CMAT_OK && !found)
+        st = prompt_load(p, spec, spec->name, dir, &found, err);
+    if (st == CMAT_OK && !found)
+        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "prompt %s is not built in", spec->name);
+    return st;
+}
+
 cmat_status cmat_prompts_load(cmat_prompts **out, const char *dir, cmat_error *err)
+{
+    return cmat_prompts_load_env(out, dir, NULL, err);
+}
+
+cmat_status cmat_prompts_load_env(cmat_prompts **out, const char *dir, const char *env,
+                                  cmat_error *err)
 {
     *out = NULL;
     if (!dir)
@@ -153,7 +180,7 @@ cmat_status cmat_prompts_load(cmat_prompts **out, const char *dir, cmat_error *e
         return cmat_fail(err, CMAT_ERR_NOT_FOUND, "prompts: %s is not a folder", dir);
     cmat_prompts *p = cmat_xcalloc(1, sizeof *p);
     for (int i = 0; i < CMAT_N_PROMPTS; i++) {
-        cmat_status st = prompt_load(&p->items[i], &specs[i], dir, err);
+        cmat_status st = prompt_find(&p->items[i], &specs[i], dir, env, err);
         if (st != CMAT_OK) {
             cmat_prompts_free(p);
             return st;

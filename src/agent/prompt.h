@@ -34,6 +34,10 @@ typedef struct cmat_prompts cmat_prompts;
  * $CMAT_PROMPTS. CMAT_ERR_FORMAT with file and line for a wrong header, an unknown name in {{}}, a
  * missing one. */
 cmat_status cmat_prompts_load(cmat_prompts **out, const char *dir, cmat_error *err);
+/* The same for an environment: where there is a prompt ENV_NAME (a file, or built in), it stands in
+ * NAME's place. env NULL: none. */
+cmat_status cmat_prompts_load_env(cmat_prompts **out, const char *dir, const char *env,
+                                  cmat_error *err);
 void cmat_prompts_free(cmat_prompts *p); /* accepts NULL */
 /* {"actor_system": {"version": 1, "sha256": "..."}, ...} for run.json. New reference. */
 json_t *cmat_prompts_identity(const cmat_prompts *p);

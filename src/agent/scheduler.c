@@ -179,7 +179,8 @@ static cmat_status run_open(run *r, cmat_error *err)
     r->live = cmat_xcalloc(n, sizeof *r->live);
     r->verdict = cmat_verdict_acceptor_new();
     const cmat_prompts *prompts = r->config->prompts;
-    if (!prompts && (st = cmat_prompts_load(&r->prompts, NULL, err)) != CMAT_OK)
+    const char *env = r->config->env_ops ? r->config->env_ops->name : r->config->env;
+    if (!prompts && (st = cmat_prompts_load_env(&r->prompts, NULL, env, err)) != CMAT_OK)
         return st;
     r->shared = (cmat_episode_shared){
         .opts = &r->config->opts,

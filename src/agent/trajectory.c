@@ -16,6 +16,7 @@ typedef struct {
     size_t keep;     /* bytes of an observation kept */
     size_t n_tokens; /* of the rendered turn */
     bool omitted;
+    bool old; /* the world has answered since */
 } piece;
 
 typedef struct {
@@ -46,9 +47,8 @@ void cmat_trajectory_clear(cmat_trajectory *t)
     *t = (cmat_trajectory){0};
 }
 
-static void add_observation(cmat_buf *out, const char *text, size_t keep, bool raw)
+static void add_observation(cmat_buf *out, const char *text, size_t len, size_t keep, bool raw)
 {
-    size_t len = strlen(text);
     size_t kept = keep < len ? cmat_utf8_valid_prefix(text, keep) : len;
     if (raw)
         cmat_text_inert(out, text, kept);
@@ -59,14 +59,22 @@ static void add_observation(cmat_buf *out, const char *text, size_t keep, bool r
                         kept ? " " : "", len - kept, len);
 }
 
+/* Bytes of a turn's text that still hold. */
+static size_t lasting(const fitting *f, const piece *p)
+{
+    const char *passing = p->old && f->t->passing ? strstr(p->turn->text, f->t->passing) : NULL;
+    return passing ? (size_t)(passing - p->turn->text) : strlen(p->turn->text);
+}
+
 static void render(const fitting *f, const piece *p, cmat_buf *out)
 {
+    const size_t len = lasting(f, p);
     if (p->turn->kind != CMAT_TURN_OBSERVATION) {
-        cmat_buf_puts(out, p->turn->text);
+        cmat_buf_add(out, p->turn->text, len);
         return;
     }
     cmat_buf text = {0};
-    add_observation(&text, p->turn->text, p->keep, f->t->raw);
+    add_observation(&text, p->turn->text, len, p->keep, f->t->raw);
     if (f->t->raw) {
         cmat_buf_puts(out, cmat_buf_str(&text));
     } else {
@@ -96,7 +104,7 @@ static void shorten_old(fitting *f, size_t newest, size_t keep)
 {
     for (size_t i = 0; i < newest && over(f); i++) {
         piece *p = &f->pieces[i];
-        if (p->turn->kind != CMAT_TURN_OBSERVATION || strlen(p->turn->text) <= keep)
+        if (p->turn->kind != CMAT_TURN_OBSERVATION || lasting(f, p) <= keep)
             continue;
         p->keep = keep;
         measure(f, p);
@@ -185,8 +193,8 @@ static void report(const fitting *f, cmat_trajectory_cut *cut)
     for (size_t i = 0; i < f->t->n; i++) {
         const piece *p = &f->pieces[i];
         cut->n_omitted += p->omitted;
-        cut->n_shortened += !p->omitted && p->turn->kind == CMAT_TURN_OBSERVATION &&
-                            p->keep < strlen(p->turn->text);
+        cut->n_shortened +=
+            !p->omitted && p->turn->kind == CMAT_TURN_OBSERVATION && p->keep < lasting(f, p);
     }
 }
 
@@ -199,13 +207,16 @@ json_t *cmat_trajectory_messages(const cmat_trajectory *t, const cmat_prompts *p
         f.pieces[i].turn = &t->items[i];
         f.pieces[i].keep = SIZE_MAX;
     }
+    size_t newest = newest_observation(t);
+    for (size_t i = 0; newest < t->n && i < newest; i++)
+        f.pieces[i].old =
+            t->items[i].kind == CMAT_TURN_OBSERVATION || t->items[i].kind == CMAT_TURN_TASK;
     f.total = most_tokens(&f);
     if (over(&f)) {
         f.total = 0;
         for (size_t i = 0; i < t->n; i++)
             measure(&f, &f.pieces[i]);
     }
-    size_t newest = newest_observation(t);
     shorten_old(&f, newest, SHORT_BYTES);
     shorten_old(&f, newest, 0);
     omit_old(&f);

@@ -24,7 +24,9 @@ typedef struct {
 typedef struct {
     cmat_turn *items; /* system, task, then reply and observation or objection by turns */
     size_t n, cap;
-    bool raw; /* observations go in as they are (AgentBench's protocol has no marks) */
+    bool raw;            /* observations go in as they are (AgentBench's protocol has no marks) */
+    const char *passing; /* cmat_env_ops.passing: what follows it in the task or an observation is
+                          * shown in the newest of them only; borrowed; NULL: none */
 } cmat_trajectory;
 
 void cmat_trajectory_add(cmat_trajectory *t, cmat_turn_kind kind, const char *text);

@@ -11,9 +11,9 @@
 #define AT(m) offsetof(cmat_session_eval_options, m)
 const cmat_option cmat_session_eval_option_table[] = {
     {"tasks", CMAT_OPT_STR, AT(tasks), NULL, 0, 0, NULL, "FILE",
-     "tasks to run: AgentBench's dbbench format, or JSONL of `cmat env tasks`", 0},
+     "tasks to run: a benchmark's own file (or folder), or JSONL of `cmat env tasks`", 0},
     {"database", CMAT_OPT_STR, AT(database), NULL, 0, 0, NULL, "FILE",
-     "the SQLite file that the tasks are about; without --tasks some are made from it", 'd'},
+     "db: the SQLite file that the tasks are about; without --tasks some are made from it", 'd'},
     {"n", CMAT_OPT_INT, AT(n), "0", 0, 1e6, NULL, "N",
      "the first N tasks; 0: all (200 when they are made)", 'n'},
     {"split", CMAT_OPT_ENUM, AT(split), "heldout", 0, 0, "train|valid|heldout", NULL,
@@ -36,34 +36,44 @@ const cmat_option cmat_session_eval_option_table[] = {
 };
 #undef AT
 
-static cmat_status check_env(const char *env, cmat_error *err)
+static cmat_status no_env(const char *env, cmat_error *err)
 {
-    return strcmp(env, "db") == 0
-               ? CMAT_OK
-               : cmat_fail(err, CMAT_ERR_ARG, "there is no environment \"%s\" here: db is", env);
+    cmat_buf names = {0};
+
+    for (const cmat_env_ops *const *e = cmat_envs; *e; e++)
+        cmat_buf_printf(&names, "%s%s", names.len ? ", " : "", (*e)->name);
+    cmat_status st = cmat_fail(err, CMAT_ERR_ARG, "there is no environment \"%s\": %s", env,
+                               cmat_buf_str(&names));
+    cmat_buf_clear(&names);
+    return st;
 }
 
 cmat_status cmat_api_check_eval(const char *env, const cmat_session_eval_options *o,
                                 cmat_error *err)
 {
-    cmat_status st = check_env(env, err);
+    const cmat_env_ops *ops = cmat_env_find(env);
 
-    if (st == CMAT_OK && !o->tasks && !o->database)
-        st = cmat_fail(err, CMAT_ERR_ARG, "--tasks FILE or --database FILE is needed");
-    return st;
+    if (!ops)
+        return no_env(env, err);
+    if (!o->tasks && !o->database && ops->world)
+        return cmat_fail(err, CMAT_ERR_ARG, "--tasks FILE or --database FILE is needed");
+    return CMAT_OK;
 }
 
-static cmat_status get_tasks(const cmat_session_eval_options *o, cmat_task_list *l, cmat_error *err)
+static cmat_status get_tasks(const char *name, const cmat_session_eval_options *o,
+                             cmat_task_list *l, cmat_error *err)
 {
-    const cmat_env_ops *ops = cmat_env_find("db");
+    const cmat_env_ops *ops = cmat_env_find(name);
     cmat_env_options eo = {.path = o->database};
     cmat_env *env = NULL;
     cmat_status st;
 
     if (o->tasks) {
-        st = ops->import(o->tasks, l, err);
+        st = cmat_env_import(ops, o->tasks, l, err);
+    } else if (!ops->generate) {
+        st = cmat_fail(err, CMAT_ERR_ARG, "%s makes no tasks: --tasks FILE is needed", name);
     } else {
-        st = cmat_env_open(&env, "db", &eo, err);
+        st = cmat_env_open(&env, name, &eo, err);
         if (st == CMAT_OK)
             st = ops->generate(env, o->split, o->n ? (size_t)o->n : 200, (uint64_t)o->agent.seed, l,
                                err);
@@ -115,8 +125,8 @@ static void source_close(source *s)
     cmat_adapter_free(s->checker);
 }
 
-static cmat_status evaluate(cmat_session *session, cmat_session_eval_options *o, json_t **summary,
-                            cmat_error *err)
+static cmat_status evaluate(cmat_session *session, const char *env, cmat_session_eval_options *o,
+                            json_t **summary, cmat_error *err)
 {
     source s = {0};
     cmat_store *store = NULL;
@@ -124,11 +134,11 @@ static cmat_status evaluate(cmat_session *session, cmat_session_eval_options *o,
     char *path = o->run ? cmat_path_join(o->run, "store.db") : cmat_xstrdup(":memory:");
     cmat_status st = o->run ? cmat_mkdir_p(o->run, err) : CMAT_OK;
 
-    if (st == CMAT_OK && (st = get_tasks(o, &tasks, err)) == CMAT_OK &&
+    if (st == CMAT_OK && (st = get_tasks(env, o, &tasks, err)) == CMAT_OK &&
         (st = cmat_store_open(&store, path, false, err)) == CMAT_OK &&
         (st = source_open(&s, session, o, err)) == CMAT_OK) {
         o->agent.record_facts = true;
-        cmat_run_config rc = {.env = "db",
+        cmat_run_config rc = {.env = env,
                               .env_opts = {.path = o->database, .style = o->style},
                               .llm = s.llm,
                               .store = store,
@@ -154,7 +164,7 @@ cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *opti
     if (st != CMAT_OK)
         return st;
     if ((st = cmat_api_check_eval(env, &o, err)) == CMAT_OK &&
-        (st = evaluate(s, &o, &summary, err)) == CMAT_OK)
+        (st = evaluate(s, env, &o, &summary, err)) == CMAT_OK)
         cmat_api_result(summary, result);
     cmat_options_clear(cmat_session_eval_option_table, &o);
     return st;
@@ -181,10 +191,11 @@ const cmat_option cmat_session_evolve_option_table[] = {
 
 cmat_status cmat_api_check_evolve(const char *env, const cmat_evolve_options *o, cmat_error *err)
 {
-    cmat_status st = check_env(env, err);
-
-    if (st != CMAT_OK)
-        return st;
+    if (strcmp(env, "db") != 0)
+        return cmat_env_find(env)
+                   ? cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                               "evolve: %s is not one of its environments yet: db", env)
+                   : no_env(env, err);
     if (!o->database && !o->tasks)
         return cmat_fail(err, CMAT_ERR_ARG, "--database FILE is needed, or files of tasks");
     if (!o->database && !o->run_dir)

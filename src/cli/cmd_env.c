@@ -2,9 +2,10 @@
  * play. */
 #include "agent/harvest.h"
 #include "cli/commands.h"
+#include "cli/env_play.h"
 #include "core/fs.h"
+#include "core/json.h"
 #include "core/mem.h"
-#include "core/text.h"
 #include "env/db_domains.h"
 #include "env/db_shop.h"
 #include "env/db_wiki.h"
@@ -17,6 +18,7 @@
 
 typedef struct {
     cli_common common;
+    const char *env; /* its name: the second word of the command */
     char *database, *out, *tasks, *style, *questions, *tables;
     int64_t n, seed, n_insert, n_update;
     int split;
@@ -27,7 +29,7 @@ static const cmat_option options[] = {
     {"database", CMAT_OPT_STR, offsetof(env_opts, database), NULL, 0, 0, NULL, "FILE",
      "an SQLite file (tasks, play)", 'd'},
     {"tasks", CMAT_OPT_STR, offsetof(env_opts, tasks), NULL, 0, 0, NULL, "FILE",
-     "play tasks of this file (JSONL, or a benchmark's own format)", 0},
+     "take tasks of this file or folder (JSONL, or a benchmark's own format)", 0},
     {"out", CMAT_OPT_STR, offsetof(env_opts, out), NULL, 0, 0, NULL, "FILE",
      "where to write (shop, domain, tasks)", 'o'},
     {"questions", CMAT_OPT_STR, offsetof(env_opts, questions), NULL, 0, 0, NULL, "FILE",
@@ -95,27 +97,28 @@ static cmat_status make_domain(const env_opts *o, cmat_error *err)
 static cmat_status open_env(const env_opts *o, cmat_env **env, cmat_error *err)
 {
     cmat_env_options eo = {.path = o->database, .style = o->style, .seed = (uint64_t)o->seed};
-    return cmat_env_open(env, "db", &eo, err);
+    return cmat_env_open(env, o->env, &eo, err);
 }
 
 static cmat_status get_tasks(const env_opts *o, cmat_env *env, cmat_task_list *l, cmat_error *err)
 {
     if (o->tasks)
-        return env->ops->import ? env->ops->import(o->tasks, l, err)
-                                : cmat_task_list_load(l, o->tasks, err);
+        return cmat_env_import(env->ops, o->tasks, l, err);
     if (o->questions && o->tables)
         return db_wiki_tasks(o->questions, o->tables, (size_t)o->n, (size_t)o->n_insert,
                              (size_t)o->n_update, (uint64_t)o->seed, l, err);
-    if (!o->database)
+    if (!o->database && env->ops->world)
         return cmat_fail(err, CMAT_ERR_ARG,
                          "--database FILE, --tasks FILE, or --questions and --tables are needed");
+    if (!env->ops->generate)
+        return cmat_fail(err, CMAT_ERR_ARG, "%s makes no tasks: --tasks FILE is needed", o->env);
     return env->ops->generate(env, o->split, (size_t)o->n, (uint64_t)o->seed, l, err);
 }
 
 /* The tasks, each with its worked answer, as the conversations that an Actor would have had. */
 static cmat_status save_rows(const env_opts *o, const cmat_task_list *l, cmat_error *err)
 {
-    cmat_run_config rc = {.env = "db", .env_opts = {.path = o->database, .style = o->style}};
+    cmat_run_config rc = {.env = o->env, .env_opts = {.path = o->database, .style = o->style}};
     cmat_harvest_options ho = CMAT_HARVEST_OPTIONS_DEFAULT;
     cmat_dataset rows = {0};
     cmat_status st;
@@ -156,55 +159,44 @@ static cmat_status make_tasks(const env_opts *o, cmat_error *err)
     return st;
 }
 
-static void print_inert(const cmat_buf *text)
+/* What an environment is: its rules in the chosen style, and what it can do. */
+static cmat_status show(const env_opts *o, cmat_error *err)
 {
-    cmat_buf b = {0};
-    cmat_text_inert(&b, cmat_buf_str(text), text->len);
-    puts(cmat_buf_str(&b));
-    cmat_buf_clear(&b);
-}
+    cmat_env *env = NULL;
+    cmat_buf prompt = {0};
+    char hash[65] = "";
+    cmat_task_list l = {0};
+    cmat_status st = open_env(o, &env, err);
 
-/* Reads one reply of several lines, ended by an empty one; false at the end of input. */
-static bool read_reply(cmat_buf *reply)
-{
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
-
-    cmat_buf_truncate(reply, 0);
-    fputs("> ", stderr);
-    while ((n = getline(&line, &cap, stdin)) > 1)
-        cmat_buf_add(reply, line, (size_t)n);
-    free(line);
-    return reply->len > 0;
-}
-
-static cmat_status play_task(cmat_env *env, const cmat_task *task, cmat_error *err)
-{
-    cmat_obs obs = {0};
-    cmat_buf reply = {0};
-    double score = 0;
-    cmat_status st = cmat_env_reset(env, task, &obs, err);
-
-    if (st == CMAT_OK)
-        print_inert(&obs.text);
-    while (st == CMAT_OK && !obs.done && read_reply(&reply)) {
-        cmat_facts facts = {0};
-        if (cmat_env_dry_run(env, reply.data, &facts, err) == CMAT_OK && facts.text.len) {
-            fputs("checker: ", stdout);
-            print_inert(&facts.text);
-        }
-        cmat_facts_clear(&facts);
-        st = cmat_env_step(env, reply.data, &obs, err);
-        if (st == CMAT_OK)
-            print_inert(&obs.text);
+    if (st != CMAT_OK)
+        return st;
+    if (env->ops->prompt)
+        env->ops->prompt(env, &prompt);
+    if (o->tasks && (st = get_tasks(o, env, &l, err)) == CMAT_OK)
+        cmat_task_list_hash(&l, hash);
+    if (st == CMAT_OK && o->common.json) {
+        json_t *j = json_pack(
+            "{s:s, s:s, s:s?, s:i, s:b, s:b, s:b, s:b, s:o, s:I, s:s?}", "name", env->ops->name,
+            "summary", env->ops->summary, "world", env->ops->world, "max_steps",
+            env->opts.max_steps, "makes_tasks", env->ops->generate != NULL, "lists_actions",
+            env->ops->actions != NULL, "snapshots", env->ops->snapshot != NULL, "oracle",
+            env->ops->oracle != NULL, "prompt", cmat_json_text(cmat_buf_str(&prompt), prompt.len),
+            "n_tasks", (json_int_t)l.n, "tasks_sha256", *hash ? hash : NULL);
+        cli_print_json(j);
+        json_decref(j);
+    } else if (st == CMAT_OK) {
+        printf("%s: %s\nsteps: %d%s%s%s%s\n\n", env->ops->name, env->ops->summary,
+               env->opts.max_steps, env->ops->generate ? ", makes tasks" : "",
+               env->ops->oracle ? ", has worked answers" : "",
+               env->ops->actions ? ", lists its actions" : "",
+               env->ops->snapshot ? ", can be set back" : "");
+        cli_print_inert(&prompt);
+        if (*hash)
+            printf("%s: %zu tasks, sha256 %s\n", o->tasks, l.n, hash);
     }
-    if (st == CMAT_OK)
-        st = cmat_env_score(env, &score, err);
-    if (st == CMAT_OK)
-        printf("score: %g\n\n", score);
-    cmat_obs_clear(&obs);
-    cmat_buf_clear(&reply);
+    cmat_buf_clear(&prompt);
+    cmat_task_list_clear(&l);
+    cmat_env_close(env);
     return st;
 }
 
@@ -220,13 +212,10 @@ static cmat_status play(const env_opts *o, cmat_error *err)
     st = get_tasks(o, env, &l, err);
     if (st == CMAT_OK && env->ops->prompt) {
         env->ops->prompt(env, &prompt);
-        print_inert(&prompt);
+        cli_print_inert(&prompt);
     }
-    fputs("Your replies end with an empty line; Ctrl-D ends the game.\n\n", stderr);
-    for (size_t i = 0; st == CMAT_OK && i < l.n && !feof(stdin); i++) {
-        printf("--- task %zu of %zu (%s)\n", i + 1, l.n, l.items[i].kind);
-        st = play_task(env, &l.items[i], err);
-    }
+    if (st == CMAT_OK)
+        st = cli_env_play(env, &l, err);
     cmat_buf_clear(&prompt);
     cmat_task_list_clear(&l);
     cmat_env_close(env);
@@ -238,30 +227,33 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     static const struct {
         const char *name;
         cmat_status (*run)(const env_opts *o, cmat_error *err);
-    } verbs[] = {{"list", list},
-                 {"shop", make_shop},
-                 {"domain", make_domain},
-                 {"tasks", make_tasks},
-                 {"play", play}};
+    } verbs[] = {{"list", list},          {"show", show},        {"shop", make_shop},
+                 {"domain", make_domain}, {"tasks", make_tasks}, {"play", play}};
     const char *verb = n_args ? args[0] : "list";
+    env_opts *o = vopts;
+
+    o->env = n_args > 1 ? args[1] : "db";
 
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verbs[i].name, verb) == 0)
-            return verbs[i].run(vopts, err);
+            return verbs[i].run(o, err);
     return cmat_fail(err, CMAT_ERR_ARG,
-                     "there is no `cmat env %s`: list, shop, domain, tasks and play are", verb);
+                     "there is no `cmat env %s`: list, show, tasks, play, shop and domain are",
+                     verb);
 }
 
 const cli_command cli_env = {
     .name = "env",
     .summary = "environments: list them, make the example shop, make tasks, play",
-    .usage = "[options] [list|shop|domain|tasks|play]",
+    .usage = "[options] [list|show|tasks|play|shop|domain] [ENV]",
     .text =
         "list   the environments of this build\n"
+        "show   what ENV (db, unless named) tells the Actor, and what it can do\n"
         "shop   writes the example shop's database (made by a seeded generator)\n"
         "domain writes a practice database: --seed picks its kind (library, clinic ...), its "
         "schema and rows\n"
-        "tasks  makes tasks with known answers from a database, one a line\n"
+        "tasks  makes tasks with known answers (db: from a database), or reads --tasks, one a "
+        "line\n"
         "play   shows you what the Actor sees and takes your replies\n\n"
         "Examples:\n"
         "  cmat env shop --out examples/shop.sqlite\n"
@@ -274,6 +266,6 @@ const cli_command cli_env = {
         "1000 -o wiki.jsonl",
     .options = options,
     .opts_size = sizeof(env_opts),
-    .max_args = 1,
+    .max_args = 2,
     .run = run,
 };

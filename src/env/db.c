@@ -408,6 +408,7 @@ extern const cmat_env_ops cmat_env_db;
 const cmat_env_ops cmat_env_db = {
     .name = "db",
     .summary = "an SQL database: answer questions, make changes",
+    .world = "an SQLite file",
     .open = db_open,
     .close = db_close,
     .generate = db_generate_op,

@@ -2,6 +2,7 @@
  * kept, an ended episode takes no action. */
 #include "env/env.h"
 #include "core/fs.h"
+#include "core/hash.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include <stdlib.h>
@@ -33,6 +34,14 @@ void cmat_task_clear(cmat_task *t)
 {
     json_decref(t->json);
     memset(t, 0, sizeof *t);
+}
+
+void cmat_task_hash(const cmat_task *t, char hex[65])
+{
+    cmat_buf b = {0};
+    cmat_json_print(&b, t->json);
+    cmat_sha256_hex(cmat_buf_str(&b), b.len, hex);
+    cmat_buf_clear(&b);
 }
 
 void cmat_task_list_add(cmat_task_list *l, cmat_task t)
@@ -81,6 +90,21 @@ cmat_status cmat_task_list_save(const cmat_task_list *l, const char *path, cmat_
     return st;
 }
 
+static int hex_order(const void *a, const void *b)
+{
+    return memcmp(a, b, 64);
+}
+
+void cmat_task_list_hash(const cmat_task_list *l, char hex[65])
+{
+    char(*all)[65] = cmat_xcalloc(l->n + 1, sizeof *all);
+    for (size_t i = 0; i < l->n; i++)
+        cmat_task_hash(&l->items[i], all[i]);
+    qsort(all, l->n, sizeof *all, hex_order);
+    cmat_sha256_hex(all, l->n * sizeof *all, hex);
+    free(all);
+}
+
 void cmat_obs_clear(cmat_obs *o)
 {
     cmat_buf_clear(&o->text);
@@ -92,6 +116,12 @@ void cmat_facts_clear(cmat_facts *f)
     json_decref(f->facts);
     cmat_buf_clear(&f->text);
     memset(f, 0, sizeof *f);
+}
+
+void cmat_env_snapshot_clear(cmat_env_snapshot *s)
+{
+    cmat_buf_clear(&s->state);
+    memset(s, 0, sizeof *s);
 }
 
 const cmat_env_ops *cmat_env_find(const char *name)
@@ -182,4 +212,41 @@ cmat_status cmat_env_score(cmat_env *env, double *score, cmat_error *err)
     if (!env->ops->score)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "env %s: cannot judge", env->ops->name);
     return env->ops->score(env, score, err);
+}
+
+cmat_status cmat_env_import(const cmat_env_ops *ops, const char *path, cmat_task_list *out,
+                            cmat_error *err)
+{
+    return ops->import ? ops->import(path, out, err) : cmat_task_list_load(out, path, err);
+}
+
+cmat_status cmat_env_snapshot_take(cmat_env *env, cmat_env_snapshot *out, cmat_error *err)
+{
+    cmat_env_snapshot_clear(out);
+    if (!env->ops->snapshot)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "env %s: has no snapshots", env->ops->name);
+    out->steps = env->steps;
+    out->done = env->done;
+    return env->ops->snapshot(env, &out->state, err);
+}
+
+cmat_status cmat_env_restore(cmat_env *env, const cmat_env_snapshot *s, cmat_error *err)
+{
+    if (!env->ops->restore)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "env %s: has no snapshots", env->ops->name);
+    cmat_status st = env->ops->restore(env, cmat_buf_str(&s->state), s->state.len, err);
+    if (st == CMAT_OK) {
+        env->steps = s->steps;
+        env->done = s->done;
+    }
+    return st;
+}
+
+cmat_status cmat_env_hash(cmat_env *env, uint64_t *hash, cmat_error *err)
+{
+    cmat_env_snapshot s = {0};
+    cmat_status st = cmat_env_snapshot_take(env, &s, err);
+    *hash = cmat_fnv1a(cmat_buf_str(&s.state), s.state.len);
+    cmat_env_snapshot_clear(&s);
+    return st;
 }

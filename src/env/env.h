@@ -21,6 +21,8 @@ typedef struct {
 } cmat_task;
 cmat_status cmat_task_init(cmat_task *t, json_t *json, cmat_error *err); /* takes a new reference */
 void cmat_task_clear(cmat_task *t);
+/* SHA-256 of what the task says, whatever the order of its members. */
+void cmat_task_hash(const cmat_task *t, char hex[65]);
 
 typedef struct {
     cmat_task *items;
@@ -30,6 +32,8 @@ void cmat_task_list_add(cmat_task_list *l, cmat_task t); /* takes t */
 void cmat_task_list_clear(cmat_task_list *l);
 cmat_status cmat_task_list_load(cmat_task_list *l, const char *path, cmat_error *err); /* JSONL */
 cmat_status cmat_task_list_save(const cmat_task_list *l, const char *path, cmat_error *err);
+/* SHA-256 of the tasks' hashes, whatever their order. */
+void cmat_task_list_hash(const cmat_task_list *l, char hex[65]);
 
 typedef struct {
     cmat_buf text; /* what the Actor sees, already cut to the budget, with a note when cut */
@@ -51,7 +55,7 @@ void cmat_facts_clear(cmat_facts *f);
 
 typedef struct cmat_env cmat_env;
 typedef struct {
-    const char *path;    /* the world: a database file ...; NULL where tasks bring their own */
+    const char *path;    /* the world (cmat_env_ops.world); NULL where tasks bring their own */
     const char *style;   /* prompt style: "short" (ours) or "agentbench" */
     int max_steps;       /* 0: the environment's own */
     int obs_budget;      /* bytes of an observation; 0: the environment's own */
@@ -62,8 +66,21 @@ typedef struct {
                            * be closed first. */
 } cmat_env_options;
 
+/* A world set aside, to come back to. */
+typedef struct {
+    cmat_buf state; /* as the environment writes it */
+    int steps;
+    bool done;
+} cmat_env_snapshot; /* all zero is empty */
+void cmat_env_snapshot_clear(cmat_env_snapshot *s);
+
 typedef struct {
     const char *name, *summary;
+    const char *world; /* what options.path is ("an SQLite file"), without which no tasks can be
+                        * made; NULL: the environment needs none */
+    const char
+        *passing; /* In an observation, what follows this mark holds only until the next
+                   * step: once that is taken, the prompt shows it no more. NULL: all lasts */
     cmat_status (*open)(cmat_env **out, const cmat_env_options *opts, cmat_error *err);
     void (*close)(cmat_env *env);
     /* Makes n tasks with known answers from the world itself. NULL: cannot. split: 0 train, 1
@@ -71,7 +88,7 @@ typedef struct {
      * another. */
     cmat_status (*generate)(cmat_env *env, int split, size_t n, uint64_t seed, cmat_task_list *out,
                             cmat_error *err);
-    /* Reads a benchmark's own file into tasks. NULL: none. */
+    /* Reads tasks: our JSONL, or a benchmark's own file (or folder). NULL: only the former. */
     cmat_status (*import)(const char *path, cmat_task_list *out, cmat_error *err);
     /* Starts an episode; obs gets what the Actor sees first. */
     cmat_status (*reset)(cmat_env *env, const cmat_task *task, cmat_obs *obs, cmat_error *err);
@@ -90,6 +107,13 @@ typedef struct {
     /* The next reply an oracle that knows the task's gold would give, appended to out; false: none.
      * NULL: no oracle. */
     bool (*oracle)(cmat_env *env, cmat_buf *out);
+    /* The actions that the world takes now, sorted, without the style's syntax around them: *out is
+     * the environment's, until its next call. NULL: they cannot be listed. */
+    size_t (*actions)(cmat_env *env, const char *const **out);
+    /* Appends the episode's state, so that restore on an environment with the same task brings it
+     * back exactly; equal states give equal bytes. Both NULL: not supported. */
+    cmat_status (*snapshot)(cmat_env *env, cmat_buf *out, cmat_error *err);
+    cmat_status (*restore)(cmat_env *env, const void *state, size_t len, cmat_error *err);
     /* The error kind of a failed episode by the paper's names ("wrong column", ...), or NULL. */
     const char *(*error_kind)(cmat_env *env);
 } cmat_env_ops;
@@ -113,4 +137,15 @@ cmat_status cmat_env_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs, 
 cmat_status cmat_env_step(cmat_env *env, const char *reply, cmat_obs *obs, cmat_error *err);
 cmat_status cmat_env_dry_run(cmat_env *env, const char *reply, cmat_facts *facts, cmat_error *err);
 cmat_status cmat_env_score(cmat_env *env, double *score, cmat_error *err);
+/* Tasks of a file: by the environment's import where it has one, else our JSONL. */
+cmat_status cmat_env_import(const cmat_env_ops *ops, const char *path, cmat_task_list *out,
+                            cmat_error *err);
+
+/* Sets the present state aside; *out (cleared first) is the caller's. Steps taken and the end of
+ * the episode are part of it. CMAT_ERR_UNSUPPORTED: this environment cannot. */
+cmat_status cmat_env_snapshot_take(cmat_env *env, cmat_env_snapshot *out, cmat_error *err);
+/* Goes back to it. The same task must be set. On failure the state is as it was. */
+cmat_status cmat_env_restore(cmat_env *env, const cmat_env_snapshot *s, cmat_error *err);
+/* The state (without the number of steps) as a number: equal states give equal ones. */
+cmat_status cmat_env_hash(cmat_env *env, uint64_t *hash, cmat_error *err);
 #endif

@@ -1,0 +1,190 @@
+/* env/choices.c - the listed actions as a trie, which a sorted list already is: a state is the
+ * range of choices that begin with what was written, and how many bytes that was. */
+#include "env/choices.h"
+#include "core/mem.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    cmat_acceptor base;
+    char *think, *lead;
+    int think_max;
+    size_t n;
+    const char **choices; /* (n), pointing into text */
+    char *text;
+} choices;
+
+/* Where in the reply: both beginnings possible; in the word that begins a thought; in the thought;
+ * before the action; in the action. */
+typedef enum { AT_START, IN_MARK, IN_THOUGHT, IN_LEAD, IN_CHOICE } place;
+
+typedef struct {
+    uint8_t at;
+    uint8_t n_cont;   /* UTF-8 continuation bytes to come */
+    uint16_t pos;     /* bytes of the mark, the lead or the choice */
+    uint16_t thought; /* bytes of it */
+    uint32_t lo, hi;  /* choices[lo..hi) agree with what was written */
+} state;
+
+static void begin_action(const choices *c, state *s)
+{
+    s->at = *c->lead ? IN_LEAD : IN_CHOICE;
+    s->pos = 0;
+    s->lo = 0;
+    s->hi = (uint32_t)c->n;
+}
+
+static void choices_start(const cmat_acceptor *a, void *vs)
+{
+    const choices *c = (const choices *)a;
+    state *s = vs;
+    begin_action(c, s);
+    if (c->think)
+        s->at = AT_START;
+}
+
+/* The first of choices[lo..hi) whose byte at pos is not below `byte`. */
+static uint32_t lower_bound(const choices *c, const state *s, unsigned byte)
+{
+    uint32_t lo = s->lo, hi = s->hi;
+    while (lo < hi) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        if ((uint8_t)c->choices[mid][s->pos] < byte)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static bool choice_step(const choices *c, state *s, uint8_t byte)
+{
+    if (byte == 0)
+        return false;
+    const uint32_t lo = lower_bound(c, s, byte), hi = lower_bound(c, s, byte + 1u);
+    s->lo = lo;
+    s->hi = hi;
+    s->pos++;
+    return lo < hi;
+}
+
+static bool thought_step(const choices *c, state *s, uint8_t byte)
+{
+    if (byte == '\n' && s->thought > 0 && s->n_cont == 0) {
+        begin_action(c, s);
+        return true;
+    }
+    if (++s->thought > c->think_max)
+        return false;
+    if (s->n_cont > 0) {
+        s->n_cont--;
+        return (byte & 0xc0) == 0x80;
+    }
+    if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && byte < 0xc2) || byte > 0xf4)
+        return false;
+    if (byte >= 0x80)
+        s->n_cont = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+    return s->thought + s->n_cont <= c->think_max;
+}
+
+static bool mark_step(const choices *c, state *s, uint8_t byte)
+{
+    if ((uint8_t)c->think[s->pos++] != byte)
+        return false;
+    if (!c->think[s->pos])
+        s->at = IN_THOUGHT;
+    return true;
+}
+
+static bool lead_step(const choices *c, state *s, uint8_t byte)
+{
+    if ((uint8_t)c->lead[s->pos++] != byte)
+        return false;
+    if (!c->lead[s->pos]) {
+        begin_action(c, s);
+        s->at = IN_CHOICE;
+    }
+    return true;
+}
+
+static bool choices_step(const cmat_acceptor *a, void *vs, uint8_t byte)
+{
+    const choices *c = (const choices *)a;
+    state *s = vs;
+    switch (s->at) {
+    case AT_START:
+        if ((uint8_t)c->think[0] == byte) {
+            s->at = IN_MARK;
+            return mark_step(c, s, byte);
+        }
+        begin_action(c, s);
+        return choices_step(a, vs, byte);
+    case IN_MARK:
+        return mark_step(c, s, byte);
+    case IN_THOUGHT:
+        return thought_step(c, s, byte);
+    case IN_LEAD:
+        return lead_step(c, s, byte);
+    default:
+        return choice_step(c, s, byte);
+    }
+}
+
+static bool choices_done(const cmat_acceptor *a, const void *vs)
+{
+    const choices *c = (const choices *)a;
+    const state *s = vs;
+    /* Sorted, so that a choice that ends here is the first of those that go on. */
+    return s->at == IN_CHOICE && s->lo < s->hi && s->pos > 0 && !c->choices[s->lo][s->pos];
+}
+
+static uint64_t choices_key(const cmat_acceptor *a, const void *vs)
+{
+    const choices *c = (const choices *)a;
+    const state *s = vs;
+    if (s->at == IN_THOUGHT) /* near its cap the length of the thought decides what fits */
+        return s->thought + 64 > c->think_max ? 0 : 8u + s->n_cont + 16u * (s->thought > 0);
+    return (uint64_t)s->at + 1 + ((uint64_t)s->pos << 6) + ((uint64_t)s->lo << 22) +
+           ((uint64_t)s->hi << 43);
+}
+
+static void choices_free(cmat_acceptor *a)
+{
+    choices *c = (choices *)a;
+    free(c->think);
+    free(c->lead);
+    free(c->choices);
+    free(c->text);
+    free(c);
+}
+
+static const cmat_acceptor_ops choices_ops = {
+    .name = "choices",
+    .start = choices_start,
+    .step = choices_step,
+    .done = choices_done,
+    .key = choices_key,
+    .free = choices_free,
+};
+
+cmat_acceptor *cmat_choices_new(const cmat_choices_options *o)
+{
+    choices *c = cmat_xcalloc(1, sizeof *c);
+    size_t len = 0, at = 0;
+    c->base.ops = &choices_ops;
+    c->base.state_size = sizeof(state);
+    c->think = cmat_xstrdup(o->think);
+    c->think_max = o->think_max > 0 && o->think_max < UINT16_MAX ? o->think_max : 200;
+    c->lead = cmat_xstrdup(o->lead ? o->lead : "");
+    c->n = o->n;
+    c->choices = cmat_xcalloc(o->n + 1, sizeof *c->choices);
+    for (size_t i = 0; i < o->n; i++)
+        len += strlen(o->choices[i]) + 1;
+    c->text = cmat_xmalloc(len + 1);
+    for (size_t i = 0; i < o->n; i++) {
+        const size_t n = strlen(o->choices[i]) + 1;
+        c->choices[i] = memcpy(c->text + at, o->choices[i], n);
+        at += n;
+    }
+    return &c->base;
+}
