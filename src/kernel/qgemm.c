@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum {
-    SLICE_BYTES = 24 << 10,  /* of one panel, so that it stays in the first cache */
     PANEL_BYTES = 160 << 10, /* a thread's packed panels */
     CHUNK_ROWS = 48,         /* fewest rows of x worth a packing of their own */
     MAX_WIDTH = 64,
@@ -37,23 +36,23 @@ static cmat_qrows rows_new(int T, int n_blocks, int tile_rows)
 }
 
 /* Blocks of 32 in a slice of K: equal slices, no longer than fits. */
-static int slice_blocks(const cmat_q_job *j, int n_blocks, int width, int stripe)
+static int slice_blocks(const cmat_q_job *j, const cmat_q_tile *t, int n_blocks, int stripe)
 {
-    const size_t bytes = cmat_q_block_bytes(width, j->pairs) * (j->pairs == 8 ? 2 : 1);
-    const size_t room = PANEL_BYTES / (size_t)(stripe / width);
-    const int fits = (int)((room < SLICE_BYTES ? room : SLICE_BYTES) / bytes);
+    const size_t bytes = cmat_q_block_bytes(t->width, j->pairs) * (j->pairs == 8 ? 2 : 1);
+    const size_t room = PANEL_BYTES / (size_t)(stripe / t->width);
+    const int fits = (int)((room < t->slice_bytes ? room : t->slice_bytes) / bytes);
     assert(fits > 0);
     return ceil_div(n_blocks, ceil_div(n_blocks, fits));
 }
 
 /* A tile whose columns are not all there goes through a buffer. */
 static void edge_tile(const cmat_q_tile *t, const cmat_q_job *j, int m, int n, const cmat_qrows *x,
-                      size_t t0, int b0, const char *panel, int n_blocks, float *c)
+                      size_t t0, int b0, const char *panel, int n_blocks, bool add, float *c)
 {
     _Alignas(64) float buf[MAX_ROWS * MAX_WIDTH] = {0};
     for (int i = 0; i < m; i++)
         memcpy(buf + i * t->width, c + (size_t)i * j->ldy, (size_t)n * sizeof *c);
-    t->tile(m, x, t0, b0, panel, n_blocks, j->pairs, buf, (size_t)t->width);
+    t->tile(m, x, t0, b0, panel, n_blocks, j->pairs, add, buf, (size_t)t->width);
     for (int i = 0; i < m; i++)
         memcpy(c + (size_t)i * j->ldy, buf + i * t->width, (size_t)n * sizeof *c);
 }
@@ -62,12 +61,11 @@ static void edge_tile(const cmat_q_tile *t, const cmat_q_job *j, int m, int n, c
 static void stripe_product(const cmat_q_job *j, const cmat_q_tile *t, const cmat_qrows *x,
                            char *panels, int n0, int n, int m0, int m1, int slice)
 {
-    for (int m = m0; m < m1 && !j->accumulate; m++)
-        memset(j->y + (size_t)m * j->ldy + n0, 0, (size_t)n * sizeof *j->y);
     for (int b0 = 0; b0 < x->n_blocks; b0 += slice) {
         const int nb = x->n_blocks - b0 < slice ? x->n_blocks - b0 : slice;
         const int blocks = j->pairs == 8 ? 2 * nb : nb;
         const size_t panel_bytes = (size_t)blocks * cmat_q_block_bytes(t->width, j->pairs);
+        const bool add = j->accumulate || b0 > 0;
         j->pack(j->b, panels, t->width, n0, n, b0, nb);
         for (int p = 0; p < n; p += t->width)
             for (int m = m0; m < m1; m += t->rows) {
@@ -75,9 +73,9 @@ static void stripe_product(const cmat_q_job *j, const cmat_q_tile *t, const cmat
                 const char *panel = panels + (size_t)(p / t->width) * panel_bytes;
                 float *c = j->y + (size_t)m * j->ldy + n0 + p;
                 if (n - p >= t->width)
-                    t->tile(h, x, (size_t)m, b0, panel, blocks, j->pairs, c, j->ldy);
+                    t->tile(h, x, (size_t)m, b0, panel, blocks, j->pairs, add, c, j->ldy);
                 else
-                    edge_tile(t, j, h, n - p, x, (size_t)m, b0, panel, blocks, c);
+                    edge_tile(t, j, h, n - p, x, (size_t)m, b0, panel, blocks, add, c);
             }
     }
 }
@@ -97,7 +95,7 @@ void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
 {
     const int threads = cmat_threads(), stripe = j->stripe ? j->stripe : t->width;
     const int n_stripes = ceil_div(j->N, stripe), n_blocks = ceil_div(j->K, CMAT_Q_BLOCK);
-    const int slice = slice_blocks(j, n_blocks, t->width, stripe);
+    const int slice = slice_blocks(j, t, n_blocks, stripe);
     const int chunk = chunk_rows(j, t, n_stripes, threads), n_chunks = ceil_div(j->T, chunk);
     cmat_qrows x = rows_new(j->T, n_blocks, t->rows);
     assert(t->rows <= MAX_ROWS && t->width <= MAX_WIDTH && stripe % t->width == 0);

@@ -34,11 +34,13 @@ typedef struct {
     int rows, width;
     /* Rounds one row of x (K) to +-max; q (n_blocks * 32), d and s (n_blocks). */
     void (*round)(int16_t *q, float *d, float *s, const float *x, int K, int max);
-    /* c (m, width), rows ldc apart, += rows t0 .. t0+m-1 of x times a slice of one panel: n_blocks
-     * blocks of 2 * pairs weights (pairs 16 or 8) from block b0 (of 32) of x on. x may be read, not
-     * used, up to a multiple of `rows` rows. */
+    /* Bytes of one panel that a tile goes through at once: a longer K comes in slices. */
+    size_t slice_bytes;
+    /* c (m, width), rows ldc apart, = or (add) += rows t0 .. t0+m-1 of x times a slice of one
+     * panel: n_blocks blocks of 2 * pairs weights (pairs 16 or 8) from block b0 (of 32) of x on. x
+     * may be read, not used, up to a multiple of `rows` rows. */
     void (*tile)(int m, const cmat_qrows *x, size_t t0, int b0, const char *panel, int n_blocks,
-                 int pairs, float *c, size_t ldc);
+                 int pairs, bool add, float *c, size_t ldc);
 } cmat_q_tile;
 
 /* Writes blocks b0 .. b0+n_blocks-1 (of 32 along K) of columns n0 .. n0+n-1 as consecutive panels.

@@ -136,12 +136,14 @@ static inline void add_block(int m, int pairs, const int32_t *sums, const float 
 }
 
 static void tile(int m, const cmat_qrows *x, size_t t0, int b0, const char *panel, int n_blocks,
-                 int pairs, float *c, size_t ldc)
+                 int pairs, bool add, float *c, size_t ldc)
 {
     const size_t nb = (size_t)x->n_blocks, lda = nb * CMAT_Q_BLOCK;
     const int16_t *a = x->q + t0 * lda + (size_t)b0 * CMAT_Q_BLOCK;
     const float *d = x->d + t0 * nb + (size_t)b0, *s = x->s + t0 * nb + (size_t)b0;
     _Alignas(32) int32_t sums[ROWS * WIDTH];
+    for (int i = 0; i < m && !add; i++)
+        memset(c + (size_t)i * ldc, 0, WIDTH * sizeof *c);
     for (int b = 0; b < n_blocks; b++) {
         const size_t at = (size_t)(pairs == 8 ? b / 2 : b); /* x has scales for 32 */
         const float *head = (const float *)(const void *)panel;
@@ -159,4 +161,8 @@ static void tile(int m, const cmat_qrows *x, size_t t0, int b0, const char *pane
 }
 
 const cmat_q_tile cmat_avx2_q_tile = {
-    .rows = ROWS, .width = WIDTH, .round = cmat_avx2_q_round, .tile = tile};
+    .rows = ROWS,
+    .width = WIDTH,
+    .slice_bytes = 24 << 10, /* stays in the first cache, where the sums are kept */
+    .round = cmat_avx2_q_round,
+    .tile = tile};

@@ -67,6 +67,10 @@ typedef struct {
     size_t ldq, ld_blocks;
 } x_rows;
 
+/* Two vectors of columns of six rows at most: their sums of one block in integers and of all blocks
+ * in float32 stay in registers, 24 of the 32. */
+enum { STEP = 6 };
+
 INLINE __m512i broadcast_pair(const int16_t *p)
 {
     int32_t pair;
@@ -74,49 +78,49 @@ INLINE __m512i broadcast_pair(const int16_t *p)
     return _mm512_set1_epi32(pair);
 }
 
-/* c += sum d dx + m sx for sixteen columns. */
-INLINE void add_block(float *c, __m512i sum, __m512 d, __m512 m, float dx, float sx, int pairs)
+/* y += sum d dx + m sx, in this order (qgemm.h); blocks of 16 have no minima. */
+INLINE __m512 add_block(__m512 y, __m512i sum, __m512 d, __m512 m, float dx, float sx, int pairs)
 {
-    __m512 v = _mm512_loadu_ps(c);
-    v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(d, _mm512_set1_ps(dx)), v);
-    if (pairs == 16) /* minima belong to blocks of 32 */
-        v = _mm512_fmadd_ps(m, _mm512_set1_ps(sx), v);
-    _mm512_storeu_ps(c, v);
+    y = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(d, _mm512_set1_ps(dx)), y);
+    return pairs == 16 ? _mm512_fmadd_ps(m, _mm512_set1_ps(sx), y) : y;
 }
 
-/* One block; m and pairs are constants in each use. */
-INLINE void integer_block(int m, int pairs, x_rows x, const char *panel, float *c, size_t ldc)
+/* m rows times n_blocks blocks of one panel; m and pairs are constants in each use. */
+INLINE void integer_rows(int m, int pairs, x_rows x, const char *panel, int n_blocks, bool add,
+                         float *c, size_t ldc)
 {
-    const float *head = (const float *)(const void *)panel;
-    const char *w = panel + 8 * WIDTH;
-    __m512i acc[ROWS][2];
-#pragma GCC unroll 12
-    for (int i = 0; i < m; i++)
-        acc[i][0] = acc[i][1] = _mm512_setzero_si512();
-    for (int p = 0; p < pairs; p++, w += 4 * WIDTH) {
-        const __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-#pragma GCC unroll 12
-        for (int i = 0; i < m; i++) {
-            const __m512i xi = broadcast_pair(x.q + (size_t)i * x.ldq + 2 * p);
-            acc[i][0] = _mm512_dpwssd_epi32(acc[i][0], w0, xi);
-            acc[i][1] = _mm512_dpwssd_epi32(acc[i][1], w1, xi);
-        }
-    }
-    const __m512 d0 = _mm512_load_ps(head), d1 = _mm512_load_ps(head + 16);
-    const __m512 m0 = _mm512_load_ps(head + 32), m1 = _mm512_load_ps(head + 48);
-#pragma GCC unroll 12
+    __m512 y[STEP][2];
+#pragma GCC unroll 6
     for (int i = 0; i < m; i++) {
-        const float dx = x.d[(size_t)i * x.ld_blocks], sx = x.s[(size_t)i * x.ld_blocks];
-        add_block(c + (size_t)i * ldc, acc[i][0], d0, m0, dx, sx, pairs);
-        add_block(c + (size_t)i * ldc + 16, acc[i][1], d1, m1, dx, sx, pairs);
+        y[i][0] = add ? _mm512_loadu_ps(c + (size_t)i * ldc) : _mm512_setzero_ps();
+        y[i][1] = add ? _mm512_loadu_ps(c + (size_t)i * ldc + 16) : _mm512_setzero_ps();
     }
-}
-
-INLINE void integer_rows(int m, int pairs, x_rows x, const char *panel, int n_blocks, float *c,
-                         size_t ldc)
-{
     for (int b = 0; b < n_blocks; b++) {
-        integer_block(m, pairs, x, panel, c, ldc);
+        const float *head = (const float *)(const void *)panel;
+        const char *w = panel + 8 * WIDTH;
+        __m512i sum[STEP][2];
+#pragma GCC unroll 6
+        for (int i = 0; i < m; i++)
+            sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+#pragma GCC unroll 16
+        for (int p = 0; p < pairs; p++) {
+            const __m512i w0 = _mm512_load_si512(w + 128 * p);
+            const __m512i w1 = _mm512_load_si512(w + 128 * p + 64);
+#pragma GCC unroll 6
+            for (int i = 0; i < m; i++) {
+                const __m512i xi = broadcast_pair(x.q + (size_t)i * x.ldq + 2 * p);
+                sum[i][0] = _mm512_dpwssd_epi32(sum[i][0], w0, xi);
+                sum[i][1] = _mm512_dpwssd_epi32(sum[i][1], w1, xi);
+            }
+        }
+        const __m512 d0 = _mm512_load_ps(head), d1 = _mm512_load_ps(head + 16);
+        const __m512 m0 = _mm512_load_ps(head + 32), m1 = _mm512_load_ps(head + 48);
+#pragma GCC unroll 6
+        for (int i = 0; i < m; i++) {
+            const float dx = x.d[(size_t)i * x.ld_blocks], sx = x.s[(size_t)i * x.ld_blocks];
+            y[i][0] = add_block(y[i][0], sum[i][0], d0, m0, dx, sx, pairs);
+            y[i][1] = add_block(y[i][1], sum[i][1], d1, m1, dx, sx, pairs);
+        }
         panel += cmat_q_block_bytes(WIDTH, pairs);
         x.q += 2 * pairs;
         if (pairs == 16 || b % 2) { /* x has scales for 32 */
@@ -124,19 +128,38 @@ INLINE void integer_rows(int m, int pairs, x_rows x, const char *panel, int n_bl
             x.s++;
         }
     }
+#pragma GCC unroll 6
+    for (int i = 0; i < m; i++) {
+        _mm512_storeu_ps(c + (size_t)i * ldc, y[i][0]);
+        _mm512_storeu_ps(c + (size_t)i * ldc + 16, y[i][1]);
+    }
 }
 
-INLINE void integer_tile_of(int m, int pairs, x_rows x, const char *panel, int n_blocks, float *c,
-                            size_t ldc)
+INLINE void integer_tile_of(int m, int pairs, x_rows x, const char *panel, int n_blocks, bool add,
+                            float *c, size_t ldc)
 {
-    while (m > 0) {
-        const int step = m >= 12 ? 12 : m >= 4 ? 4 : 1;
-        if (step == 12)
-            integer_rows(12, pairs, x, panel, n_blocks, c, ldc);
-        else if (step == 4)
-            integer_rows(4, pairs, x, panel, n_blocks, c, ldc);
-        else
-            integer_rows(1, pairs, x, panel, n_blocks, c, ldc);
+    /* as even as can be: 8 rows are 4 and 4, not 6 and 2 */
+    for (int left = (m + STEP - 1) / STEP; left > 0; left--) {
+        const int step = (m + left - 1) / left;
+        switch (step) {
+        case 1:
+            integer_rows(1, pairs, x, panel, n_blocks, add, c, ldc);
+            break;
+        case 2:
+            integer_rows(2, pairs, x, panel, n_blocks, add, c, ldc);
+            break;
+        case 3:
+            integer_rows(3, pairs, x, panel, n_blocks, add, c, ldc);
+            break;
+        case 4:
+            integer_rows(4, pairs, x, panel, n_blocks, add, c, ldc);
+            break;
+        case 5:
+            integer_rows(5, pairs, x, panel, n_blocks, add, c, ldc);
+            break;
+        default:
+            integer_rows(6, pairs, x, panel, n_blocks, add, c, ldc);
+        }
         m -= step;
         x.q += (size_t)step * x.ldq;
         x.d += (size_t)step * x.ld_blocks;
@@ -146,16 +169,20 @@ INLINE void integer_tile_of(int m, int pairs, x_rows x, const char *panel, int n
 }
 
 static void integer_tile(int m, const cmat_qrows *rows, size_t t0, int b0, const char *panel,
-                         int n_blocks, int pairs, float *c, size_t ldc)
+                         int n_blocks, int pairs, bool add, float *c, size_t ldc)
 {
     const size_t nb = (size_t)rows->n_blocks, at = t0 * nb + (size_t)b0;
     const x_rows x = {rows->q + at * CMAT_Q_BLOCK, rows->d + at, rows->s + at, nb * CMAT_Q_BLOCK,
                       nb};
     if (pairs == 8)
-        integer_tile_of(m, 8, x, panel, n_blocks, c, ldc);
+        integer_tile_of(m, 8, x, panel, n_blocks, add, c, ldc);
     else
-        integer_tile_of(m, 16, x, panel, n_blocks, c, ldc);
+        integer_tile_of(m, 16, x, panel, n_blocks, add, c, ldc);
 }
 
 const cmat_q_tile cmat_avx512_q_tile = {
-    .rows = ROWS, .width = WIDTH, .round = cmat_avx2_q_round, .tile = integer_tile};
+    .rows = ROWS,
+    .width = WIDTH,
+    .slice_bytes = 128 << 10, /* comes from the second cache as fast as it is used */
+    .round = cmat_avx2_q_round,
+    .tile = integer_tile};
