@@ -1,6 +1,6 @@
 /* bench/bench_generate.c - speed of the engine: prompts, one sequence, many sequences.
  *
- * usage: bench_generate MODEL.gguf [repeats [base|constrained|lora|all]]
+ * usage: bench_generate MODEL.gguf [repeats [base|prompt|constrained|lora|all]]
  * One figure a line: name, unit, median, least, most. */
 #include "core/cancel.h"
 #include "core/mem.h"
@@ -16,6 +16,7 @@ typedef struct {
     cmat_adapter *adapter;
     const cmat_acceptor *constraint;
     cmat_rng rng;
+    bool only_prompt;
 } bench;
 
 static int figure_order(const void *pa, const void *pb)
@@ -116,7 +117,7 @@ static void run(bench *b, cmat_engine *e, const char *suffix, int repeats)
     }
     snprintf(name, sizeof name, "prompt_%d%s", PROMPT, suffix);
     print_figure(name, v, repeats);
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 3 && !b->only_prompt; k++) {
         for (int i = 0; i < repeats; i++)
             v[i] = decode_speed(b, e, batch[k]);
         snprintf(name, sizeof name, "decode_%d%s", batch[k], suffix);
@@ -175,7 +176,7 @@ int main(int argc, char **argv)
     cmat_engine *e = NULL;
     cmat_error err;
     if (argc < 2 || repeats < 1 || repeats > MAX_REPEATS) {
-        fprintf(stderr, "usage: bench_generate MODEL.gguf [repeats [base|constrained|lora|all]]\n");
+        fprintf(stderr, "usage: bench_generate MODEL.gguf [repeats [base|prompt|constrained|lora|all]]\n");
         return 2;
     }
     cmat_rng_init(&b.rng, 1);
@@ -183,7 +184,8 @@ int main(int argc, char **argv)
         cmat_engine_new(&e, b.model, &opts, &err) != CMAT_OK)
         die(&err);
     printf("kernel %s, %d threads\n", b.model->kernel->name, cmat_threads());
-    if (all || strcmp(what, "base") == 0)
+    b.only_prompt = strcmp(what, "prompt") == 0;
+    if (all || b.only_prompt || strcmp(what, "base") == 0)
         run(&b, e, "", repeats);
     b.constraint = &any;
     if (all || strcmp(what, "constrained") == 0)
