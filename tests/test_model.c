@@ -130,7 +130,7 @@ static void refuses_what_does_not_fit(void **state)
         {.drop_key = "llama.rope.freq_base", .set_str = "llama.rope.freq_base", .str = "x"},
         {.drop_key = "llama.vocab_size", .set_u32 = "llama.vocab_size", .u32 = 7},
         {.set_u32 = "llama.expert_count", .u32 = 8},
-        {.set_str = "llama.rope.scaling.type", .str = "yarn"},
+        {.set_str = "llama.rope.scaling.type", .str = "spiral"},
         {.set_f32 = "llama.rope.scale_linear", .f32 = 0},
         {.drop_tensor = "token_embd.weight"},
         {.drop_tensor = "output_norm.weight"},

@@ -7,41 +7,23 @@
 #include "cmat/error.h"
 #include "kernel/kernel.h"
 #include "model/chat_template.h"
+#include "model/config.h"
+#include "model/source.h"
 #include "model/tokenizer.h"
 
 typedef struct {
-    int n_layers, n_heads, n_kv_heads, head_dim, n_embd, n_ff, n_vocab, n_ctx;
-    float rms_eps, rope_theta;
-    bool rope_neox; /* pairs (i, i + d/2) instead of GGUF llama's (2i, 2i+1) */
-    bool tied;      /* output = token_embd */
-} cmat_model_config;
-
-enum {
-    CMAT_W_Q,
-    CMAT_W_K,
-    CMAT_W_V,
-    CMAT_W_O,
-    CMAT_W_GATE,
-    CMAT_W_UP,
-    CMAT_W_DOWN,
-    CMAT_N_LAYER_WEIGHTS
-};
-/* "q", "k", "v", "o", "gate", "up", "down"; PEFT's module names; GGUF's tensor names */
-extern const char *const cmat_weight_names[CMAT_N_LAYER_WEIGHTS];
-extern const char *const
-    cmat_weight_peft_names[CMAT_N_LAYER_WEIGHTS]; /* "self_attn.q_proj", ..., "mlp.down_proj" */
-extern const char
-    *const cmat_weight_gguf_names[CMAT_N_LAYER_WEIGHTS]; /* "attn_q", ..., "ffn_down" */
-
-typedef struct {
-    float *attn_norm, *ffn_norm; /* (n_embd), widened */
+    float *attn_norm, *ffn_norm;           /* (n_embd), widened, as all vectors here */
+    float *q_norm, *k_norm;                /* (head_dim); NULL: none, as the following */
+    float *post_attn_norm, *post_ffn_norm; /* (n_embd) */
+    float *qkv_bias;                       /* (H d + 2 G d): q's, k's, v's */
     cmat_weight w[CMAT_N_LAYER_WEIGHTS];
 } cmat_layer;
 
 typedef struct cmat_model {
     cmat_model_config config;
     const cmat_kernel_ops *kernel;
-    cmat_gguf *gguf;
+    cmat_source *source;
+    cmat_gguf *gguf; /* the source's; NULL when the model comes from other files */
     cmat_tokenizer *tokenizer;
     cmat_chat_template *chat_template; /* NULL when the file's own one cannot be used: see next */
     cmat_error chat_template_error;    /* why it cannot; status CMAT_OK otherwise */
@@ -50,22 +32,41 @@ typedef struct cmat_model {
     cmat_weight token_embd;
     cmat_weight output;  /* = token_embd when tied */
     float *output_norm;  /* (n_embd) */
-    float *rope_cos_sin; /* (n_ctx, head_dim/2, 2) */
+    float *rope_cos_sin; /* (n_ctx, n_rot/2, 2) */
+    float *rope_local;   /* the same for layers with CMAT_LAYER_LOCAL_ROPE; NULL: there are none */
     cmat_layer *layers;
     int prepared_uses;
 } cmat_model;
 
-/* Opens a GGUF of the llama architecture. kernel NULL: cmat_kernel_best(). Every hyper-parameter
- * and every tensor's shape is checked against the configuration. */
+/* Opens a GGUF of an architecture in cmat_archs. kernel NULL: cmat_kernel_best(). Every
+ * hyper-parameter and every tensor's shape is checked against the configuration. */
 cmat_status cmat_model_open(cmat_model **out, const char *path, const cmat_kernel_ops *kernel,
                             cmat_error *err);
 cmat_status cmat_model_open_gguf(cmat_model **out, cmat_gguf *g, const cmat_kernel_ops *kernel,
                                  cmat_error *err); /* takes g */
+/* A model of given configuration whose tensors come from src (taken, also when this fails). Its
+ * tokenizer and chat template are NULL: the caller sets them. */
+cmat_status cmat_model_open_source(cmat_model **out, cmat_source *src, const cmat_model_config *c,
+                                   const cmat_kernel_ops *kernel, cmat_error *err);
 void cmat_model_free(cmat_model *m);
 /* Prepares all weights for the uses (CMAT_USE_* bits). Not to be called while others use m. */
 cmat_status cmat_model_prepare(cmat_model *m, int uses, cmat_error *err);
 /* SHA-256 of the file, hex; computed once. */
 const char *cmat_model_hash(cmat_model *m);
+
+/* What turns q and k of a layer; NULL: they are not turned. */
+static inline const float *cmat_model_rope(const cmat_model *m, int layer)
+{
+    const int flags = m->config.layer_flags[layer];
+    if (flags & CMAT_LAYER_NO_ROPE)
+        return NULL;
+    return flags & CMAT_LAYER_LOCAL_ROPE ? m->rope_local : m->rope_cos_sin;
+}
+/* Positions that a row of a layer attends to, itself included; 0: all before it. */
+static inline int cmat_config_window(const cmat_model_config *c, int layer)
+{
+    return c->layer_flags[layer] & CMAT_LAYER_WINDOW ? c->window : 0;
+}
 
 /* Renders messages (JSON array of {role, content}) with the model's template and tokenizes it;
  * control tokens inside contents stay plain text. mask (may be NULL): 1 for tokens of assistant

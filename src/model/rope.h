@@ -1,0 +1,41 @@
+/* model/rope.h - rotary positions: the ways in which a context is stretched, and the tables that
+ * the kernels read. Each function changes the divisors of the frequencies
+ *   f_i = theta^(-2i/n_rot) / divisors[i],   0 <= i < n_rot/2. */
+#ifndef CMAT_MODEL_ROPE_H
+#define CMAT_MODEL_ROPE_H
+#include "model/config.h"
+
+/* No stretching: divisors and magnitude 1. */
+void cmat_rope_plain(cmat_rope_config *r, float theta);
+/* Position interpolation (arXiv 2306.15595): all frequencies are divided by factor. */
+void cmat_rope_linear(cmat_rope_config *r, float factor);
+/* Frequency i is divided by factors[i], n of them (longrope, arXiv 2402.13753, and GGUF's
+ * rope_freqs). */
+void cmat_rope_factors(cmat_rope_config *r, const float *factors, int n);
+
+typedef struct {
+    float factor;
+    float low_freq_factor, high_freq_factor;
+    int n_ctx_orig; /* the context before stretching */
+} cmat_rope_llama3_options;
+/* Llama 3.1: wavelengths over n_ctx_orig / low_freq_factor are stretched by factor, those under
+ * n_ctx_orig / high_freq_factor are kept, with a ramp between them. */
+void cmat_rope_llama3(cmat_rope_config *r, int n_rot, const cmat_rope_llama3_options *o);
+
+typedef struct {
+    float factor, beta_fast, beta_slow;
+    float attention_factor; /* the magnitude; 0: 0.1 ln(factor) + 1 */
+    int n_ctx_orig;
+} cmat_rope_yarn_options;
+/* YaRN (arXiv 2309.00071, section 3.2): frequencies that turn more than beta_fast times within
+ * n_ctx_orig are kept, those under beta_slow times are divided by factor, with a ramp over the
+ * index between them. */
+void cmat_rope_yarn(cmat_rope_config *r, int n_rot, const cmat_rope_yarn_options *o);
+/* The magnitude that longrope gives to a context stretched from n_ctx_orig by factor. */
+float cmat_rope_longrope_magnitude(float factor, int n_ctx_orig);
+
+/* The (n_ctx, n_rot/2, 2) table of r, freed with cmat_free_big. CMAT_ERR_FORMAT: a divisor is not
+ * above 0. CMAT_ERR_NOMEM. */
+cmat_status cmat_rope_table_new(float **out, const cmat_model_config *c, const cmat_rope_config *r,
+                                cmat_error *err);
+#endif
