@@ -3,9 +3,9 @@
  *   m' = max(m, max_j s_j)   c = exp(m - m')   l = c l + sum_j exp(s_j - m')   o = c o + exp(s -
  * m') V */
 #include "kernel/attention_avx2.h"
-#include "core/mem.h"
 #include "kernel/avx2_math.h"
 #include "kernel/plain.h"
+#include "kernel/scratch.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +18,6 @@ bool cmat_attention_avx2_fits(int H, int G, int d)
 int cmat_attention_avx2_block(int heads)
 {
     return CMAT_BLOCK_ROWS / heads;
-}
-
-float *cmat_attention_scratch(size_t n)
-{
-    float *p = aligned_alloc(64, (n * sizeof *p + 63) / 64 * 64);
-    if (!p)
-        abort();
-    return p;
 }
 
 void cmat_attention_avx2_pack(float *panel, const float *x, size_t ldx, int n, int d)
@@ -181,8 +173,8 @@ void cmat_avx2_attention(float *o, int ldo, float *lse, const float *q, int ldq,
               T = cmat_segments_end(seg, n_seg);
     const int n_panels = (T + CMAT_PANEL_KEYS - 1) / CMAT_PANEL_KEYS, threads = cmat_threads();
     const size_t panel = (size_t)(CMAT_PANEL_KEYS * d), head = (size_t)n_panels * panel;
-    float *kt = cmat_attention_scratch((size_t)G * head);
-    block_at *list = cmat_xmalloc((size_t)(T + n_seg) * sizeof *list);
+    float *kt = cmat_scratch_take((size_t)G * head * sizeof *kt);
+    block_at *list = cmat_scratch_take((size_t)(T + n_seg) * sizeof *list);
     const int n_blocks = list_blocks(list, seg, n_seg, step);
 #pragma omp parallel num_threads(threads)
     {
@@ -216,6 +208,6 @@ void cmat_avx2_attention(float *o, int ldo, float *lse, const float *q, int ldq,
                 &b, &(cmat_key_store){kt + g * head, v + g * (size_t)d, (size_t)ldkv});
         }
     }
-    free(list);
-    free(kt);
+    cmat_scratch_give(list);
+    cmat_scratch_give(kt);
 }

@@ -144,7 +144,4 @@ void cmat_avx2_attention_backward(float *dq, float *dk, float *dv, const float *
                                   int n_seg, int H, int G, int d);
 void cmat_avx2_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                                const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
-
-/* 64-byte aligned scratch; freed with free. Aborts when out of memory. */
-float *cmat_attention_scratch(size_t n);
 #endif

@@ -10,6 +10,7 @@
 #include "kernel/attention_avx2.h"
 #include "kernel/avx2_math.h"
 #include "kernel/plain.h"
+#include "kernel/scratch.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +202,7 @@ static void run(job *b)
     const int threads = cmat_threads(), n_units = b->n_families * b->G * b->n_lanes;
     if (b->n_lanes > 1) {
         const size_t each = (size_t)b->T * (size_t)(b->G * b->d);
-        b->partial = cmat_attention_scratch((size_t)(2 * b->n_lanes) * each);
+        b->partial = cmat_scratch_take((size_t)(2 * b->n_lanes) * each * sizeof *b->partial);
         memset(b->partial, 0, (size_t)(2 * b->n_lanes) * each * sizeof *b->partial);
     }
     pack(b);
@@ -210,7 +211,7 @@ static void run(job *b)
         unit(b, i / b->n_lanes / b->G, i / b->n_lanes % b->G, i % b->n_lanes);
     if (b->partial)
         reduce(b);
-    free(b->partial);
+    cmat_scratch_give(b->partial);
 }
 
 void cmat_avx2_attention_backward(float *dq, float *dk, float *dv, const float *dout, int ldo,
@@ -223,7 +224,7 @@ void cmat_avx2_attention_backward(float *dq, float *dk, float *dv, const float *
                                       H, G, d);
         return;
     }
-    int *family = cmat_xmalloc((size_t)n_seg * sizeof *family);
+    int *family = cmat_scratch_take((size_t)n_seg * sizeof *family);
     const int n_families = find_families(family, seg, n_seg), T = cmat_segments_end(seg, n_seg);
     const size_t head = (size_t)((T + CMAT_PANEL_KEYS - 1) / CMAT_PANEL_KEYS * CMAT_PANEL_KEYS * d);
     job b = {.dq = dq,
@@ -250,9 +251,9 @@ void cmat_avx2_attention_backward(float *dq, float *dk, float *dv, const float *
              .heads = H / G,
              .step = cmat_attention_avx2_block(H / G),
              .head = head};
-    b.kt = cmat_attention_scratch(2 * (size_t)G * head);
+    b.kt = cmat_scratch_take(2 * (size_t)G * head * sizeof *b.kt);
     b.vt = b.kt + (size_t)G * head;
     run(&b);
-    free(b.kt);
-    free(family);
+    cmat_scratch_give(b.kt);
+    cmat_scratch_give(family);
 }

@@ -8,6 +8,7 @@
 #include "kernel/attention_avx2.h"
 #include "kernel/avx2_math.h"
 #include "kernel/plain.h"
+#include "kernel/scratch.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static void many_rows(float *o, int ldo, const float *q, int ldq, const cmat_pag
     const int heads = H / G, step = cmat_attention_avx2_block(heads), n_keys = s->n_past + s->n;
     const int n_blocks = (s->n + step - 1) / step, threads = cmat_threads();
     const size_t head = (size_t)((n_keys + 15) / 16 * 16 * d);
-    float *kt = cmat_attention_scratch((size_t)G * head * 2), *v = kt + (size_t)G * head;
+    float *kt = cmat_scratch_take((size_t)G * head * 2 * sizeof *kt), *v = kt + (size_t)G * head;
     gather(kt, v, kv, s, n_keys, G, d);
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int i = n_blocks * G - 1; i >= 0; i--) {
@@ -66,7 +67,7 @@ static void many_rows(float *o, int ldo, const float *q, int ldq, const cmat_pag
                                     .n_spans = 1};
         cmat_attention_avx2_forward(&b, &(cmat_key_store){kt + g * head, v + g * head, (size_t)d});
     }
-    free(kt);
+    cmat_scratch_give(kt);
 }
 
 /* ---- decoding ---- */
@@ -212,8 +213,8 @@ static void few_rows(float *o, int ldo, const float *q, int ldq, const cmat_page
     const int heads = H / G, n = list_items(NULL, seqs, n_seqs, G), threads = cmat_threads();
     if (!n)
         return;
-    item *list = cmat_xmalloc((size_t)n * sizeof *list);
-    float *partials = cmat_attention_scratch((size_t)n * (size_t)(heads * (d + 2)));
+    item *list = cmat_scratch_take((size_t)n * sizeof *list);
+    float *partials = cmat_scratch_take((size_t)n * (size_t)(heads * (d + 2)) * sizeof *partials);
     list_items(list, seqs, n_seqs, G);
 #pragma omp parallel num_threads(threads)
     {
@@ -235,8 +236,8 @@ static void few_rows(float *o, int ldo, const float *q, int ldq, const cmat_page
                       partials, at, chunks_of(s, it->i), r, heads, d);
         }
     }
-    free(list);
-    free(partials);
+    cmat_scratch_give(list);
+    cmat_scratch_give(partials);
 }
 
 void cmat_avx2_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,

@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "kernel/avx2.h"
 #include "kernel/avx512.h"
+#include "kernel/scratch.h"
 #include <stdlib.h>
 
 typedef struct {
@@ -136,7 +137,7 @@ static void gemm_direct(const tiles *with, const gemm_form *g)
 /* A tall A^T B with a narrow B, as C^T = B^T A: A is then read along its rows, once. */
 static void gemm_turned(const tiles *with, const gemm_form *g)
 {
-    float *ct = cmat_xmalloc((size_t)g->M * (size_t)g->N * sizeof *ct);
+    float *ct = cmat_scratch_take((size_t)g->M * (size_t)g->N * sizeof *ct);
     gemm_form t = *g;
     t.ta = !g->tb;
     t.tb = false;
@@ -156,7 +157,7 @@ static void gemm_turned(const tiles *with, const gemm_form *g)
             const float v = ct[(size_t)n * (size_t)g->M + (size_t)m];
             *c = g->beta == 0 ? v : g->beta * *c + v;
         }
-    free(ct);
+    cmat_scratch_give(ct);
 }
 
 static void gemm(const tiles *with, bool ta, bool tb, int M, int N, int K, float alpha,

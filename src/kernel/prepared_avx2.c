@@ -10,6 +10,7 @@
 #include "kernel/avx2.h"
 #include "kernel/plain.h"
 #include "kernel/qgemm.h"
+#include "kernel/scratch.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,7 +318,7 @@ void cmat_avx2_row_product(float *y, const float *x, const cmat_weight *w, bool 
 {
     enum { CHUNK = 4 }; /* groups at a time */
     const int n_blocks = w->n_in / CMAT_Q_BLOCK, n_groups = (w->n_out + ROWS - 1) / ROWS;
-    char *room = cmat_xmalloc((size_t)n_blocks * 72);
+    char *room = cmat_scratch_take((size_t)n_blocks * 72);
     int16_t *q = (int16_t *)room;
     float *d = (float *)(void *)(room + (size_t)n_blocks * 64), *s = d + n_blocks;
     cmat_avx2_q_tile.round(q, d, s, x, w->n_in, CMAT_Q_MAX);
@@ -330,5 +331,5 @@ void cmat_avx2_row_product(float *y, const float *x, const cmat_weight *w, bool 
         const int first = c * CHUNK, end = n_groups - first < CHUNK ? n_groups : first + CHUNK;
         WITH_FORM(w->type, rows_range, y, w, first, end, &r)
     }
-    free(room);
+    cmat_scratch_give(room);
 }

@@ -1,6 +1,7 @@
 /* kernel/qgemm.c - the loops around an integer tile; see qgemm.h. */
 #include "kernel/qgemm.h"
 #include "kernel/kernel.h"
+#include "kernel/scratch.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +23,13 @@ static size_t round_up(size_t n)
     return (n + 63) / 64 * 64;
 }
 
-/* Room for T rounded rows, and up to a whole tile, in one piece: to be freed by free(rows.q). */
+/* Room for T rounded rows, and up to a whole tile, in one piece: to be given back by rows.q. */
 static cmat_qrows rows_new(int T, int n_blocks, int tile_rows)
 {
     const size_t blocks = (size_t)ceil_div(T, tile_rows) * (size_t)tile_rows * (size_t)n_blocks;
     const size_t q = round_up(blocks * CMAT_Q_BLOCK * sizeof(int16_t));
     const size_t d = round_up(blocks * sizeof(float));
-    char *p = aligned_alloc(64, q + 2 * d);
-    if (!p)
-        abort();
+    char *p = cmat_scratch_take(q + 2 * d);
     return (cmat_qrows){(int16_t *)p, (float *)(void *)(p + q), (float *)(void *)(p + q + d),
                         n_blocks};
 }
@@ -115,5 +114,5 @@ void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
                            j->T - m0 < chunk ? j->T : m0 + chunk, slice);
         }
     }
-    free(x.q);
+    cmat_scratch_give(x.q);
 }
