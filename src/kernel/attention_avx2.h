@@ -8,6 +8,17 @@
 #define CMAT_KERNEL_ATTENTION_AVX2_H
 #include "kernel/avx2.h"
 
+#ifdef CMAT_AVX512 /* the same sources once more, with wider tiles */
+#define cmat_attention_avx2_fits cmat_attention_avx512_fits
+#define cmat_attention_avx2_block cmat_attention_avx512_block
+#define cmat_attention_avx2_forward cmat_attention_avx512_forward
+#define cmat_attention_avx2_pack cmat_attention_avx512_pack
+#define cmat_segments_end cmat_avx512_segments_end
+#define cmat_avx2_attention cmat_avx512_attention
+#define cmat_avx2_attention_backward cmat_avx512_attention_backward
+#define cmat_avx2_attention_paged cmat_avx512_attention_paged
+#endif
+
 enum {
     CMAT_BLOCK_ROWS = 48,
     CMAT_BLOCK_KEYS = 128,
@@ -56,78 +67,6 @@ static inline void cmat_span_range(const cmat_span *s, int at, int i, int *lo, i
     *hi = end - at < CMAT_BLOCK_KEYS ? end - at : CMAT_BLOCK_KEYS;
 }
 
-/* c (m, 16), rows ldc apart, (+)= A B: A(i, k) = a[i * a_row + k * a_col], B(k, j) = b[k * ldb +
- * j]. m is a constant in each use. */
-static inline __attribute__((always_inline)) void
-cmat_attention_tile_rows(int m, int kc, const float *a, size_t a_row, size_t a_col, const float *b,
-                         size_t ldb, float *c, size_t ldc, bool accumulate)
-{
-    __m256 acc[6][2];
-#pragma GCC unroll 6
-    for (int i = 0; i < m; i++) {
-        acc[i][0] = accumulate ? _mm256_loadu_ps(c + (size_t)i * ldc) : _mm256_setzero_ps();
-        acc[i][1] = accumulate ? _mm256_loadu_ps(c + (size_t)i * ldc + 8) : _mm256_setzero_ps();
-    }
-#pragma GCC unroll 2
-    for (int k = 0; k < kc; k++) {
-        const __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + 8);
-#pragma GCC unroll 6
-        for (int i = 0; i < m; i++) {
-            const __m256 ai = _mm256_broadcast_ss(a + (size_t)i * a_row);
-            acc[i][0] = _mm256_fmadd_ps(ai, b0, acc[i][0]);
-            acc[i][1] = _mm256_fmadd_ps(ai, b1, acc[i][1]);
-        }
-        a += a_col;
-        b += ldb;
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < m; i++) {
-        _mm256_storeu_ps(c + (size_t)i * ldc, acc[i][0]);
-        _mm256_storeu_ps(c + (size_t)i * ldc + 8, acc[i][1]);
-    }
-}
-
-/* The same for any m and n, a multiple of 16. */
-static inline void cmat_attention_product(int m, int n, int kc, const float *a, size_t a_row,
-                                          size_t a_col, const float *b, size_t ldb, float *c,
-                                          size_t ldc, bool accumulate)
-{
-    for (int i = 0; i < m; i += 6)
-        for (int j = 0; j < n; j += 16) {
-            const float *ai = a + (size_t)i * a_row;
-            float *cij = c + (size_t)i * ldc + (size_t)j;
-            switch (m - i) {
-            case 1:
-                cmat_attention_tile_rows(1, kc, ai, a_row, a_col, b + j, ldb, cij, ldc, accumulate);
-                break;
-            case 2:
-                cmat_attention_tile_rows(2, kc, ai, a_row, a_col, b + j, ldb, cij, ldc, accumulate);
-                break;
-            case 3:
-                cmat_attention_tile_rows(3, kc, ai, a_row, a_col, b + j, ldb, cij, ldc, accumulate);
-                break;
-            case 4:
-                cmat_attention_tile_rows(4, kc, ai, a_row, a_col, b + j, ldb, cij, ldc, accumulate);
-                break;
-            case 5:
-                cmat_attention_tile_rows(5, kc, ai, a_row, a_col, b + j, ldb, cij, ldc, accumulate);
-                break;
-            default:
-                cmat_attention_tile_rows(6, kc, ai, a_row, a_col, b + j, ldb, cij, ldc, accumulate);
-            }
-        }
-}
-
-/* s (rows, SCORE_LD) = A panels for the panels that hold keys lo .. hi-1 of the block. */
-static inline void cmat_attention_scores(float *s, const float *a, int rows, int d,
-                                         const float *panels, int lo, int hi)
-{
-    for (int p = lo / CMAT_PANEL_KEYS * CMAT_PANEL_KEYS; p < hi; p += CMAT_PANEL_KEYS)
-        cmat_attention_product(rows, CMAT_PANEL_KEYS, d, a, (size_t)d, 1,
-                               panels + (size_t)p * (size_t)d, CMAT_PANEL_KEYS, s + p,
-                               CMAT_SCORE_LD, false);
-}
-
 /* Panels of 16 keys: rows x (n of them, ldx apart) of one head, zeros up to a whole panel. */
 void cmat_attention_avx2_pack(float *panel, const float *x, size_t ldx, int n, int d);
 
@@ -144,4 +83,10 @@ void cmat_avx2_attention_backward(float *dq, float *dk, float *dv, const float *
                                   int n_seg, int H, int G, int d);
 void cmat_avx2_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                                const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
+
+#ifdef CMAT_AVX512
+#include "kernel/attention_tiles_avx512.h"
+#else
+#include "kernel/attention_tiles_avx2.h"
+#endif
 #endif

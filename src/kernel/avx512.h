@@ -1,12 +1,25 @@
 /* kernel/avx512.h - what AVX-512 (F, BW, VL, VNNI) adds to the AVX2 table: wider tiles. */
 #ifndef CMAT_KERNEL_AVX512_H
 #define CMAT_KERNEL_AVX512_H
+#include "kernel/kernel.h"
 #include "kernel/qgemm.h"
 #include "kernel/sgemm.h"
 
 extern const cmat_sgemm_tile cmat_avx512_tile; /* 12 x 32 */
-extern const cmat_q_tile cmat_avx512_q_tile;   /* 12 x 32 */
+extern const cmat_q_tile cmat_avx512_q_tile;   /* 12 x 32, as two of 6 */
 
 /* Rounds a row of x; see cmat_q_tile. The AVX2 tile's own. */
 void cmat_avx2_q_round(int16_t *q, float *d, float *s, const float *x, int K, int max);
+
+/* attention_avx2.h's, with tiles of 6 x 32 */
+void cmat_avx512_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
+                           const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H,
+                           int G, int d);
+void cmat_avx512_attention_backward(float *dq, float *dk, float *dv, const float *dout, int ldo,
+                                    const float *o, const float *lse, const float *q, int ldq,
+                                    const float *k, const float *v, int ldkv,
+                                    const cmat_segment *seg, int n_seg, int H, int G, int d);
+void cmat_avx512_attention_paged(float *o, int ldo, const float *q, int ldq,
+                                 const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
+                                 int H, int G, int d);
 #endif

@@ -6,6 +6,7 @@
 #include "kernel/attention_avx2.h"
 #include "kernel/avx2.h"
 #include "kernel/avx2_math.h"
+#include "kernel/avx512.h"
 #include "kernel/plain.h"
 #include <math.h>
 #include <stdlib.h>
@@ -375,10 +376,10 @@ const cmat_kernel_ops cmat_kernel_avx512 = {
     .rope = rope,
     .swiglu = swiglu,
     .swiglu_backward = swiglu_backward,
-    .attention = cmat_avx2_attention,
-    .attention_backward = cmat_avx2_attention_backward,
+    .attention = cmat_avx512_attention,
+    .attention_backward = cmat_avx512_attention_backward,
     .kv_store = cmat_plain_kv_store,
-    .attention_paged = cmat_avx2_attention_paged,
+    .attention_paged = cmat_avx512_attention_paged,
     .cross_entropy = cross_entropy,
     .adamw = adamw,
     .add = add,

@@ -8,6 +8,7 @@
 
 enum {
     PANEL_BYTES = 160 << 10, /* a thread's packed panels */
+    CHUNK_BYTES = 500 << 10, /* rounded rows that stay in the second cache */
     CHUNK_ROWS = 48,         /* fewest rows of x worth a packing of their own */
     MAX_WIDTH = 64,
     MAX_ROWS = 16
@@ -79,14 +80,17 @@ static void stripe_product(const cmat_q_job *j, const cmat_q_tile *t, const cmat
     }
 }
 
-/* Rows of x that one item of work takes: all, unless the stripes alone do not keep the threads
- * busy. */
+/* Rows of x that one item of work takes: as many as stay in the second cache while one stripe after
+ * another goes over them, and fewer when the stripes alone do not keep the threads busy. */
 static int chunk_rows(const cmat_q_job *j, const cmat_q_tile *t, int n_stripes, int threads)
 {
-    if (threads == 1 || n_stripes >= 4 * threads)
-        return j->T;
-    int rows = ceil_div(j->T, ceil_div(4 * threads, n_stripes));
-    rows = rows < CHUNK_ROWS ? CHUNK_ROWS : rows;
+    const int cached = CHUNK_BYTES / (j->K * (int)sizeof(int16_t));
+    int rows = ceil_div(j->T, ceil_div(j->T, cached > CHUNK_ROWS ? cached : CHUNK_ROWS));
+    if (threads > 1 && n_stripes < 4 * threads) {
+        const int shared = ceil_div(j->T, ceil_div(4 * threads, n_stripes));
+        rows = shared < rows ? shared : rows;
+        rows = rows < CHUNK_ROWS ? CHUNK_ROWS : rows;
+    }
     return ceil_div(rows, t->rows) * t->rows;
 }
 
@@ -109,7 +113,7 @@ void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
         }
 #pragma omp for schedule(dynamic)
         for (int i = 0; i < n_stripes * n_chunks; i++) {
-            const int n0 = i / n_chunks * stripe, m0 = i % n_chunks * chunk;
+            const int n0 = i % n_stripes * stripe, m0 = i / n_stripes * chunk;
             stripe_product(j, t, &x, panels, n0, j->N - n0 < stripe ? j->N - n0 : stripe, m0,
                            j->T - m0 < chunk ? j->T : m0 + chunk, slice);
         }

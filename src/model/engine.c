@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_SEQS = 16, DEFAULT_BATCH = 512, MAX_SEQS = 1024, MAX_LOGPROBS = 100, MIN_ROWS = 4 };
+enum { DEFAULT_SEQS = 16, DEFAULT_BATCH = 256, MAX_SEQS = 1024, MAX_LOGPROBS = 100, MIN_ROWS = 4 };
 #define DEFAULT_KV_BYTES ((size_t)1 << 30)
 
 typedef struct {

@@ -62,7 +62,7 @@ typedef struct {
     int n_ctx;       /* longest sequence; 0: the model's */
     int n_seqs;      /* sequences decoded together; 0: 16 */
     size_t kv_bytes; /* cache size; 0: enough for n_seqs sequences of n_ctx, at most 1 GiB */
-    int n_batch;     /* prompt tokens a step; 0: 512 */
+    int n_batch;     /* prompt tokens a step; 0: 256, whose activations stay in the caches */
 } cmat_engine_options;
 
 typedef struct cmat_engine cmat_engine;
