@@ -227,7 +227,7 @@ static const change changes[] = {
     {"target_modules", "[\"q_proj\"]", CMAT_ERR_FORMAT, "holds 28 tensors"},
     {"exclude_modules", "[\"q_proj\"]", CMAT_ERR_FORMAT, "holds 28 tensors"},
     {"layers_to_transform", "[1]", CMAT_ERR_FORMAT, "holds 28 tensors"},
-    {"peft_type", "\"P_TUNING\"", CMAT_ERR_UNSUPPORTED, "P_TUNING"},
+    {"peft_type", "\"BONE\"", CMAT_ERR_UNSUPPORTED, "BONE"},
     {"use_dora", "true", CMAT_ERR_UNSUPPORTED, "use_dora"},
     {"bias", "\"all\"", CMAT_ERR_UNSUPPORTED, "bias"},
     {"modules_to_save", "[\"lm_head\"]", CMAT_ERR_UNSUPPORTED, "modules_to_save"},

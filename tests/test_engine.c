@@ -434,6 +434,56 @@ static void adapters_share_a_batch(void **state)
     cmat_model_free(m);
 }
 
+/* Sequences with virtual tokens, of which each method has two adapters, among others: what each
+ * gets alone. Cached beginnings, of which virtual tokens are a part, are its own adapter's only. */
+static void virtual_tokens_share_a_batch(void **state)
+{
+    (void)state;
+    enum { N = 8 };
+    static const cmat_prompt_config configs[3] = {
+        {.kind = CMAT_PROMPT_P_TUNING, .n_virtual = 20, .encoder = CMAT_ENCODER_MLP, .hidden = 8},
+        {.kind = CMAT_PROMPT_EMBEDDINGS, .n_virtual = 3},
+        {.kind = CMAT_PROMPT_PREFIX, .n_virtual = 37}};
+    const cmat_lora_config lora = {.rank = 4, .alpha = 8, .targets = 0x7f};
+    cmat_model *m = model_open();
+    cmat_adapter *ad[N] = {NULL}; /* the base, LoRA, then two of each method */
+    cmat_rng rng;
+    cmat_rng_init(&rng, 22);
+    assert_int_equal(cmat_adapter_new(&ad[1], m, &lora, &rng, NULL), CMAT_OK);
+    for (int k = 2; k < N; k++)
+        assert_int_equal(cmat_adapter_new_prompt(&ad[k], m, &configs[k % 3], &rng, NULL), CMAT_OK);
+    batch *b = batch_new(3 * N, 60, 90, 16, 19), *alone = batch_new(3 * N, 60, 90, 16, 19);
+    for (int i = 0; i < b->n; i++) {
+        b->req[i].adapter = alone->req[i].adapter = ad[i % N];
+        b->req[i].sampling.repeat_penalty = alone->req[i].sampling.repeat_penalty =
+            i % 2 ? 1.1f : 1;
+    }
+    cmat_engine *e = engine_open(m, &(cmat_engine_options){.n_seqs = 12, .n_batch = 100});
+    run_all(e, b);
+    run_alone(m, alone);
+    assert_same_results(b, alone);
+    for (int i = 0; i < N; i++) { /* the first of each adapter finds nothing */
+        assert_int_equal(b->res[i].n_cached, 0);
+        assert_true(b->res[i + N].n_cached > 0 && b->res[i + N].n_cached < b->res[i].n_prompt);
+        assert_int_equal(b->res[i].n_prompt, b->req[i].n_tokens);
+    }
+    /* virtual tokens count against the context */
+    cmat_gen_request r = b->req[0];
+    cmat_error err = {0};
+    int32_t tokens[512] = {0};
+    r.adapter = ad[5]; /* configs[2], 37 */
+    r.tokens = tokens;
+    r.n_tokens = 512 - 37;
+    assert_int_equal(cmat_engine_submit(e, &r, NULL, &err), CMAT_ERR_LIMIT);
+    assert_non_null(strstr(err.msg, "37 virtual"));
+    batch_free(b);
+    batch_free(alone);
+    cmat_engine_free(e);
+    for (int k = 1; k < N; k++)
+        cmat_adapter_free(ad[k]);
+    cmat_model_free(m);
+}
+
 /* {"n": 1 to 4 digits, "s": "up to 12 letters, spaces or é"} and then nothing or one "!". */
 typedef struct {
     uint32_t place, count;
@@ -696,6 +746,7 @@ int main(void)
         cmocka_unit_test(keeps_to_limits),
         cmocka_unit_test(logprobs_are_the_models),
         cmocka_unit_test(adapters_share_a_batch),
+        cmocka_unit_test(virtual_tokens_share_a_batch),
         cmocka_unit_test(constraint_is_kept),
         cmocka_unit_test(forced_text_needs_no_model),
         cmocka_unit_test(the_same_alone_to_the_bit),

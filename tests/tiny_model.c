@@ -23,6 +23,15 @@ static const char chatml[] =
     "message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
+const tiny_model_options tiny_model_small = {.n_layers = 2,
+                                             .n_heads = 2,
+                                             .n_kv_heads = 1,
+                                             .n_embd = 32,
+                                             .n_ff = 32,
+                                             .n_ctx = 128,
+                                             .seed = 11,
+                                             .std = 0.15f};
+
 typedef struct {
     cmat_gguf_writer *w;
     cmat_rng rng;

@@ -16,6 +16,9 @@ typedef struct {
     float std;        /* of the weights; 0: 0.05 */
 } tiny_model_options; /* all zero: the defaults */
 
+/* 32 wide, 2 heads, 1 key/value head, with larger weights: of vectors kept in the repository. */
+extern const tiny_model_options tiny_model_small;
+
 enum { /* token ids: 0..255 are single bytes in GPT-2's order (33..126 first), then the merges */
        TINY_N_MERGES = 16,
        TINY_EOT = 256 + TINY_N_MERGES, /* <|endoftext|> */

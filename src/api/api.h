@@ -31,10 +31,10 @@ typedef struct {
 extern const cmat_option cmat_generate_option_table[];
 
 typedef struct {
-    char *adapter, *valid, *targets;
-    int64_t rank, max_len;
-    double alpha, dropout, valid_share;
-    bool rslora;
+    char *adapter, *valid;
+    int64_t max_len;
+    double valid_share;
+    cmat_method_options method;
     cmat_tune_options tune;
 } cmat_session_tune_options;
 extern const cmat_option cmat_session_tune_option_table[];

@@ -1,4 +1,4 @@
-/* tune.c - cmat_session_tune: a LoRA adapter from files of conversations. */
+/* tune.c - cmat_session_tune: an adapter from files of conversations. */
 #include "api/api.h"
 #include "core/fs.h"
 #include "core/log.h"
@@ -16,36 +16,12 @@ const cmat_option cmat_session_tune_option_table[] = {
     {"valid", CMAT_OPT_STR, AT(valid), NULL, 0, 0, NULL, "FILE", "rows for validation", 0},
     {"valid-share", CMAT_OPT_FLOAT, AT(valid_share), "0.05", 0, 0.9, NULL, "X",
      "without --valid: this share of the rows", 0},
-    {"targets", CMAT_OPT_STR, AT(targets), "q,k,v,o,gate,up,down", 0, 0, NULL, "LIST",
-     "matrices to adapt", 0},
-    {"rank", CMAT_OPT_INT, AT(rank), "16", 1, 512, NULL, "R", "LoRA rank", 0},
-    {"alpha", CMAT_OPT_FLOAT, AT(alpha), "32", 0.001, 1e4, NULL, "X",
-     "LoRA alpha; the scale is alpha / rank", 0},
-    {"dropout", CMAT_OPT_FLOAT, AT(dropout), "0", 0, 0.9, NULL, "P", "on the input of A", 0},
-    {"rslora", CMAT_OPT_BOOL, AT(rslora), NULL, 0, 0, NULL, NULL, "scale by alpha / sqrt(rank)", 0},
+    CMAT_OPTION_TABLE(AT(method), cmat_method_option_table),
     {"max-len", CMAT_OPT_INT, AT(max_len), "0", 0, 1e6, NULL, "N",
      "leave out longer rows; 0: the model's context", 0},
     CMAT_OPTION_TABLE(AT(tune), cmat_tune_option_table),
     {0},
 };
-
-static cmat_status parse_targets(const char *list, unsigned *bits, cmat_error *err)
-{
-    *bits = 0;
-    for (const char *s = list; *s;) {
-        size_t n = strcspn(s, ",");
-        int w = 0;
-        while (w < CMAT_N_LAYER_WEIGHTS &&
-               (strlen(cmat_weight_names[w]) != n || memcmp(cmat_weight_names[w], s, n) != 0))
-            w++;
-        if (w == CMAT_N_LAYER_WEIGHTS)
-            return cmat_fail(err, CMAT_ERR_ARG, "targets: \"%.*s\" is none of q,k,v,o,gate,up,down",
-                             (int)n, s);
-        *bits |= 1u << w;
-        s += n + (s[n] == ',');
-    }
-    return *bits ? CMAT_OK : cmat_fail(err, CMAT_ERR_ARG, "targets: nothing to adapt");
-}
 
 static cmat_status load_rows(const cmat_session_tune_options *o, const char *const *files, size_t n,
                              cmat_dataset *train, cmat_dataset *valid, cmat_error *err)
@@ -68,13 +44,15 @@ static cmat_status load_rows(const cmat_session_tune_options *o, const char *con
     return st;
 }
 
-static cmat_status load_sets(cmat_session *s, const cmat_session_tune_options *o,
+/* n_virtual: the adapter's virtual tokens take room of the context, too. */
+static cmat_status load_sets(cmat_session *s, const cmat_session_tune_options *o, int n_virtual,
                              const char *const *files, size_t n, cmat_train_set *train,
                              cmat_train_set *valid, cmat_error *err)
 {
     cmat_dataset train_rows = {0}, valid_rows = {0};
     size_t n_tokens, n_loss;
-    int max_len = (int)o->max_len;
+    const int room = s->model->config.n_ctx - n_virtual;
+    int max_len = o->max_len > 0 && o->max_len < room ? (int)o->max_len : room;
     cmat_status st = load_rows(o, files, n, &train_rows, &valid_rows, err);
 
     if (st == CMAT_OK)
@@ -97,18 +75,12 @@ static cmat_status load_sets(cmat_session *s, const cmat_session_tune_options *o
 static cmat_status start_adapter(cmat_session *s, const cmat_session_tune_options *o,
                                  cmat_adapter **out, cmat_error *err)
 {
-    cmat_lora_config config = {.rank = (int)o->rank,
-                               .alpha = (float)o->alpha,
-                               .dropout = (float)o->dropout,
-                               .rslora = o->rslora};
     cmat_rng rng;
-    cmat_status st;
 
     if (o->adapter)
         return cmat_adapter_load(out, s->model, o->adapter, err);
     cmat_rng_init(&rng, (uint64_t)o->tune.seed);
-    st = parse_targets(o->targets, &config.targets, err);
-    return st == CMAT_OK ? cmat_adapter_new(out, s->model, &config, &rng, err) : st;
+    return cmat_method_adapter(out, s->model, &o->method, &rng, err);
 }
 
 static void on_step(void *user, const cmat_tune_metrics *m)
@@ -145,7 +117,7 @@ cmat_status cmat_session_tune(cmat_session *s, const char *const *files, size_t 
         return st;
     cmat_progress *p = cmat_progress_new("tune", 0);
     if ((st = start_adapter(s, &o, &adapter, err)) != CMAT_OK ||
-        (st = load_sets(s, &o, files, n, &train, &valid, err)) != CMAT_OK ||
+        (st = load_sets(s, &o, adapter->n_virtual, files, n, &train, &valid, err)) != CMAT_OK ||
         (st = cmat_mkdir_p(out, err)) != CMAT_OK)
         goto done;
     o.tune.run_dir = out;

@@ -1,4 +1,4 @@
-/* cmd_tune.c - `cmat tune`: a LoRA adapter from a file of conversations. */
+/* cmd_tune.c - `cmat tune`: an adapter from a file of conversations. */
 #include "api/api.h"
 #include "cli/commands.h"
 #include "core/json.h"
@@ -71,7 +71,7 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 
 const cli_command cli_tune = {
     .name = "tune",
-    .summary = "a LoRA adapter from a file of conversations",
+    .summary = "an adapter from a file of conversations: LoRA, P-Tuning, prompt or prefix tuning",
     .usage = "--out DIR [options] FILE...",
     .text =
         "Files are JSON lines with OpenAI's `messages`, Alpaca or ShareGPT; which one is found "
@@ -81,6 +81,8 @@ const cli_command cli_tune = {
         "stopped goes on from its last checkpoint and ends in the same bytes.\n\n"
         "Examples:\n"
         "  cmat tune --out runs/mine chats.jsonl\n"
+        "  cmat tune --out runs/mine --method p-tuning --virtual-tokens 20 --encoder lstm "
+        "chats.jsonl\n"
         "  cmat tune --out runs/mine --rank 8 --targets q,v --epochs 3 --lr 2e-4 a.jsonl b.jsonl\n"
         "  cmat tune --out runs/mine --max-minutes 30 chats.jsonl",
 

@@ -11,6 +11,7 @@
 #ifndef CMAT_EVOLVE_EVOLVE_H
 #define CMAT_EVOLVE_EVOLVE_H
 #include "agent/agent.h"
+#include "train/train.h"
 #include "cmat/error.h"
 #include "core/option.h"
 #include "model/model.h"
@@ -33,10 +34,9 @@ typedef struct {
     bool tune_checker;
     bool ablation; /* at the end, the held-out tasks with Checker off, facts, both, and with lessons
                     */
-    int64_t rank;
-    double alpha, dropout;
-    bool rslora;
-    double lr, checker_lr, epochs;
+    cmat_method_options method;
+    double lr, checker_lr; /* 0: the method's */
+    double epochs;
     int64_t batch_tokens;
     int64_t seed;
     cmat_agent_options agent;

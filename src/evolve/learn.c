@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LORA_LR 1e-3 /* of a new LoRA adapter, without --lr */
+
 /* The training tasks of a round: the first ones in round 1, fresh ones in each further round.
  * Borrowed items: not to be cleared. */
 static cmat_task_list tasks_of(const cmat_loop *l, int round)
@@ -119,11 +121,6 @@ static cmat_status tune_role(cmat_loop *l, int round, cmat_role role, const cmat
                              cmat_adapter **out, cmat_error *err)
 {
     const cmat_evolve_options *o = l->o;
-    cmat_lora_config config = {.rank = (int)o->rank,
-                               .alpha = (float)o->alpha,
-                               .dropout = (float)o->dropout,
-                               .rslora = o->rslora,
-                               .targets = 0x7f};
     cmat_tune_options to = {0};
     cmat_tune_result res;
     cmat_train_set set = {0};
@@ -145,20 +142,24 @@ static cmat_status tune_role(cmat_loop *l, int round, cmat_role role, const cmat
     else if (o->start && role == CMAT_ROLE_ACTOR)
         st = cmat_adapter_load(out, l->model, o->start, err);
     else
-        st = cmat_adapter_new(out, l->model, &config, &rng, err);
+        st = cmat_method_adapter(out, l->model, &o->method, &rng, err);
     if (st != CMAT_OK || (st = cmat_options_init(cmat_tune_option_table, &to, err)) != CMAT_OK ||
-        (st = cmat_train_set_add_dataset(&set, l->model, rows, 0, 0, err)) != CMAT_OK ||
+        (st = cmat_train_set_add_dataset(&set, l->model, rows,
+                                         l->model->config.n_ctx - (*out)->n_virtual, 0, err)) !=
+            CMAT_OK ||
         (st = cmat_mkdir_p(dir, err)) != CMAT_OK)
         goto done;
     to.run_dir = dir;
     to.lr = role == CMAT_ROLE_CHECKER ? o->checker_lr : o->lr;
+    if (to.lr == 0)
+        to.lr = (*out)->n_virtual ? cmat_adapter_lr(*out) : LORA_LR;
     if (round > 1)
         to.lr *= 0.5; /* going on from a tuned adapter */
     to.epochs = o->epochs;
     to.batch_tokens = o->batch_tokens;
     for (size_t i = 0; i < set.n; i++) /* a wide schema makes long prompts */
-        if (set.items[i].n > to.batch_tokens)
-            to.batch_tokens = set.items[i].n;
+        if (set.items[i].n + (*out)->n_virtual > to.batch_tokens)
+            to.batch_tokens = set.items[i].n + (*out)->n_virtual;
     to.seed = o->seed + round;
     to.save_every = 20;
     to.resume = true;

@@ -9,15 +9,10 @@
 typedef struct {
     const cmat_sgemm_tile *f;
     const cmat_q_tile *q;
-    /* Up to few_most rows times prepared weights; NULL: none. */
-    void (*few)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
-                bool accumulate);
-    int few_most;
 } tiles;
 
-static const tiles avx2 = {.f = &cmat_avx2_tile, .q = &cmat_avx2_q_tile};
-static const tiles avx512 = {
-    .f = &cmat_avx512_tile, .q = &cmat_avx512_q_tile, .few = cmat_avx512_few_rows, .few_most = 48};
+static const tiles avx2 = {&cmat_avx2_tile, &cmat_avx2_q_tile};
+static const tiles avx512 = {&cmat_avx512_tile, &cmat_avx512_q_tile};
 
 static bool quantised(const cmat_weight *w)
 {
@@ -36,10 +31,6 @@ static void matmul(const tiles *with, float *y, int ldy, const float *x, int ldx
 {
     if (w->prepared && T == 1) {
         cmat_avx2_row_product(y, x, w, accumulate);
-        return;
-    }
-    if (w->prepared && with->few && T <= with->few_most) {
-        with->few(y, ldy, x, ldx, w, T, accumulate);
         return;
     }
     const int pairs = cmat_avx2_q_pairs(w->type);

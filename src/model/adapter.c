@@ -1,9 +1,10 @@
-/* model/adapter.c - LoRA adapters in memory, and their export to GGUF. */
+/* model/adapter.c - adapters in memory: LoRA's layout, what all methods share, export to GGUF. */
 #include "model/adapter.h"
 
 #include "core/mem.h"
 #include "model/adapter_internal.h"
 #include "model/gguf.h"
+#include "model/method.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -62,11 +63,9 @@ cmat_status cmat_adapter_make(cmat_adapter **out, const cmat_model *m,
     cmat_status st = check_config(config, err);
     if (st != CMAT_OK)
         return st;
-    cmat_adapter *a = cmat_xcalloc(1, sizeof *a);
+    cmat_adapter *a = cmat_adapter_alloc(&cmat_method_lora, m);
     a->config = *config;
-    a->model = m;
     a->scale = config->alpha / (config->rslora ? sqrtf((float)config->rank) : (float)config->rank);
-    a->pairs = cmat_xcalloc((size_t)m->config.n_layers * CMAT_N_LAYER_WEIGHTS, sizeof *a->pairs);
     if ((st = place_params(a, wanted, err)) != CMAT_OK) {
         cmat_adapter_free(a);
         return st;
@@ -102,7 +101,7 @@ cmat_status cmat_adapter_new(cmat_adapter **out, const cmat_model *m,
     return st;
 }
 
-cmat_status cmat_adapter_copy(cmat_adapter **out, const cmat_adapter *from, cmat_error *err)
+cmat_status cmat_adapter_make_like(cmat_adapter **out, const cmat_adapter *from, cmat_error *err)
 {
     size_t n_pairs = (size_t)from->model->config.n_layers * CMAT_N_LAYER_WEIGHTS;
     bool *wanted = cmat_xcalloc(n_pairs, sizeof *wanted);
@@ -110,18 +109,65 @@ cmat_status cmat_adapter_copy(cmat_adapter **out, const cmat_adapter *from, cmat
         wanted[i] = from->pairs[i].a != NULL;
     cmat_status st = cmat_adapter_make(out, from->model, &from->config, wanted, err);
     free(wanted);
+    return st;
+}
+
+/* ---- all methods ---- */
+
+const cmat_method *const cmat_methods[] = {&cmat_method_lora, &cmat_method_p_tuning,
+                                           &cmat_method_prompt, &cmat_method_prefix, NULL};
+
+cmat_adapter *cmat_adapter_alloc(const cmat_method *method, const cmat_model *m)
+{
+    cmat_adapter *a = cmat_xcalloc(1, sizeof *a);
+    a->method = method;
+    a->model = m;
+    a->pairs = cmat_xcalloc((size_t)m->config.n_layers * CMAT_N_LAYER_WEIGHTS, sizeof *a->pairs);
+    return a;
+}
+
+cmat_status cmat_adapter_copy(cmat_adapter **out, const cmat_adapter *from, cmat_error *err)
+{
+    cmat_status st = from->method->make_like(out, from, err);
     if (st != CMAT_OK)
         return st;
     memcpy((*out)->params, from->params, from->n_params * sizeof(float));
     (*out)->name = cmat_xstrdup(from->name);
+    cmat_adapter_refresh(*out);
     return CMAT_OK;
+}
+
+void cmat_adapter_refresh(cmat_adapter *a)
+{
+    if (a->method->refresh)
+        a->method->refresh(a);
+}
+
+void cmat_adapter_backward(const cmat_adapter *a, const float *dserved, float *dparams)
+{
+    if (a->encoder)
+        a->method->backward(a, dserved, dparams);
+}
+
+const char *cmat_adapter_method(const cmat_adapter *a)
+{
+    return a->method->name;
+}
+
+double cmat_adapter_lr(const cmat_adapter *a)
+{
+    return a->method->lr;
 }
 
 void cmat_adapter_free(cmat_adapter *a)
 {
     if (!a)
         return;
+    if (a->served != a->params)
+        cmat_free_big(a->served);
     cmat_free_big(a->params);
+    cmat_free_big(a->unpermuted);
+    cmat_prompt_encoder_free(a->encoder);
     free(a->pairs);
     free(a->name);
     free(a);
@@ -132,6 +178,9 @@ void cmat_adapter_free(cmat_adapter *a)
 cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err)
 {
     const char *arch = "llama", *name = NULL;
+    if (a->n_virtual)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                         "adapter: GGUF has no form for %s (PEFT's folder has)", a->method->name);
     cmat_gguf_writer *w = cmat_gguf_writer_new();
     if (a->model->gguf) {
         cmat_gguf_str(a->model->gguf, "general.architecture", &arch, NULL);

@@ -7,4 +7,6 @@
  * Checks config. */
 cmat_status cmat_adapter_make(cmat_adapter **out, const cmat_model *m,
                               const cmat_lora_config *config, const bool *wanted, cmat_error *err);
+/* The same pairs as `from` has. */
+cmat_status cmat_adapter_make_like(cmat_adapter **out, const cmat_adapter *from, cmat_error *err);
 #endif

@@ -15,6 +15,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "model/adapter_internal.h"
+#include "model/method.h"
 #include "model/pull.h"
 #include "model/safetensors.h"
 
@@ -24,8 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONFIG_FILE "adapter_config.json"
-#define WEIGHTS_FILE "adapter_model.safetensors"
 #define MODULE_MAX 96 /* "model.layers.N.self_attn.q_proj" */
 #define TENSOR_MAX (MODULE_MAX + 48)
 
@@ -41,9 +40,7 @@ static void tensor_name(char out[TENSOR_MAX], int layer, int weight, char which)
     snprintf(out, TENSOR_MAX, "base_model.model.%s.lora_%c.weight", module, which);
 }
 
-/* The row of a weight in HF's order that lies in `row` of the base; the same row unless permuted.
- */
-static int hf_row(const cmat_model_config *c, int weight, int row)
+int cmat_peft_hf_row(const cmat_model_config *c, int weight, int row)
 {
     if (c->rope_neox || (weight != CMAT_W_Q && weight != CMAT_W_K))
         return row;
@@ -199,10 +196,6 @@ static cmat_status check_features(const json_t *j, const char *what, cmat_error 
                                            "velora_config",
                                            "kasa_config",
                                            "use_bdlora"};
-    const char *type = cmat_json_str(j, "peft_type", "");
-    if (strcmp(type, "LORA") != 0)
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
-                         "%s: peft_type \"%.40s\" (only LORA is supported)", what, type);
     for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
         if (!is_off(json_object_get(j, features[i])))
             return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: %s is not supported", what,
@@ -253,9 +246,8 @@ static cmat_status read_config(const json_t *j, const char *what, cmat_lora_conf
 
 /* ---- the weights file ---- */
 
-/* Refuses an adapter that was tuned on another base. */
-static cmat_status check_base(const cmat_model *m, const cmat_safetensors *s, const char *what,
-                              cmat_error *err)
+cmat_status cmat_peft_check_base(const cmat_model *m, const cmat_safetensors *s, const char *what,
+                                 cmat_error *err)
 {
     const char *base = cmat_safetensors_meta(s, "cmat.base_sha256");
     const char *tok = cmat_safetensors_meta(s, "cmat.tokenizer_sha256");
@@ -291,7 +283,7 @@ static cmat_status load_tensor(const cmat_adapter *a, const cmat_safetensors *s,
     const cmat_type_info *info = cmat_type_get(t->type);
     size_t row_bytes = (size_t)cols * (size_t)info->block_bytes;
     for (int64_t i = 0; i < rows; i++) {
-        int from = which == 'B' ? hf_row(&a->model->config, weight, (int)i) : (int)i;
+        int from = which == 'B' ? cmat_peft_hf_row(&a->model->config, weight, (int)i) : (int)i;
         float *row = out + i * cols;
         info->to_f32((const char *)t->data + (size_t)from * row_bytes, row, (size_t)cols);
         for (int64_t c = 0; c < cols; c++)
@@ -308,7 +300,7 @@ static cmat_status load_weights(cmat_adapter *a, const char *path, cmat_error *e
     size_t used = 0;
     cmat_status st = cmat_safetensors_open(&s, path, err);
     if (st == CMAT_OK)
-        st = check_base(a->model, s, path, err);
+        st = cmat_peft_check_base(a->model, s, path, err);
     for (int l = 0; st == CMAT_OK && l < a->model->config.n_layers; l++)
         for (int k = 0; st == CMAT_OK && k < CMAT_N_LAYER_WEIGHTS; k++) {
             const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
@@ -327,35 +319,20 @@ static cmat_status load_weights(cmat_adapter *a, const char *path, cmat_error *e
     return st;
 }
 
-cmat_status cmat_adapter_load(cmat_adapter **out, const cmat_model *m, const char *dir,
-                              cmat_error *err)
+static cmat_status lora_load(cmat_adapter **out, const cmat_model *m, const char *dir,
+                             const json_t *j, cmat_error *err)
 {
-    cmat_status st = CMAT_OK;
     cmat_lora_config config = CMAT_LORA_DEFAULT;
-    char *config_path = cmat_path_join(dir, CONFIG_FILE),
-         *weights_path = cmat_path_join(dir, WEIGHTS_FILE);
+    char *config_path = cmat_path_join(dir, CMAT_PEFT_CONFIG),
+         *weights_path = cmat_path_join(dir, CMAT_PEFT_WEIGHTS);
     bool *wanted = cmat_xcalloc((size_t)m->config.n_layers * CMAT_N_LAYER_WEIGHTS, sizeof *wanted);
-    *out = NULL;
-    json_t *j = cmat_json_load(config_path, err);
-    if (!j) {
-        st = err ? err->status : CMAT_ERR_FORMAT;
-        goto done;
-    }
-    if ((st = read_config(j, config_path, &config, err)) != CMAT_OK ||
-        (st = find_wanted(m, j, config_path, wanted, &config.targets, err)) != CMAT_OK)
-        goto done;
-    if ((st = cmat_adapter_make(out, m, &config, wanted, err)) != CMAT_OK) {
+    cmat_status st = read_config(j, config_path, &config, err);
+    if (st == CMAT_OK)
+        st = find_wanted(m, j, config_path, wanted, &config.targets, err);
+    if (st == CMAT_OK && (st = cmat_adapter_make(out, m, &config, wanted, err)) != CMAT_OK)
         st = cmat_fail_prefix(err, st, "%s", config_path);
-        goto done;
-    }
-    if ((st = load_weights(*out, weights_path, err)) != CMAT_OK) {
-        cmat_adapter_free(*out);
-        *out = NULL;
-        goto done;
-    }
-    (*out)->name = cmat_xstrdup(cmat_path_base(dir));
-done:
-    json_decref(j);
+    if (st == CMAT_OK)
+        st = load_weights(*out, weights_path, err);
     free(wanted);
     free(config_path);
     free(weights_path);
@@ -364,9 +341,8 @@ done:
 
 /* ---- saving ---- */
 
-/* What PEFT should load this adapter onto: the default model's repository, else the base's file
- * name. */
-static const char *base_name(const cmat_model *m, const char *sha256)
+/* The default model's repository, else the base's file name. */
+const char *cmat_peft_base_name(const cmat_model *m, const char *sha256)
 {
     if (sha256 && strcmp(sha256, CMAT_DEFAULT_MODEL_SHA256) == 0)
         return "HuggingFaceTB/SmolLM2-135M-Instruct";
@@ -433,8 +409,8 @@ static float *hf_b(const cmat_adapter *a, int layer, int weight)
     int n_out = a->model->layers[layer].w[weight].n_out;
     float *b = cmat_xmalloc((size_t)n_out * rank * sizeof *b);
     for (int i = 0; i < n_out; i++)
-        memcpy(b + (size_t)hf_row(&a->model->config, weight, i) * rank, p->b + (size_t)i * rank,
-               rank * sizeof *b);
+        memcpy(b + (size_t)cmat_peft_hf_row(&a->model->config, weight, i) * rank,
+               p->b + (size_t)i * rank, rank * sizeof *b);
     return b;
 }
 
@@ -487,6 +463,63 @@ static cmat_status save_weights(const cmat_adapter *a, const char *path, const c
     return st;
 }
 
+static cmat_status lora_save(const cmat_adapter *a, const char *dir, cmat_type type,
+                             cmat_error *err)
+{
+    /* the hash is a cache within the model, as in cmat_peft_check_base */
+    const char *sha256 = cmat_model_hash((cmat_model *)a->model);
+    char *config_path = cmat_path_join(dir, CMAT_PEFT_CONFIG),
+         *weights_path = cmat_path_join(dir, CMAT_PEFT_WEIGHTS);
+    json_t *j = make_config(a, cmat_peft_base_name(a->model, sha256));
+    cmat_status st = save_weights(a, weights_path, sha256, type, err);
+    if (st == CMAT_OK)
+        st = cmat_json_save(config_path, j, err);
+    json_decref(j);
+    free(config_path);
+    free(weights_path);
+    return st;
+}
+
+const cmat_method cmat_method_lora = {.name = "lora",
+                                      .peft_type = "LORA",
+                                      .lr = 5e-4,
+                                      .load = lora_load,
+                                      .save = lora_save,
+                                      .make_like = cmat_adapter_make_like};
+
+/* ---- any method ---- */
+
+cmat_status cmat_adapter_load(cmat_adapter **out, const cmat_model *m, const char *dir,
+                              cmat_error *err)
+{
+    char *path = cmat_path_join(dir, CMAT_PEFT_CONFIG);
+    json_t *j = cmat_json_load(path, err);
+    const char *type = cmat_json_str(j, "peft_type", "");
+    const cmat_method *const *method = cmat_methods;
+    cmat_status st;
+    *out = NULL;
+    while (*method && strcmp((*method)->peft_type, type) != 0)
+        method++;
+    if (!j)
+        st = err ? err->status : CMAT_ERR_FORMAT;
+    else if (!*method)
+        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                       "%s: peft_type \"%.40s\" (LORA, P_TUNING, PROMPT_TUNING and PREFIX_TUNING "
+                       "are supported)",
+                       path, type);
+    else
+        st = (*method)->load(out, m, dir, j, err);
+    if (st == CMAT_OK) {
+        (*out)->name = cmat_xstrdup(cmat_path_base(dir));
+    } else {
+        cmat_adapter_free(*out);
+        *out = NULL;
+    }
+    json_decref(j);
+    free(path);
+    return st;
+}
+
 cmat_status cmat_adapter_save(const cmat_adapter *a, const char *dir, cmat_error *err)
 {
     return cmat_adapter_save_as(a, dir, CMAT_TYPE_F32, err);
@@ -497,17 +530,6 @@ cmat_status cmat_adapter_save_as(const cmat_adapter *a, const char *dir, cmat_ty
 {
     if (type != CMAT_TYPE_F32 && type != CMAT_TYPE_F16 && type != CMAT_TYPE_BF16)
         return cmat_fail(err, CMAT_ERR_ARG, "adapter: %s: PEFT files hold F32, F16 or BF16", dir);
-    const char *sha256 = cmat_model_hash((cmat_model *)a->model); /* a cache, as in check_base */
-    char *config_path = cmat_path_join(dir, CONFIG_FILE),
-         *weights_path = cmat_path_join(dir, WEIGHTS_FILE);
-    json_t *j = make_config(a, base_name(a->model, sha256));
     cmat_status st = cmat_mkdir_p(dir, err);
-    if (st == CMAT_OK)
-        st = save_weights(a, weights_path, sha256, type, err);
-    if (st == CMAT_OK)
-        st = cmat_json_save(config_path, j, err);
-    json_decref(j);
-    free(config_path);
-    free(weights_path);
-    return st;
+    return st == CMAT_OK ? a->method->save(a, dir, type, err) : st;
 }

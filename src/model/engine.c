@@ -252,6 +252,12 @@ static cmat_status request_check(const cmat_engine *e, const cmat_gen_request *r
     if (r->n_tokens == 0 || r->max_tokens < 1)
         return cmat_fail(err, CMAT_ERR_ARG, "engine: %zu prompt tokens, %d new ones asked for",
                          r->n_tokens, r->max_tokens);
+    if (r->adapter && r->adapter->n_virtual &&
+        r->n_tokens + (size_t)r->adapter->n_virtual >= (size_t)e->opts.n_ctx)
+        return cmat_fail(err, CMAT_ERR_LIMIT,
+                         "engine: the prompt has %zu tokens and the adapter %d virtual ones, the "
+                         "context holds %d",
+                         r->n_tokens, r->adapter->n_virtual, e->opts.n_ctx);
     if (r->n_tokens >= (size_t)e->opts.n_ctx)
         return cmat_fail(err, CMAT_ERR_LIMIT,
                          "engine: the prompt has %zu tokens, the context holds %d", r->n_tokens,

@@ -178,6 +178,43 @@ static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx,
     }
 }
 
+/* x (T, D): embeddings of tokens and virtual tokens. Rows of a prefix hold nothing that is read. */
+static void embed_rows(cmat_forward *f, const cmat_batch *b)
+{
+    const size_t D = (size_t)f->m->config.n_embd;
+    for (int i = 0, n; i < b->n_rows; i += n) {
+        const cmat_adapter *a = b->adapters[i];
+        float *x = f->x + (size_t)i * D;
+        for (n = 0; i + n < b->n_rows && b->tokens[i + n] >= 0;)
+            n++;
+        if (n > 0) {
+            f->m->kernel->embed(x, &f->m->token_embd, b->tokens + i, n);
+            continue;
+        }
+        n = 1;
+        if (cmat_adapter_is_prefix(a))
+            memset(x, 0, D * sizeof *x);
+        else
+            memcpy(x, cmat_adapter_embedding(a, CMAT_VIRTUAL_TOKEN(b->tokens[i])), D * sizeof *x);
+    }
+}
+
+/* Rows of prefixes take the key and value that were tuned in place of the computed ones. */
+static void put_prefixes(const cmat_batch *b, float *key, float *value, int ld, int layer,
+                         size_t width)
+{
+    for (int i = 0; i < b->n_rows; i++) {
+        const cmat_adapter *a = b->adapters[i];
+        const size_t at = (size_t)i * (size_t)ld;
+        if (b->tokens[i] >= 0 || !cmat_adapter_is_prefix(a))
+            continue;
+        const int v = CMAT_VIRTUAL_TOKEN(b->tokens[i]);
+        memcpy(key + at, a->served + cmat_adapter_prefix_at(a, layer, 0, v), width * sizeof *key);
+        memcpy(value + at, a->served + cmat_adapter_prefix_at(a, layer, 1, v),
+               width * sizeof *value);
+    }
+}
+
 /* att (T, H d) of one layer from x. */
 static void attention(cmat_forward *f, cmat_kv *kv, const cmat_batch *b, int layer)
 {
@@ -194,6 +231,7 @@ static void attention(cmat_forward *f, cmat_kv *kv, const cmat_batch *b, int lay
     product(f, value, ld, f->xn, c->n_embd, layer, CMAT_W_V, &f->all, false);
     k->rope(q, ld, f->m->rope_cos_sin, b->pos, b->n_rows, c->n_heads, d, c->rope_neox, false);
     k->rope(key, ld, f->m->rope_cos_sin, b->pos, b->n_rows, c->n_kv_heads, d, c->rope_neox, false);
+    put_prefixes(b, key, value, ld, layer, (size_t)kv_dim);
     for (int i = 0; i < b->n_seqs; i++) {
         const size_t at = (size_t)b->seqs[i].row * (size_t)ld;
         k->kv_store(pages, &b->seqs[i], key + at, value + at, ld, c->n_kv_heads, d);
@@ -235,7 +273,7 @@ void cmat_forward_run(cmat_forward *f, cmat_kv *kv, const cmat_batch *b)
     const int n_layers = f->m->config.n_layers;
     assert(b->n_rows <= f->max_rows && b->n_out <= b->n_rows);
     rows_init(f, b);
-    f->m->kernel->embed(f->x, &f->m->token_embd, b->tokens, b->n_rows);
+    embed_rows(f, b);
     for (int l = 0; l < n_layers - 1; l++) {
         attention(f, kv, b, l);
         feed_forward(f, l, &f->all);

@@ -8,7 +8,8 @@
 
 typedef struct {
     int n_rows;
-    const int32_t *tokens, *pos;         /* (n_rows) */
+    const int32_t *tokens, *pos;         /* (n_rows); tokens below 0 are virtual ones of the row's
+                                            adapter (CMAT_VIRTUAL_TOKEN) */
     const cmat_adapter *const *adapters; /* (n_rows), NULL: the base; equal ones side by side */
     /* The first n_decode rows go through products of their own, so that what a sequence gets while
      * it generates does not depend on whether others' prompts stand in the same batch. */

@@ -12,6 +12,8 @@ enum { CHUNK = 256, OUT_ROWS = 64 };
 typedef struct {
     cmat_kv *kv;
     cmat_forward *forward;
+    int32_t *tokens; /* the text, behind the adapter's virtual tokens */
+    size_t n_virtual, n;
     int32_t *pages, *pos, *rows;
     const cmat_adapter **adapters;
 } scorer;
@@ -20,6 +22,7 @@ static void scorer_clear(scorer *s)
 {
     cmat_kv_free(s->kv);
     cmat_forward_free(s->forward);
+    free(s->tokens);
     free(s->pages);
     free(s->pos);
     free(s->rows);
@@ -31,6 +34,10 @@ static cmat_status check_tokens(const cmat_model *m, const cmat_adapter *adapter
 {
     if (adapter && adapter->model != m)
         return cmat_fail(err, CMAT_ERR_ARG, "logits: the adapter belongs to another model");
+    if (n > 0 && adapter && n + (size_t)adapter->n_virtual > (size_t)m->config.n_ctx)
+        return cmat_fail(err, CMAT_ERR_LIMIT,
+                         "logits: %zu tokens and %d virtual ones, the model's context is %d", n,
+                         adapter->n_virtual, m->config.n_ctx);
     if (n == 0 || n > (size_t)m->config.n_ctx)
         return cmat_fail(err, n ? CMAT_ERR_LIMIT : CMAT_ERR_ARG,
                          "logits: %zu tokens, must be 1 to %d (the model's context)", n,
@@ -44,14 +51,20 @@ static cmat_status check_tokens(const cmat_model *m, const cmat_adapter *adapter
 }
 
 static cmat_status scorer_init(scorer *s, const cmat_model *m, const cmat_adapter *adapter,
-                               size_t n, cmat_error *err)
+                               const int32_t *tokens, size_t n, cmat_error *err)
 {
-    const int n_pages = (int)((n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
-    cmat_status st;
     memset(s, 0, sizeof *s);
+    s->n_virtual = adapter ? (size_t)adapter->n_virtual : 0;
+    s->n = n + s->n_virtual;
+    const int n_pages = (int)((s->n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
+    cmat_status st;
     if ((st = cmat_kv_new(&s->kv, &m->config, n_pages, err)) != CMAT_OK ||
         (st = cmat_forward_new(&s->forward, m, CHUNK, OUT_ROWS, err)) != CMAT_OK)
         return st;
+    s->tokens = cmat_xmalloc(s->n * sizeof *s->tokens);
+    for (size_t i = 0; i < s->n_virtual; i++)
+        s->tokens[i] = CMAT_VIRTUAL_TOKEN((int32_t)i);
+    memcpy(s->tokens + s->n_virtual, tokens, n * sizeof *tokens);
     s->pages = cmat_xcalloc((size_t)n_pages, sizeof *s->pages);
     s->pos = cmat_xcalloc(CHUNK, sizeof *s->pos);
     s->rows = cmat_xcalloc(CHUNK, sizeof *s->rows);
@@ -75,13 +88,13 @@ static cmat_status each_row(const cmat_model *m, const cmat_adapter *adapter, co
     cmat_status st;
     if ((st = check_tokens(m, adapter, tokens, n, err)) != CMAT_OK)
         return st;
-    if ((st = scorer_init(&s, m, adapter, n, err)) != CMAT_OK)
+    if ((st = scorer_init(&s, m, adapter, tokens, n, err)) != CMAT_OK)
         goto done;
-    for (size_t at = 0; at < n;) {
-        const int len = (int)(n - at < CHUNK ? n - at : CHUNK);
+    for (size_t at = 0; at < s.n;) {
+        const int len = (int)(s.n - at < CHUNK ? s.n - at : CHUNK);
         const cmat_paged_seq seq = {.row = 0, .n = len, .n_past = (int)at, .pages = s.pages};
         const cmat_batch b = {.n_rows = len,
-                              .tokens = tokens + at,
+                              .tokens = s.tokens + at,
                               .pos = s.pos,
                               .adapters = s.adapters,
                               .seqs = &seq,
@@ -95,7 +108,8 @@ static cmat_status each_row(const cmat_model *m, const cmat_adapter *adapter, co
             const int n_out = len - i < OUT_ROWS ? len - i : OUT_ROWS;
             float *logits = cmat_forward_head(s.forward, i, n_out);
             for (int j = 0; j < n_out; j++)
-                row(user, at + (size_t)(i + j), logits + (size_t)j * V);
+                if (at + (size_t)(i + j) >= s.n_virtual)
+                    row(user, at + (size_t)(i + j) - s.n_virtual, logits + (size_t)j * V);
         }
         at += (size_t)len;
     }

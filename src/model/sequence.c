@@ -18,12 +18,15 @@ cmat_sequence *cmat_sequence_new(const cmat_gen_request *req, uint64_t id, const
     s->req.stop = NULL;
     s->tokenizer = t;
     s->started = cmat_now();
-    s->n_prompt = s->n_tokens = req->n_tokens;
+    s->n_virtual = req->adapter ? (size_t)req->adapter->n_virtual : 0;
+    s->n_prompt = s->n_tokens = s->n_virtual + req->n_tokens;
     s->by_context = (size_t)req->max_tokens > n_ctx - s->n_prompt;
     n_new = s->by_context ? n_ctx - s->n_prompt : (size_t)req->max_tokens;
     s->n_limit = s->n_prompt + n_new;
     s->tokens = cmat_xmalloc(s->n_limit * sizeof *s->tokens);
-    memcpy(s->tokens, req->tokens, s->n_prompt * sizeof *s->tokens);
+    for (size_t i = 0; i < s->n_virtual; i++)
+        s->tokens[i] = CMAT_VIRTUAL_TOKEN((int32_t)i);
+    memcpy(s->tokens + s->n_virtual, req->tokens, req->n_tokens * sizeof *s->tokens);
     s->logprobs = cmat_xcalloc(n_new, sizeof *s->logprobs);
     if (req->n_logprobs > 0) {
         s->top_tokens = cmat_xcalloc(n_new * (size_t)req->n_logprobs, sizeof *s->top_tokens);
@@ -116,7 +119,7 @@ void cmat_sequence_advance(cmat_sequence *s, float *logits, int n_vocab, cmat_ca
     const size_t at = s->n_tokens - s->n_prompt;
     const int token =
         cmat_sample(logits, n_vocab, &s->req.sampling, s->mask ? &s->mask->allowed : NULL,
-                    s->tokens, s->n_tokens, &s->rng, scratch);
+                    s->tokens + s->n_virtual, s->n_tokens - s->n_virtual, &s->rng, scratch);
     float lse;
     if (cmat_tokenizer_is_end(s->tokenizer, token)) {
         end(s, CMAT_FINISH_STOP);
@@ -178,8 +181,8 @@ void cmat_sequence_result(cmat_sequence *s, cmat_gen_result *r)
     s->top_tokens = NULL;
     s->top_logprobs = NULL;
     r->n_tokens = n;
-    r->n_prompt = s->n_prompt;
-    r->n_cached = s->n_cached;
+    r->n_prompt = s->n_prompt - s->n_virtual;
+    r->n_cached = s->n_cached > s->n_virtual ? s->n_cached - s->n_virtual : 0;
     r->finish = s->finish;
     r->seconds = s->seconds;
 }

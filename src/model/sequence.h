@@ -21,10 +21,11 @@ typedef struct cmat_sequence {
     const cmat_tokenizer *tokenizer;
     double started, seconds;
 
-    int32_t *tokens; /* (n_limit): prompt, then new ones */
-    size_t n_tokens, n_prompt;
-    size_t n_limit;  /* tokens at most, by max_tokens and by the context */
-    bool by_context; /* the context is what limits */
+    int32_t *tokens;           /* (n_limit): the adapter's virtual ones, prompt, then new ones */
+    size_t n_virtual;          /* leading tokens that stand for the adapter's */
+    size_t n_tokens, n_prompt; /* both with them */
+    size_t n_limit;            /* tokens at most, by max_tokens and by the context */
+    bool by_context;           /* the context is what limits */
 
     int32_t *pages; /* (max_pages), the first n_pages held */
     int n_pages, max_pages;

@@ -1,4 +1,4 @@
-/* train/backward.c - the llama block backward for LoRA's gradients; the base is frozen.
+/* train/backward.c - the llama block backward for the adapters' gradients; the base is frozen.
  *
  * dx holds the gradient of the loss with respect to the layer's output and, after each half of the
  * block, with respect to that half's input: the residual path is dx itself, each half adds to it.
@@ -46,10 +46,12 @@ static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
     p->k->attention_backward(dq, dk, dv, p->dout, q_width, o, p->layers[l].lse, qkv, n.qkv,
                              qkv + q_width, qkv + q_width + kv_width, n.qkv, b->seg, b->n_seg, n.H,
                              n.G, n.d);
+    cmat_prefix_take_grads(p, b, l, dk, dv, n.qkv);
     p->k->rope(dq, n.qkv, p->base.rope_cos_sin, b->pos, n.T, n.H + n.G, n.d, m->config.rope_neox,
                true);
     p->k->rmsnorm(p->xn, p->inv_rms, x, norm, n.T, n.D, m->config.rms_eps);
-    if (l == 0) { /* nothing below needs dx: the adapters' own gradients only */
+    if (l == 0 &&
+        !p->has_embeddings) { /* nothing below needs dx: the adapters' own gradients only */
         cmat_lora_backward(p, b, l, CMAT_W_Q, NULL, 0, dq, n.qkv, p->xn, n.D);
         cmat_lora_backward(p, b, l, CMAT_W_K, NULL, 0, dk, n.qkv, p->xn, n.D);
         cmat_lora_backward(p, b, l, CMAT_W_V, NULL, 0, dv, n.qkv, p->xn, n.D);
@@ -69,4 +71,6 @@ void cmat_pass_backward(cmat_pass *p, const cmat_batch *b)
         ffn_backward(p, b, l);
         attention_half_backward(p, b, l);
     }
+    if (p->has_embeddings)
+        cmat_virtual_embed_backward(p, b);
 }

@@ -31,6 +31,7 @@ static void attention_forward(cmat_pass *p, const cmat_batch *b, int l, const fl
     /* q and k heads lie side by side: one call turns both */
     p->k->rope(qkv, n.qkv, p->base.rope_cos_sin, b->pos, n.T, n.H + n.G, n.d, m->config.rope_neox,
                false);
+    cmat_prefix_put(p, b, l, k, v, n.qkv);
     p->k->attention(o, n.H * n.d, p->layers[l].lse, qkv, n.qkv, k, v, n.qkv, b->seg, b->n_seg, n.H,
                     n.G, n.d);
     p->k->copy(xmid, x, (size_t)n.T * (size_t)n.D);
@@ -63,7 +64,7 @@ void cmat_layer_forward(cmat_pass *p, const cmat_batch *b, int l, float *y, bool
 void cmat_pass_forward(cmat_pass *p, const cmat_batch *b, bool keep)
 {
     int L = p->model->config.n_layers;
-    p->k->embed(cmat_act_out(p, 0, CMAT_ACT_X), &p->base.token_embd, b->ids, b->n_rows);
+    cmat_virtual_embed(p, b, cmat_act_out(p, 0, CMAT_ACT_X));
     for (int l = 0; l < L; l++) {
         float *y = l + 1 < L ? cmat_act_out(p, l + 1, CMAT_ACT_X) : p->x;
         cmat_layer_forward(p, b, l, y, keep);

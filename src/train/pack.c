@@ -202,7 +202,7 @@ void cmat_batch_fill(cmat_batch *b, const cmat_clusters *c, const cmat_plan *p, 
             const cmat_sample *s = &c->set->items[p->order[j]];
             int rows = cmat_sample_rows(s);
             add_segment(b, s, u->n_prefix, rows, u->n_prefix ? prefix : 0, u->n_prefix);
-            b->n_tokens += rows;
+            b->n_tokens += rows - s->n_virtual;
         }
     }
 }

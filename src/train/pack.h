@@ -22,7 +22,7 @@ typedef struct {
 typedef struct {
     int n_rows, n_seg, n_loss, n_groups, n_loss_groups;
     int n_tokens; /* rows that the samples would take without sharing */
-    int32_t *ids; /* (n_rows) */
+    int32_t *ids; /* (n_rows); below 0: virtual tokens (CMAT_VIRTUAL_TOKEN) */
     int32_t *pos; /* (n_rows) */
     cmat_segment *seg;
     int32_t *loss_rows;  /* (n_loss) rows whose next token counts */
@@ -65,6 +65,11 @@ typedef struct {
 /* CMAT_ERR_ARG: a sample takes more than max_rows rows, or the set is empty. */
 cmat_status cmat_clusters_init(cmat_clusters *c, const cmat_train_set *set, int max_rows,
                                bool share, cmat_error *err);
+/* The samples with their adapters' virtual tokens before them, into *out (the caller's to clear).
+ * CMAT_ERR_LIMIT: a sample with them is longer than n_ctx. */
+cmat_status cmat_train_set_with_virtual(cmat_train_set *out, const cmat_train_set *set,
+                                        cmat_adapter *const *adapters, int n_adapters, int n_ctx,
+                                        cmat_error *err);
 void cmat_clusters_clear(cmat_clusters *c);
 /* The same clusters, seed and epoch give the same plan. shuffle false: in the set's own order. */
 void cmat_plan_init(cmat_plan *p, const cmat_clusters *c, bool shuffle, uint64_t seed,

@@ -89,6 +89,9 @@ static void carve_all(cmat_pass *p, carver *c, bool backward)
             dropout = p->adapters[i]->config.dropout;
         p->params[i] =
             p->k->device ? carve(c, p->adapters[i]->n_params, 1, f) : p->adapters[i]->params;
+        p->served[i] = !p->k->device             ? p->adapters[i]->served
+                       : p->adapters[i]->encoder ? carve(c, p->adapters[i]->n_served, 1, f)
+                                                 : p->params[i];
     }
     p->drop = dropout > 0 ? carve(c, T, widest, f) : NULL;
     if (!backward)
@@ -101,8 +104,11 @@ static void carve_all(cmat_pass *p, carver *c, bool backward)
     p->du = carve(c, T, (size_t)p->max_rank, f);
     p->hdxn = carve(c, B, D, f);
     p->ddrop = dropout > 0 ? carve(c, T, widest, f) : NULL;
-    for (int i = 0; i < p->n_adapters; i++)
-        p->grads[i] = carve(c, p->adapters[i]->n_params, 1, f);
+    for (int i = 0; i < p->n_adapters; i++) {
+        const cmat_adapter *a = p->adapters[i];
+        p->grads[i] = carve(c, a->n_params, 1, f);
+        p->served_grads[i] = a->encoder ? carve(c, a->n_served, 1, f) : p->grads[i];
+    }
 }
 
 static cmat_status arena_new(cmat_pass *p, bool backward, size_t memory, cmat_error *err)
@@ -142,6 +148,8 @@ cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *a
     p->keep = o->keep;
     for (int i = 0; i < n_adapters; i++) {
         p->adapters[i] = adapters[i];
+        p->has_embeddings =
+            p->has_embeddings || (adapters[i]->n_virtual && !cmat_adapter_is_prefix(adapters[i]));
         if (adapters[i]->config.rank > p->max_rank)
             p->max_rank = adapters[i]->config.rank;
     }
@@ -172,15 +180,66 @@ void cmat_pass_free(cmat_pass *p)
 
 void cmat_pass_take_params(cmat_pass *p)
 {
-    for (int i = 0; p->k->device && i < p->n_adapters; i++)
-        p->k->upload(p->params[i], p->adapters[i]->params,
-                     p->adapters[i]->n_params * sizeof(float));
+    for (int i = 0; p->k->device && i < p->n_adapters; i++) {
+        const cmat_adapter *a = p->adapters[i];
+        p->k->upload(p->params[i], a->params, a->n_params * sizeof(float));
+        if (a->encoder)
+            p->k->upload(p->served[i], a->served, a->n_served * sizeof(float));
+    }
+}
+
+void cmat_pass_refresh(cmat_pass *p, int adapter)
+{
+    cmat_adapter *a = p->adapters[adapter];
+    if (!p->k->device || !a->encoder) {
+        cmat_adapter_refresh(a);
+        return;
+    }
+    p->k->download(a->params, p->params[adapter], a->n_params * sizeof(float));
+    cmat_adapter_refresh(a);
+    p->k->upload(p->served[adapter], a->served, a->n_served * sizeof(float));
 }
 
 void cmat_pass_zero_grads(cmat_pass *p)
 {
-    for (int i = 0; i < p->n_adapters; i++)
+    for (int i = 0; i < p->n_adapters; i++) {
         p->k->zero(p->grads[i], p->adapters[i]->n_params);
+        if (p->adapters[i]->encoder)
+            p->k->zero(p->served_grads[i], p->adapters[i]->n_served);
+    }
+}
+
+/* Encoders run in the host's memory: a device's gradients come and go. */
+static cmat_status device_encoder_grads(cmat_pass *p, int i, cmat_error *err)
+{
+    const cmat_adapter *a = p->adapters[i];
+    float *served = cmat_alloc_big(a->n_served, sizeof *served),
+          *params = cmat_alloc_big_zero(a->n_params, sizeof *params);
+    cmat_status st = CMAT_OK;
+    if (served && params) {
+        p->k->download(served, p->served_grads[i], a->n_served * sizeof *served);
+        cmat_adapter_backward(a, served, params);
+        p->k->upload(p->grads[i], params, a->n_params * sizeof *params);
+    } else {
+        st = cmat_fail(err, CMAT_ERR_NOMEM, "train: no memory for the encoder's gradients");
+    }
+    cmat_free_big(served);
+    cmat_free_big(params);
+    return st;
+}
+
+cmat_status cmat_pass_finish_grads(cmat_pass *p, cmat_error *err)
+{
+    cmat_status st = CMAT_OK;
+    for (int i = 0; st == CMAT_OK && i < p->n_adapters; i++) {
+        if (!p->adapters[i]->encoder)
+            continue;
+        if (p->k->device)
+            st = device_encoder_grads(p, i, err);
+        else
+            cmat_adapter_backward(p->adapters[i], p->served_grads[i], p->grads[i]);
+    }
+    return st;
 }
 
 cmat_dims cmat_pass_dims(const cmat_pass *p, int T)

@@ -1,4 +1,4 @@
-/* train/pass.h - one batch forward and backward through the frozen base and its LoRA adapters.
+/* train/pass.h - one batch forward and backward through the frozen base and its adapters.
  *
  * Everything a pass touches lies in one arena that cmat_pass_new sizes from the model's
  * configuration and the rows of a batch. Shapes are those of kernel/kernel.h. */
@@ -42,9 +42,13 @@ typedef struct {
     cmat_model *model;
     const cmat_kernel_ops *k; /* all tensors below lie in its memory */
     cmat_base base;
-    const cmat_adapter *adapters[CMAT_TUNE_MAX_ADAPTERS];
+    cmat_adapter *adapters[CMAT_TUNE_MAX_ADAPTERS];
     float *params[CMAT_TUNE_MAX_ADAPTERS]; /* the adapter's own, or on a device a copy */
     float *grads[CMAT_TUNE_MAX_ADAPTERS];  /* (n_params of each); in the arena */
+    /* Virtual tokens (n_served of each) and their gradients: params and grads themselves unless an
+     * encoder makes them */
+    float *served[CMAT_TUNE_MAX_ADAPTERS], *served_grads[CMAT_TUNE_MAX_ADAPTERS];
+    bool has_embeddings; /* virtual tokens that are embeddings: dx is needed at the bottom */
     int n_adapters;
     int max_rows, head_rows, max_rank;
     cmat_keep keep;
@@ -81,6 +85,8 @@ cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *a
 void cmat_pass_free(cmat_pass *p);
 /* Takes the adapters' parameters as they are now; cmat_pass_new did so too. */
 void cmat_pass_take_params(cmat_pass *p);
+/* After p->params of an adapter changed: makes what its encoder gives from them. */
+void cmat_pass_refresh(cmat_pass *p, int adapter);
 void cmat_pass_zero_grads(cmat_pass *p);
 
 /* Runs all layers; p->x is their output. keep: save what backward needs. */
@@ -89,8 +95,11 @@ void cmat_pass_forward(cmat_pass *p, const cmat_batch *b, bool keep);
  * also writes into p->dx the gradient of sum(scale[adapter] * loss[adapter]) with respect to p->x.
  */
 void cmat_pass_loss(cmat_pass *p, const cmat_batch *b, const float *scale, double *loss);
-/* Adds the gradients of all A and B into p->grads, from p->dx (which is used up). */
+/* Adds the gradients of the adapters' params into p->grads, from p->dx (which is used up); those
+ * of virtual tokens that an encoder makes into p->served_grads. */
 void cmat_pass_backward(cmat_pass *p, const cmat_batch *b);
+/* After the last batch of a step: takes served_grads through the encoders into grads. */
+cmat_status cmat_pass_finish_grads(cmat_pass *p, cmat_error *err);
 
 /* Between the files of the pass: */
 enum { CMAT_HEAD_ROWS = 256, CMAT_HEAD_ROWS_DEVICE = 4096 };
@@ -112,4 +121,11 @@ void cmat_lora_forward(cmat_pass *p, const cmat_batch *b, int l, int w, float *y
 /* Adds dA, dB into the gradients and, with dx not NULL, the adapters' share into dx. */
 void cmat_lora_backward(cmat_pass *p, const cmat_batch *b, int l, int w, float *dx, int lddx,
                         const float *dy, int lddy, const float *x, int ldx);
+/* x (T, D) at the bottom, and the gradient of virtual tokens from p->dx there. */
+void cmat_virtual_embed(const cmat_pass *p, const cmat_batch *b, float *x);
+void cmat_virtual_embed_backward(cmat_pass *p, const cmat_batch *b);
+/* Prefixes' keys and values into rows ld apart; their gradients out of such rows, which become
+ * zero. */
+void cmat_prefix_put(const cmat_pass *p, const cmat_batch *b, int l, float *k, float *v, int ld);
+void cmat_prefix_take_grads(cmat_pass *p, const cmat_batch *b, int l, float *dk, float *dv, int ld);
 #endif

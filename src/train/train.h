@@ -1,4 +1,4 @@
-/* train/train.h - tunes LoRA adapters on one frozen base.
+/* train/train.h - tunes adapters on one frozen base.
  *
  * A train set holds tokenised samples; cmat_tune packs them into batches without padding, computes
  * the beginning that samples share once a batch, and runs AdamW over the adapter's parameters. With
@@ -18,7 +18,8 @@ typedef struct {
     int32_t *tokens; /* (n) */
     float *weights;  /* (n): weight of predicting tokens[i] from those before it; 0: no loss */
     int n;
-    int adapter; /* index into the adapters being tuned */
+    int adapter;   /* index into the adapters being tuned */
+    int n_virtual; /* leading tokens that stand for the adapter's virtual ones */
 } cmat_sample;
 
 typedef struct {
@@ -44,6 +45,30 @@ void cmat_train_set_clear(cmat_train_set *set);
 /* Tokens, and among them those with loss. */
 void cmat_train_set_count(const cmat_train_set *set, size_t *n_tokens, size_t *n_loss);
 
+/* How a new adapter is made; an option table of its own, which `cmat tune` and `cmat evolve` share.
+ */
+typedef struct {
+    int method;    /* cmat_tune_method */
+    char *targets; /* "q,k,v,o,gate,up,down": matrices that LoRA adapts */
+    int64_t rank;
+    double alpha, dropout;
+    bool rslora;
+    int64_t virtual_tokens;
+    int encoder; /* 0: P-Tuning MLP, others none; else 1 + cmat_encoder_kind */
+    int64_t encoder_hidden, encoder_layers;
+    char *init_text;
+} cmat_method_options;
+typedef enum {
+    CMAT_TUNE_LORA,
+    CMAT_TUNE_P_TUNING,
+    CMAT_TUNE_PROMPT,
+    CMAT_TUNE_PREFIX
+} cmat_tune_method;
+extern const cmat_option cmat_method_option_table[];
+/* A new adapter of that method. CMAT_ERR_ARG tells which option is wrong. */
+cmat_status cmat_method_adapter(cmat_adapter **out, const cmat_model *m,
+                                const cmat_method_options *o, cmat_rng *rng, cmat_error *err);
+
 typedef enum { CMAT_SCHEDULE_COSINE, CMAT_SCHEDULE_LINEAR, CMAT_SCHEDULE_CONSTANT } cmat_schedule;
 
 /* What the forward pass keeps of a layer for the backward pass. */
@@ -67,7 +92,7 @@ typedef struct {
 } cmat_tune_metrics;
 
 typedef struct {
-    double lr;
+    double lr;            /* 0: the method's */
     int schedule;         /* cmat_schedule */
     int64_t warmup_steps; /* -1: a twentieth of all steps */
     double min_lr;        /* the schedule's end, as a fraction of lr */

@@ -22,6 +22,7 @@ typedef struct {
     cmat_adapter *const *adapters;
     int n;
     const cmat_tune_options *opts;
+    cmat_train_set train_set, valid_set; /* with virtual tokens; empty when there are none */
     cmat_clusters train, valid;
     cmat_plan plan, valid_plan; /* of state.epoch; of the validation set */
     int64_t plan_epoch;
@@ -96,9 +97,11 @@ static void make_identity(tuner *t, const cmat_train_set *train, const cmat_trai
     cmat_buf_printf(&b, "\nmodel %s\n", t->model->path ? cmat_model_hash(t->model) : "memory");
     for (int i = 0; i < t->n; i++) {
         const cmat_adapter *a = t->adapters[i];
-        cmat_buf_printf(&b, "adapter %d %a %a %d %x %016llx\n", a->config.rank,
-                        (double)a->config.alpha, (double)a->config.dropout, (int)a->config.rslora,
-                        a->config.targets,
+        cmat_buf_printf(&b, "adapter %s %d %a %a %d %x %d %d %d %d %016llx\n",
+                        cmat_adapter_method(a), a->config.rank, (double)a->config.alpha,
+                        (double)a->config.dropout, (int)a->config.rslora, a->config.targets,
+                        a->n_virtual, (int)a->prompt.encoder, a->prompt.hidden,
+                        a->prompt.lstm_layers,
                         (unsigned long long)cmat_fnv1a(a->params, a->n_params * sizeof(float)));
     }
     hash_set(&b, "train", train);
@@ -126,7 +129,8 @@ static void sum_weights(const cmat_batch *b, double *weights)
 }
 
 /* Gradients of the mean loss over batches first .. first+n-1; *loss is that mean over adapters. */
-static void accumulate(tuner *t, int64_t first, int64_t n, double *weights, double *loss)
+static cmat_status accumulate(tuner *t, int64_t first, int64_t n, double *weights, double *loss,
+                              cmat_error *err)
 {
     float scale[CMAT_TUNE_MAX_ADAPTERS] = {0};
     double sums[CMAT_TUNE_MAX_ADAPTERS] = {0}, total = 0, total_weight = 0;
@@ -152,6 +156,7 @@ static void accumulate(tuner *t, int64_t first, int64_t n, double *weights, doub
         total_weight += weights[a];
     }
     *loss = total / total_weight;
+    return cmat_pass_finish_grads(t->pass, err);
 }
 
 static double epoch_done(const tuner *t)
@@ -172,12 +177,14 @@ static cmat_status train_step(tuner *t, cmat_error *err)
     need_plan(t);
     if (n > (int64_t)t->plan.n_batches - s->next_batch)
         n = (int64_t)t->plan.n_batches - s->next_batch;
-    accumulate(t, s->next_batch, n, weights, &x.loss);
+    if ((st = accumulate(t, s->next_batch, n, weights, &x.loss, err)) != CMAT_OK)
+        return st;
     x.learning_rate = cmat_optim_lr(t->opts, x.step, t->n_steps);
     for (int a = 0; a < t->n; a++) {
         if (weights[a] <= 0)
             continue;
         cmat_optim_step(&t->optim[a], t->pass->grads[a], t->opts, x.learning_rate);
+        cmat_pass_refresh(t->pass, a);
         norm2 += t->optim[a].norm * t->optim[a].norm;
     }
     x.grad_norm = sqrt(norm2);
@@ -291,8 +298,10 @@ static cmat_status save(tuner *t, cmat_error *err)
 
 static cmat_status finish(tuner *t, cmat_tune_end end, cmat_error *err)
 {
-    for (int a = 0; a < t->n; a++)
+    for (int a = 0; a < t->n; a++) {
         cmat_optim_restore_best(&t->optim[a]);
+        cmat_pass_refresh(t->pass, a);
+    }
     t->state.finished = true;
     t->state.end = end;
     return save(t, err);
@@ -314,6 +323,7 @@ static cmat_status stop_for_time(tuner *t, cmat_error *err)
         return st;
     for (int a = 0; a < t->n; a++) {
         cmat_optim_restore_best(&t->optim[a]);
+        cmat_pass_refresh(t->pass, a);
         cmat_optim_fetch(&t->optim[a]);
     }
     t->state.finished = true; /* for this call: not in the checkpoint */
@@ -365,6 +375,8 @@ static cmat_status open_run_dir(tuner *t, cmat_error *err)
     if (t->opts->resume) {
         st = cmat_checkpoint_load(t->checkpoint, t->identity, &t->state, t->optim, t->n, err);
         if (st == CMAT_OK) {
+            for (int a = 0; a < t->n; a++)
+                cmat_adapter_refresh(t->adapters[a]);
             t->saved_step = t->state.step;
             if (!t->state.finished)
                 cmat_info("going on from step %lld of %lld", (long long)t->state.step,
@@ -396,6 +408,26 @@ static cmat_status check_adapters(const cmat_train_set *set, int n, cmat_error *
     return CMAT_OK;
 }
 
+static bool any_virtual(cmat_adapter *const *adapters, int n)
+{
+    bool any = false;
+    for (int a = 0; a < n; a++)
+        any = any || adapters[a]->n_virtual > 0;
+    return any;
+}
+
+/* Puts virtual tokens before the samples when adapters have some: then *set is `own`. */
+static cmat_status put_virtual(tuner *t, const cmat_train_set **set, cmat_train_set *own,
+                               cmat_error *err)
+{
+    if (!any_virtual(t->adapters, t->n))
+        return CMAT_OK;
+    cmat_status st =
+        cmat_train_set_with_virtual(own, *set, t->adapters, t->n, t->model->config.n_ctx, err);
+    *set = own;
+    return st;
+}
+
 static cmat_status tuner_init(tuner *t, const cmat_train_set *train, const cmat_train_set *valid,
                               cmat_error *err)
 {
@@ -407,10 +439,13 @@ static cmat_status tuner_init(tuner *t, const cmat_train_set *train, const cmat_
     if (st != CMAT_OK || (st = check_adapters(train, t->n, err)) != CMAT_OK ||
         (st = check_adapters(valid, t->n, err)) != CMAT_OK)
         return st;
-    if ((st = cmat_clusters_init(&t->train, train, max_rows, o->share_prefix, err)) != CMAT_OK)
+    if ((st = put_virtual(t, &train, &t->train_set, err)) != CMAT_OK ||
+        (st = cmat_clusters_init(&t->train, train, max_rows, o->share_prefix, err)) != CMAT_OK)
         return st;
     if (has_valid) {
-        st = cmat_clusters_init(&t->valid, valid, max_rows, o->share_prefix, err);
+        st = put_virtual(t, &valid, &t->valid_set, err);
+        if (st == CMAT_OK)
+            st = cmat_clusters_init(&t->valid, valid, max_rows, o->share_prefix, err);
         if (st != CMAT_OK)
             return cmat_fail_prefix(err, st, "validation set");
         cmat_plan_init(&t->valid_plan, &t->valid, false, 0, 0);
@@ -446,6 +481,8 @@ static void tuner_clear(tuner *t)
     cmat_plan_clear(&t->valid_plan);
     cmat_clusters_clear(&t->train);
     cmat_clusters_clear(&t->valid);
+    cmat_train_set_clear(&t->train_set);
+    cmat_train_set_clear(&t->valid_set);
     cmat_batch_clear(&t->batch);
     cmat_pass_free(t->pass);
     free(t->checkpoint);
@@ -455,8 +492,11 @@ cmat_status cmat_tune_many(cmat_model *m, cmat_adapter *const *adapters, int n_a
                            const cmat_train_set *train, const cmat_train_set *valid,
                            const cmat_tune_options *opts, cmat_tune_result *res, cmat_error *err)
 {
+    cmat_tune_options own = *opts;
+    if (own.lr == 0 && n_adapters > 0)
+        own.lr = cmat_adapter_lr(adapters[0]);
     tuner t = {
-        .model = m, .adapters = adapters, .n = n_adapters, .opts = opts, .start = cmat_now()};
+        .model = m, .adapters = adapters, .n = n_adapters, .opts = &own, .start = cmat_now()};
     cmat_status st = tuner_init(&t, train, valid, err);
     if (st == CMAT_OK)
         st = run(&t, err);
@@ -487,16 +527,22 @@ cmat_status cmat_tune_eval(cmat_model *m, cmat_adapter *const *adapters, int n_a
 {
     double sums[CMAT_TUNE_MAX_ADAPTERS] = {0}, weights[CMAT_TUNE_MAX_ADAPTERS] = {0};
     double total = 0, total_weight = 0;
-    cmat_clusters c;
+    cmat_train_set own = {0};
+    cmat_clusters c = {0};
     cmat_plan p = {0};
     cmat_batch b = {0};
     cmat_pass *pass = NULL;
     int max_rows = (int)opts->batch_tokens;
-    cmat_status st = cmat_clusters_init(&c, set, max_rows, opts->share_prefix, err);
-    if (st != CMAT_OK)
-        goto done;
     cmat_pass_options po = {
         .max_rows = max_rows, .keep = CMAT_KEEP_F32, .memory = (size_t)opts->memory};
+    cmat_status st = CMAT_OK;
+    if (any_virtual(adapters, n_adapters)) {
+        st = cmat_train_set_with_virtual(&own, set, adapters, n_adapters, m->config.n_ctx, err);
+        set = &own;
+    }
+    if (st != CMAT_OK ||
+        (st = cmat_clusters_init(&c, set, max_rows, opts->share_prefix, err)) != CMAT_OK)
+        goto done;
     if ((st = cmat_kernel_for_tuning(&po.kernel, opts->device, m->kernel, err)) != CMAT_OK ||
         (st = cmat_pass_new(&pass, m, adapters, n_adapters, &po, err)) != CMAT_OK)
         goto done;
@@ -518,5 +564,6 @@ done:
     cmat_batch_clear(&b);
     cmat_plan_clear(&p);
     cmat_clusters_clear(&c);
+    cmat_train_set_clear(&own);
     return st;
 }

@@ -1,0 +1,592 @@
+/* Tuning methods beside LoRA: what PEFT and PyTorch compute with them (tests/vectors/
+ * make_peft_methods.py), gradients against finite differences, files, resuming. */
+#include "core/hash.h"
+#include "core/json.h"
+#include "model/engine.h"
+#include "model/safetensors.h"
+#include "model_util.h"
+#include "train/pass.h"
+#include "train/train.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OK(call) assert_ok((call), &err, __LINE__)
+
+static cmat_error err;
+static cmat_model *model; /* the one that the vectors were made with */
+
+static void assert_ok(cmat_status st, const cmat_error *e, int line)
+{
+    if (st != CMAT_OK)
+        fail_msg("line %d: %s: %s", line, cmat_status_name(st), e->msg);
+}
+
+static int open_model(void **state)
+{
+    (void)state;
+    model = tiny_model_open(&tiny_model_small, NULL);
+    return 0;
+}
+
+static int close_model(void **state)
+{
+    (void)state;
+    cmat_model_free(model);
+    return 0;
+}
+
+static void remove_dir(const char *dir)
+{
+    char *cmd = cmat_xasprintf("rm -rf '%s'", dir);
+    assert_int_equal(system(cmd), 0);
+    free(cmd);
+}
+
+typedef struct {
+    const char *name; /* of the folder of vectors */
+    cmat_prompt_config config;
+} method;
+
+static const method methods[] = {
+    {"p-tuning-mlp", {CMAT_PROMPT_P_TUNING, 10, CMAT_ENCODER_MLP, 12, 2, NULL}},
+    {"p-tuning-lstm", {CMAT_PROMPT_P_TUNING, 10, CMAT_ENCODER_LSTM, 6, 2, NULL}},
+    {"prompt-tuning", {CMAT_PROMPT_EMBEDDINGS, 10, CMAT_ENCODER_NONE, 0, 0, NULL}},
+    {"prefix-tuning", {CMAT_PROMPT_PREFIX, 10, CMAT_ENCODER_NONE, 0, 0, NULL}},
+    {"prefix-tuning-mlp", {CMAT_PROMPT_PREFIX, 10, CMAT_ENCODER_MLP, 12, 0, NULL}},
+};
+enum { N_METHODS = sizeof methods / sizeof *methods };
+
+static cmat_adapter *new_adapter(const cmat_prompt_config *c, uint64_t seed)
+{
+    cmat_adapter *a;
+    cmat_rng rng;
+    cmat_rng_init(&rng, seed);
+    OK(cmat_adapter_new_prompt(&a, model, c, &rng, &err));
+    return a;
+}
+
+static cmat_adapter *new_lora(uint64_t seed)
+{
+    const cmat_lora_config c = {.rank = 3, .alpha = 6, .targets = 0x7f};
+    cmat_adapter *a;
+    cmat_rng rng;
+    cmat_rng_init(&rng, seed);
+    OK(cmat_adapter_new(&a, model, &c, &rng, &err));
+    for (size_t i = 0; i < a->n_params; i++)
+        a->params[i] = 0.1F * (float)cmat_rng_normal(&rng);
+    return a;
+}
+
+/* Relative size of the difference of two vectors. */
+static double difference(const float *a, const float *b, size_t n)
+{
+    double d = 0, s = 0;
+    for (size_t i = 0; i < n; i++) {
+        d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        s += (double)a[i] * (double)a[i];
+    }
+    return sqrt(d / (s + 1e-30));
+}
+
+/* ---- losses and gradients of a set ---- */
+
+typedef struct {
+    cmat_train_set set;
+    cmat_clusters c;
+    cmat_plan p;
+    cmat_batch b;
+    cmat_pass *pass;
+    cmat_adapter *const *adapters;
+    int n;
+} fixture;
+
+static void fixture_init(fixture *f, const cmat_train_set *set, cmat_adapter *const *adapters,
+                         int n, int max_rows, bool share, cmat_keep keep)
+{
+    f->adapters = adapters;
+    f->n = n;
+    OK(cmat_train_set_with_virtual(&f->set, set, adapters, n, 128, &err));
+    OK(cmat_clusters_init(&f->c, &f->set, max_rows, share, &err));
+    cmat_plan_init(&f->p, &f->c, true, 3, 0);
+    cmat_batch_init(&f->b, max_rows);
+    OK(cmat_pass_new(&f->pass, model, adapters, n,
+                     &(cmat_pass_options){.max_rows = max_rows, .keep = keep, .backward = true},
+                     &err));
+}
+
+static void fixture_clear(fixture *f)
+{
+    cmat_pass_free(f->pass);
+    cmat_batch_clear(&f->b);
+    cmat_plan_clear(&f->p);
+    cmat_clusters_clear(&f->c);
+    cmat_train_set_clear(&f->set);
+}
+
+/* The sum of losses; with their gradients when backward. */
+static double run_all(fixture *f, bool backward)
+{
+    float scales[CMAT_TUNE_MAX_ADAPTERS];
+    double loss[CMAT_TUNE_MAX_ADAPTERS] = {0}, sum = 0;
+    for (int i = 0; i < CMAT_TUNE_MAX_ADAPTERS; i++)
+        scales[i] = 1;
+    for (int i = 0; i < f->n; i++)
+        cmat_adapter_refresh(f->adapters[i]);
+    if (backward)
+        cmat_pass_zero_grads(f->pass);
+    for (size_t i = 0; i < f->p.n_batches; i++) {
+        cmat_batch_fill(&f->b, &f->c, &f->p, i);
+        cmat_pass_forward(f->pass, &f->b, backward);
+        cmat_pass_loss(f->pass, &f->b, backward ? scales : NULL, loss);
+        if (backward)
+            cmat_pass_backward(f->pass, &f->b);
+    }
+    if (backward)
+        OK(cmat_pass_finish_grads(f->pass, &err));
+    for (int i = 0; i < CMAT_TUNE_MAX_ADAPTERS; i++)
+        sum += loss[i];
+    return sum;
+}
+
+/* n samples that begin with one of two texts, then differ. */
+static void make_set(cmat_train_set *set, int n, int n_adapters, uint64_t seed)
+{
+    enum { SHARED = 12 };
+    cmat_rng rng;
+    int32_t tokens[64];
+    float weights[64];
+    *set = (cmat_train_set){0};
+    cmat_rng_init(&rng, seed);
+    for (int i = 0; i < n; i++) {
+        const int len = SHARED + 10 + (int)cmat_rng_below(&rng, 5);
+        for (int j = 0; j < len; j++) {
+            tokens[j] = j < SHARED ? (j * 7 + 31 * (i % 2)) % 250 : (int)cmat_rng_below(&rng, 250);
+            weights[j] = j < SHARED + 2 ? 0.0F : 0.5F + 0.5F * (float)(i % 3);
+        }
+        cmat_train_set_add(set, tokens, weights, len, i % n_adapters);
+    }
+}
+
+/* ---- against PEFT and PyTorch ---- */
+
+static char *vector_path(const char *name, const char *file)
+{
+    const char *root = getenv("CMAT_TEST_ROOT");
+    return cmat_xasprintf("%s/tests/vectors/peft_methods/%s%s%s", root ? root : "..", name,
+                          file ? "/" : "", file ? file : "");
+}
+
+enum { N_TOKENS = 24, N_LAST = 3 };
+
+static void vector_tokens(int32_t tokens[N_TOKENS])
+{
+    for (int i = 0; i < N_TOKENS; i++)
+        tokens[i] = (i * 37 + 5) % 250;
+}
+
+static const float *vector_of(const cmat_safetensors *s, const char *prefix, const char *name,
+                              size_t n)
+{
+    char *key = cmat_xasprintf("%s%s", prefix, name);
+    const cmat_safetensor *t = cmat_safetensors_find(s, key);
+    if (!t || t->size != n * sizeof(float))
+        fail_msg("%s: %zu floats expected", key, n);
+    free(key);
+    return t->data;
+}
+
+/* Our logits with the adapter that PEFT saved are those that PEFT's model gave. */
+static void peft_adapters_give_pefts_logits(void **state)
+{
+    (void)state;
+    int32_t tokens[N_TOKENS];
+    const size_t V = (size_t)model->config.n_vocab;
+    float *logits = cmat_xmalloc(N_TOKENS * V * sizeof *logits);
+    vector_tokens(tokens);
+    for (int i = 0; i < N_METHODS; i++) {
+        char *dir = vector_path(methods[i].name, NULL),
+             *path = vector_path(methods[i].name, "expected.safetensors");
+        cmat_adapter *a;
+        cmat_safetensors *s;
+        OK(cmat_adapter_load(&a, model, dir, &err));
+        OK(cmat_safetensors_open(&s, path, &err));
+        assert_int_equal(a->n_virtual, 10);
+        assert_null(a->encoder); /* PEFT keeps what it gave only */
+        OK(cmat_model_logits(model, a, tokens, N_TOKENS, logits, &err));
+        const double d = difference(vector_of(s, "logits", "", N_LAST * V),
+                                    logits + (N_TOKENS - N_LAST) * V, N_LAST * V);
+        if (d > 2e-5)
+            fail_msg("%s: logits differ by %g", methods[i].name, d);
+        cmat_safetensors_close(s);
+        cmat_adapter_free(a);
+        free(dir);
+        free(path);
+    }
+    free(logits);
+}
+
+/* Encoders, with PyTorch's parameters, give the embeddings that PEFT saved, and their gradients are
+ * PyTorch's. */
+static void encoders_are_pytorchs(void **state)
+{
+    (void)state;
+    int32_t tokens[N_TOKENS];
+    vector_tokens(tokens);
+    for (int i = 0; i < N_METHODS; i++) {
+        char *dir = vector_path(methods[i].name, NULL),
+             *path = vector_path(methods[i].name, "expected.safetensors");
+        cmat_train_set set = {0};
+        cmat_adapter *saved, *a = new_adapter(&methods[i].config, 1);
+        cmat_safetensors *s;
+        fixture f;
+        OK(cmat_safetensors_open(&s, path, &err));
+        OK(cmat_adapter_load(&saved, model, dir, &err));
+        size_t n = 0;
+        const cmat_encoder_tensor *t =
+            a->encoder ? cmat_prompt_encoder_tensors(a->encoder, &n) : NULL;
+        for (size_t k = 0; k < n; k++) {
+            const size_t count = (size_t)t[k].rows * (size_t)(t[k].cols ? t[k].cols : 1);
+            memcpy(a->params + t[k].offset, vector_of(s, "param.", t[k].name, count),
+                   count * sizeof(float));
+        }
+        if (!n)
+            memcpy(a->params, saved->served, a->n_served * sizeof(float));
+        cmat_adapter_refresh(a);
+        assert_true(difference(saved->served, a->served, a->n_served) < 1e-6);
+
+        cmat_train_set_add(&set, tokens, NULL, N_TOKENS, 0);
+        fixture_init(&f, &set, &a, 1, 64, true, CMAT_KEEP_F32);
+        const double loss = run_all(&f, true) / (N_TOKENS - 1);
+        assert_true(fabs(loss - (double)*vector_of(s, "loss", "", 1)) < 1e-4);
+        for (size_t j = 0; j < a->n_params; j++)
+            f.pass->grads[0][j] /= N_TOKENS - 1; /* of the mean: run_all takes the sum */
+        for (size_t k = 0; k < n; k++) {
+            const size_t count = (size_t)t[k].rows * (size_t)(t[k].cols ? t[k].cols : 1);
+            const double d = difference(vector_of(s, "grad.", t[k].name, count),
+                                        f.pass->grads[0] + t[k].offset, count);
+            if (d > 1e-3)
+                fail_msg("%s: gradient of %s differs by %g", methods[i].name, t[k].name, d);
+        }
+        if (methods[i].config.kind == CMAT_PROMPT_EMBEDDINGS)
+            assert_true(difference(vector_of(s, "grad.", "embedding.weight", a->n_params),
+                                   f.pass->grads[0], a->n_params) < 1e-3);
+        fixture_clear(&f);
+        cmat_train_set_clear(&set);
+        cmat_safetensors_close(s);
+        cmat_adapter_free(saved);
+        cmat_adapter_free(a);
+        free(dir);
+        free(path);
+    }
+}
+
+/* ---- gradients ---- */
+
+static void gradients_are_slopes(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    make_set(&set, 6, 1, 2);
+    for (int i = 0; i < N_METHODS; i++)
+        for (int keep = 0; keep < 3; keep++) {
+            cmat_adapter *a = new_adapter(&methods[i].config, 4);
+            fixture f;
+            fixture_init(&f, &set, &a, 1, 120, true, (cmat_keep)keep);
+            run_all(&f, true);
+            const size_t n = a->n_params;
+            const float *g = f.pass->grads[0];
+            float *saved = cmat_xmalloc(n * sizeof *saved);
+            double norm = 0, h = 0.01, value[2];
+            for (size_t j = 0; j < n; j++)
+                norm += (double)g[j] * (double)g[j];
+            norm = sqrt(norm);
+            memcpy(saved, a->params, n * sizeof *saved);
+            for (int side = 0; side < 2; side++) {
+                for (size_t j = 0; j < n; j++)
+                    a->params[j] = saved[j] + (float)((side ? h : -h) * (double)g[j] / norm);
+                value[side] = run_all(&f, false);
+            }
+            const double slope = (value[1] - value[0]) / (2 * h);
+            if (norm < 1e-2 || fabs(slope - norm) > (keep == CMAT_KEEP_BF16 ? 0.03 : 0.01) * norm)
+                fail_msg("%s, keep %d: |g| %g, slope %g", methods[i].name, keep, norm, slope);
+            free(saved);
+            fixture_clear(&f);
+            cmat_adapter_free(a);
+        }
+    cmat_train_set_clear(&set);
+}
+
+/* Methods side by side in a batch, with and without shared beginnings, get what each gets alone. */
+static void methods_share_a_batch(void **state)
+{
+    (void)state;
+    enum { N = N_METHODS + 1 };
+    cmat_train_set set;
+    cmat_adapter *a[N];
+    fixture together, apart;
+    for (int i = 0; i < N_METHODS; i++)
+        a[i] = new_adapter(&methods[i].config, (uint64_t)i);
+    a[N_METHODS] = new_lora(9);
+    make_set(&set, 3 * N, N, 6);
+    fixture_init(&together, &set, a, N, 400, true, CMAT_KEEP_F32);
+    fixture_init(&apart, &set, a, N, 60, false, CMAT_KEEP_F32);
+    assert_true(together.p.n_batches < apart.p.n_batches);
+    const double x = run_all(&together, true), y = run_all(&apart, true);
+    assert_true(fabs(x - y) < 1e-4 * x);
+    for (int i = 0; i < N; i++)
+        assert_true(difference(together.pass->grads[i], apart.pass->grads[i], a[i]->n_params) <
+                    1e-4);
+    fixture_clear(&together);
+    fixture_clear(&apart);
+    for (int i = 0; i < N; i++)
+        cmat_adapter_free(a[i]);
+    cmat_train_set_clear(&set);
+}
+
+/* ---- tuning ---- */
+
+static cmat_tune_options default_options(void)
+{
+    cmat_tune_options o = {0};
+    OK(cmat_options_init(cmat_tune_option_table, &o, &err));
+    return o;
+}
+
+/* Each method learns, and a run that was stopped after each step and whose process began anew (its
+ * adapter made from the seed) ends in the same bytes. */
+static void tuning_learns_and_resumes(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    cmat_tune_options o = default_options();
+    make_set(&set, 8, 1, 3);
+    o.max_steps = 6;
+    o.batch_tokens = 110;
+    o.lr = 2e-2;
+    for (int i = 0; i < N_METHODS; i++) {
+        char *dir = tiny_tmp_path("resume");
+        cmat_adapter *whole = new_adapter(&methods[i].config, 7), *part = NULL;
+        cmat_tune_result r;
+        o.run_dir = NULL;
+        o.max_minutes = 0;
+        OK(cmat_tune(model, whole, &set, &set, &o, &r, &err));
+        if (r.eval_loss[0] > r.eval_start - 0.05)
+            fail_msg("%s: loss %g to %g", methods[i].name, r.eval_start, r.eval_loss[0]);
+        o.run_dir = dir;
+        o.max_minutes = 1e-9; /* one step a call */
+        do {
+            cmat_adapter_free(part);
+            part = new_adapter(&methods[i].config, 7);
+            OK(cmat_tune(model, part, &set, &set, &o, &r, &err));
+        } while (r.end == CMAT_TUNE_TIME_UP);
+        assert_int_equal(r.steps, 6);
+        assert_memory_equal(whole->params, part->params, part->n_params * sizeof(float));
+        assert_memory_equal(whole->served, part->served, part->n_served * sizeof(float));
+        cmat_adapter_free(whole);
+        cmat_adapter_free(part);
+        remove_dir(dir);
+        free(dir);
+    }
+    cmat_train_set_clear(&set);
+}
+
+/* ---- files ---- */
+
+static void files_keep_everything(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_METHODS; i++) {
+        char *dir = tiny_tmp_path("files"), *encoder = cmat_path_join(dir, "encoder.safetensors");
+        cmat_adapter *a = new_adapter(&methods[i].config, 3), *b, *c;
+        OK(cmat_adapter_save(a, dir, &err));
+        OK(cmat_adapter_load(&b, model, dir, &err));
+        assert_string_equal(cmat_adapter_method(a), cmat_adapter_method(b));
+        assert_int_equal(a->n_params, b->n_params);
+        assert_memory_equal(a->params, b->params, a->n_params * sizeof(float));
+        assert_memory_equal(a->served, b->served, a->n_served * sizeof(float));
+        OK(cmat_adapter_copy(&c, b, &err));
+        assert_memory_equal(a->params, c->params, a->n_params * sizeof(float));
+        assert_memory_equal(a->served, c->served, a->n_served * sizeof(float));
+        cmat_adapter_free(c);
+        cmat_adapter_free(b);
+
+        /* other embeddings than the encoder's are told, no encoder is fine */
+        if (a->encoder) {
+            cmat_adapter *other = new_adapter(&methods[i].config, 4);
+            char *dir2 = tiny_tmp_path("files2");
+            OK(cmat_adapter_save(other, dir2, &err));
+            char *cmd = cmat_xasprintf("cp '%s/encoder.safetensors' '%s'", dir2, dir);
+            assert_int_equal(system(cmd), 0);
+            assert_int_equal(cmat_adapter_load(&b, model, dir, &err), CMAT_ERR_FORMAT);
+            assert_non_null(strstr(err.msg, "other prompt_embeddings"));
+            assert_null(b);
+            free(cmd);
+            cmat_adapter_free(other);
+            remove_dir(dir2);
+            free(dir2);
+            unlink(encoder);
+            OK(cmat_adapter_load(&b, model, dir, &err));
+            assert_int_equal(b->n_params, a->n_served);
+            assert_memory_equal(a->served, b->params, a->n_served * sizeof(float));
+            cmat_adapter_free(b);
+        }
+        /* rounded for passing on: without the encoder */
+        OK(cmat_adapter_save(a, dir, &err));
+        OK(cmat_adapter_save_as(a, dir, CMAT_TYPE_F16, &err));
+        assert_false(cmat_path_exists(encoder));
+        OK(cmat_adapter_load(&b, model, dir, &err));
+        assert_true(difference(a->served, b->served, a->n_served) < 1e-3);
+        assert_int_equal(cmat_adapter_export_gguf(a, encoder, &err), CMAT_ERR_UNSUPPORTED);
+        cmat_adapter_free(b);
+        cmat_adapter_free(a);
+        remove_dir(dir);
+        free(dir);
+        free(encoder);
+    }
+}
+
+typedef struct {
+    int method;
+    const char *key, *value; /* a member of adapter_config.json set to this JSON before loading */
+    cmat_status status;
+    const char *says;
+} change;
+
+static const change changes[] = {
+    {0, "num_virtual_tokens", "1000000000", CMAT_ERR_FORMAT, "1000000000 virtual tokens"},
+    {0, "num_virtual_tokens", "100000000000", CMAT_ERR_FORMAT, "num_virtual_tokens is not a count"},
+    {0, "num_virtual_tokens", "0", CMAT_ERR_FORMAT, "0 virtual tokens"},
+    {0, "num_virtual_tokens", "-3", CMAT_ERR_FORMAT, "num_virtual_tokens is not a count"},
+    {0, "num_virtual_tokens", "null", CMAT_ERR_FORMAT, "0 virtual tokens"},
+    {0, "num_virtual_tokens", "11", CMAT_ERR_FORMAT, "is (10, 32), expected (11, 32)"},
+    {0, "token_dim", "64", CMAT_ERR_ARG, "another base (token_dim is 64, this model's is 32)"},
+    {0, "num_layers", "30", CMAT_ERR_ARG, "another base (num_layers is 30"},
+    {0, "num_attention_heads", "9", CMAT_ERR_ARG, "another base (num_attention_heads"},
+    {0, "num_transformer_submodules", "2", CMAT_ERR_ARG, "num_transformer_submodules is 2"},
+    {0, "encoder_reparameterization_type", "\"GRU\"", CMAT_ERR_UNSUPPORTED, "\"GRU\""},
+    {0, "encoder_hidden_size", "1000000000", CMAT_ERR_LIMIT, "1000000000 hidden units"},
+    {0, "encoder_hidden_size", "\"x\"", CMAT_ERR_FORMAT, "encoder_hidden_size is not a count"},
+    {0, "encoder_hidden_size", "13", CMAT_ERR_FORMAT, "tensor mlp_head.0.weight is (12, 32)"},
+    {1, "encoder_num_layers", "1000", CMAT_ERR_FORMAT, "1000 layers"},
+    {1, "encoder_num_layers", "3", CMAT_ERR_FORMAT, "lstm_head.weight_ih_l2 is missing"},
+    {0, "peft_type", "\"PREFIX_TUNING\"", CMAT_ERR_ARG, "another base"},
+    {0, "peft_type", "\"BONE\"", CMAT_ERR_UNSUPPORTED, "\"BONE\""},
+    {3, "token_dim", "32", CMAT_ERR_ARG, "another base (token_dim is 32, this model's is 16)"},
+    {3, "prefix_projection", "true", CMAT_OK, ""},
+    {2, "some_new_option", "{}", CMAT_OK, ""},
+};
+
+static void hostile_files_are_one_line(void **state)
+{
+    (void)state;
+    char *dir = tiny_tmp_path("hostile"), *config = cmat_path_join(dir, "adapter_config.json"),
+         *weights = cmat_path_join(dir, "adapter_model.safetensors");
+    cmat_adapter *a = NULL, *b;
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        a = new_adapter(&methods[changes[i].method].config, 3);
+        OK(cmat_adapter_save(a, dir, &err));
+        json_t *j = cmat_json_load(config, &err);
+        json_object_set_new(j, changes[i].key, json_loads(changes[i].value, JSON_DECODE_ANY, NULL));
+        OK(cmat_json_save(config, j, &err));
+        json_decref(j);
+        err = (cmat_error){0};
+        cmat_status st = cmat_adapter_load(&b, model, dir, &err);
+        if (st != changes[i].status || !strstr(err.msg, changes[i].says) || strchr(err.msg, '\n') ||
+            (st != CMAT_OK && b))
+            fail_msg("%s = %s: status %d, \"%s\"", changes[i].key, changes[i].value, st, err.msg);
+        cmat_adapter_free(b);
+        cmat_adapter_free(a);
+    }
+    /* a number that is none; the file cut short at each length */
+    a = new_adapter(&methods[0].config, 3);
+    a->served[5] = NAN;
+    OK(cmat_adapter_save(a, dir, &err));
+    assert_int_equal(cmat_adapter_load(&b, model, dir, &err), CMAT_ERR_FORMAT);
+    assert_non_null(strstr(err.msg, "not a number"));
+    a->served[5] = 0;
+    OK(cmat_adapter_save(a, dir, &err));
+    char *data;
+    size_t len;
+    OK(cmat_read_file(weights, 1 << 20, &data, &len, &err));
+    for (size_t n = 0; n < len; n += 7) {
+        OK(cmat_write_file(weights, data, n, &err));
+        assert_int_equal(cmat_adapter_load(&b, model, dir, &err), CMAT_ERR_FORMAT);
+    }
+    free(data);
+    cmat_adapter_free(a);
+    remove_dir(dir);
+    free(dir);
+    free(config);
+    free(weights);
+}
+
+static void wrong_options_are_told(void **state)
+{
+    (void)state;
+    const struct {
+        cmat_prompt_config c;
+        const char *says;
+    } bad[] = {
+        {{CMAT_PROMPT_P_TUNING, 0, CMAT_ENCODER_MLP, 4, 2, NULL}, "0 virtual tokens"},
+        {{CMAT_PROMPT_P_TUNING, 127, CMAT_ENCODER_MLP, 4, 2, NULL}, "127 virtual tokens"},
+        {{CMAT_PROMPT_P_TUNING, 4, CMAT_ENCODER_NONE, 4, 2, NULL}, "needs an encoder"},
+        {{CMAT_PROMPT_PREFIX, 4, CMAT_ENCODER_LSTM, 4, 2, NULL}, "no LSTM"},
+        {{CMAT_PROMPT_P_TUNING, 4, CMAT_ENCODER_LSTM, 4, 9, NULL}, "9 layers"},
+        {{CMAT_PROMPT_EMBEDDINGS, 4, CMAT_ENCODER_NONE, 0, 0, ""}, "no tokens"},
+    };
+    cmat_rng rng;
+    cmat_adapter *a;
+    cmat_rng_init(&rng, 1);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(cmat_adapter_new_prompt(&a, model, &bad[i].c, &rng, &err), CMAT_ERR_ARG);
+        assert_null(a);
+        if (!strstr(err.msg, bad[i].says))
+            fail_msg("\"%s\" lacks \"%s\"", err.msg, bad[i].says);
+    }
+}
+
+/* A prefix made from a text is what the text itself would leave in the cache, and embeddings of a
+ * text are the text. */
+static void first_values_are_the_text(void **state)
+{
+    (void)state;
+    const char *text = "the cat and the";
+    cmat_prompt_config c = {.kind = CMAT_PROMPT_PREFIX, .init_text = text};
+    int32_t *tokens = NULL;
+    size_t n = 0, cap = 0, V = (size_t)model->config.n_vocab;
+    cmat_tokenizer_encode(model->tokenizer, text, strlen(text), false, &tokens, &n, &cap);
+    tokens = cmat_xgrow(tokens, &cap, n + 5, sizeof *tokens);
+    for (int i = 0; i < 5; i++)
+        tokens[n + (size_t)i] = 40 + 13 * i;
+    c.n_virtual = (int)n;
+    float *whole = cmat_xmalloc((n + 5) * V * sizeof *whole),
+          *behind = cmat_xmalloc(5 * V * sizeof *behind);
+    OK(cmat_model_logits(model, NULL, tokens, n + 5, whole, &err));
+    for (int kind = 0; kind < 2; kind++) {
+        c.kind = kind ? CMAT_PROMPT_EMBEDDINGS : CMAT_PROMPT_PREFIX;
+        cmat_adapter *a = new_adapter(&c, 1);
+        OK(cmat_model_logits(model, a, tokens + n, 5, behind, &err));
+        assert_true(difference(whole + n * V, behind, 5 * V) < 1e-5);
+        cmat_adapter_free(a);
+    }
+    free(tokens);
+    free(whole);
+    free(behind);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peft_adapters_give_pefts_logits),
+        cmocka_unit_test(encoders_are_pytorchs),
+        cmocka_unit_test(gradients_are_slopes),
+        cmocka_unit_test(methods_share_a_batch),
+        cmocka_unit_test(tuning_learns_and_resumes),
+        cmocka_unit_test(files_keep_everything),
+        cmocka_unit_test(hostile_files_are_one_line),
+        cmocka_unit_test(wrong_options_are_told),
+        cmocka_unit_test(first_values_are_the_text),
+    };
+    return cmocka_run_group_tests(tests, open_model, close_model);
+}
