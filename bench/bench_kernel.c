@@ -169,7 +169,9 @@ static void bench_product(const char *what, cmat_type type, int n_out, int n_in,
     float *src = floats(n);
     for (int i = 0; i < n_w; i++) {
         void *blocks = cmat_alloc_big(bytes, 1);
-        if (info->from_f32)
+        if (i > 0)
+            memcpy(blocks, p.w[0].data, bytes);
+        else if (info->from_f32)
             info->from_f32(src, blocks, n);
         else
             memset(blocks, 0x22, bytes);

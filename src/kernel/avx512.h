@@ -11,6 +11,12 @@ extern const cmat_q_tile cmat_avx512_q_tile;   /* 12 x 32, as two of 6 */
 /* Rounds a row of x; see cmat_q_tile. The AVX2 tile's own. */
 void cmat_avx2_q_round(int16_t *q, float *d, float *s, const float *x, int K, int max);
 
+/* Panels of prepared weights, 32 columns at a time; columns that are not there repeat others. */
+cmat_q_pack cmat_avx512_q_pack_prepared;
+/* y (T, n_out) (+)= x W^T for prepared W and few rows of x. */
+void cmat_avx512_few_rows(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
+                          bool accumulate);
+
 /* attention_avx2.h's, with tiles of 6 x 32 */
 void cmat_avx512_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
                            const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H,

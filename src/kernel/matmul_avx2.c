@@ -9,10 +9,22 @@
 typedef struct {
     const cmat_sgemm_tile *f;
     const cmat_q_tile *q;
+    cmat_q_pack *prepared; /* panels of prepared weights */
+    /* Up to few_most rows times prepared weights; NULL: none. */
+    void (*few)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
+                bool accumulate);
+    int few_most;
 } tiles;
 
-static const tiles avx2 = {&cmat_avx2_tile, &cmat_avx2_q_tile};
-static const tiles avx512 = {&cmat_avx512_tile, &cmat_avx512_q_tile};
+static const tiles avx2 = {
+    .f = &cmat_avx2_tile, .q = &cmat_avx2_q_tile, .prepared = cmat_avx2_q_pack_prepared};
+static const tiles avx512 = {
+    .f = &cmat_avx512_tile,
+    .q = &cmat_avx512_q_tile,
+    .prepared = cmat_avx512_q_pack_prepared,
+    .few = cmat_avx512_few_rows,
+    .few_most = 48,
+};
 
 static bool quantised(const cmat_weight *w)
 {
@@ -33,22 +45,25 @@ static void matmul(const tiles *with, float *y, int ldy, const float *x, int ldx
         cmat_avx2_row_product(y, x, w, accumulate);
         return;
     }
+    if (w->prepared && with->few && T <= with->few_most) {
+        with->few(y, ldy, x, ldx, w, T, accumulate);
+        return;
+    }
     const int pairs = cmat_avx2_q_pairs(w->type);
     if (pairs) {
-        cmat_qgemm(
-            &(cmat_q_job){.T = T,
-                          .N = w->n_out,
-                          .K = w->n_in,
-                          .x = x,
-                          .ldx = (size_t)ldx,
-                          .y = y,
-                          .ldy = (size_t)ldy,
-                          .accumulate = accumulate,
-                          .b = w,
-                          .pack = w->prepared ? cmat_avx2_q_pack_prepared : cmat_avx2_q_pack_rows,
-                          .pairs = pairs,
-                          .max = CMAT_Q_MAX},
-            with->q);
+        cmat_qgemm(&(cmat_q_job){.T = T,
+                                 .N = w->n_out,
+                                 .K = w->n_in,
+                                 .x = x,
+                                 .ldx = (size_t)ldx,
+                                 .y = y,
+                                 .ldy = (size_t)ldy,
+                                 .accumulate = accumulate,
+                                 .b = w,
+                                 .pack = w->prepared ? with->prepared : cmat_avx2_q_pack_rows,
+                                 .pairs = pairs,
+                                 .max = CMAT_Q_MAX},
+                   with->q);
         return;
     }
     const cmat_sgemm_job job = {.M = T,

@@ -1,11 +1,6 @@
 /* kernel/prepared_avx2.c - weights repacked for decoding, and the product with one row of x.
- *
- * Eight rows lie together, block of 32 by block of 32. Of a block, lane l of 16 bits (row l / 2,
- * element l % 2 of a pair) holds for each pair p = 0 .. 15 of consecutive weights: 4 bits: vector p
- * / 4, bits 4 (p % 4) ..      128 bytes 5 bits: as 4 bits, then the fifth bits: bit p  160 bytes 8
- * bits: vector p / 2, byte p % 2              256 bytes followed by scales d (8 rows) and minima m,
- * in float16 where the file has them so, else in float32; Q6_K has two sets of d, one for each half
- * of the block, and no minima. Arithmetic is that of qgemm.h, in the same order. */
+ * Arithmetic is that of qgemm.h, in the same order. */
+#include "kernel/prepared_avx2.h"
 #include "core/mem.h"
 #include "kernel/avx2.h"
 #include "kernel/plain.h"
@@ -16,54 +11,9 @@
 #include <string.h>
 
 enum {
-    ROWS = 8,
+    ROWS = CMAT_PREPARED_ROWS,
     PREFETCH = 2048 /* bytes ahead: the processor's own prefetch stops at each page */
 };
-
-typedef struct {
-    int bits; /* 4, 5, 8 */
-    int bias; /* subtracted from the stored values: m = -bias d */
-    bool has_min;
-    bool wide;   /* scales in float32 */
-    bool halves; /* two scales a block */
-} form;
-
-static form form_of(cmat_type type)
-{
-    switch (type) {
-    case CMAT_TYPE_Q4_0:
-        return (form){.bits = 4, .bias = 8};
-    case CMAT_TYPE_Q4_1:
-        return (form){.bits = 4, .has_min = true};
-    case CMAT_TYPE_Q5_0:
-        return (form){.bits = 5, .bias = 16};
-    case CMAT_TYPE_Q5_1:
-        return (form){.bits = 5, .has_min = true};
-    case CMAT_TYPE_Q4_K:
-        return (form){.bits = 4, .has_min = true, .wide = true};
-    case CMAT_TYPE_Q5_K:
-        return (form){.bits = 5, .has_min = true, .wide = true};
-    case CMAT_TYPE_Q3_K:
-    case CMAT_TYPE_Q6_K:
-        return (form){.bits = 8, .wide = true, .halves = true};
-    case CMAT_TYPE_IQ4_XS:
-    case CMAT_TYPE_MXFP4:
-        return (form){.bits = 8, .wide = true};
-    default: /* Q8_0, IQ4_NL */
-        return (form){.bits = 8};
-    }
-}
-
-static inline size_t value_bytes(form f)
-{
-    return f.bits == 8 ? 256 : f.bits == 5 ? 160 : 128;
-}
-
-static inline size_t block_bytes(form f)
-{
-    const size_t scale = f.wide ? 32 : 16;
-    return value_bytes(f) + scale * (1 + (f.halves || f.has_min ? 1 : 0));
-}
 
 /* ---- making ---- */
 
@@ -77,7 +27,7 @@ static void put_scales(uint8_t *to, const float *d, bool wide)
 }
 
 /* One block from its 16 vectors of int16. */
-static void put_values(uint8_t *to, const __m256i v[16], form f)
+static void put_values(uint8_t *to, const __m256i v[16], cmat_prepared_form f)
 {
     const __m256i low = _mm256_set1_epi16(f.bits == 8 ? 255 : 15);
     __m256i fifth = _mm256_setzero_si256();
@@ -99,7 +49,7 @@ static void put_values(uint8_t *to, const __m256i v[16], form f)
 }
 
 /* One block of a group from a panel 8 wide. */
-static void put_block(uint8_t *to, const char *panel, form f)
+static void put_block(uint8_t *to, const char *panel, cmat_prepared_form f)
 {
     __m256i v[16];
     const int pairs = f.halves ? 8 : 16;
@@ -110,7 +60,7 @@ static void put_block(uint8_t *to, const char *panel, form f)
         v[p] = _mm256_load_si256((const __m256i *)(panel + at));
     }
     put_values(to, v, f);
-    to += value_bytes(f);
+    to += cmat_prepared_value_bytes(f);
     put_scales(to, (const float *)(const void *)panel, f.wide);
     if (f.halves)
         put_scales(to + 32, (const float *)(const void *)(panel + cmat_q_block_bytes(ROWS, pairs)),
@@ -123,9 +73,9 @@ cmat_status cmat_avx2_prepare(cmat_weight *w, int uses, cmat_error *err)
 {
     if (!(uses & CMAT_USE_DECODE) || w->prepared || !cmat_avx2_q_pairs(w->type))
         return CMAT_OK;
-    const form f = form_of(w->type);
+    const cmat_prepared_form f = cmat_prepared_form_of(w->type);
     const int n_blocks = w->n_in / CMAT_Q_BLOCK, n_groups = (w->n_out + ROWS - 1) / ROWS;
-    const size_t bytes = block_bytes(f), row = (size_t)n_blocks * bytes;
+    const size_t bytes = cmat_prepared_block_bytes(f), row = (size_t)n_blocks * bytes;
     uint8_t *p = cmat_alloc_big((size_t)n_groups, row);
     if (!p)
         return cmat_fail(err, CMAT_ERR_NOMEM, "kernel: no memory for a weight of %d x %d", w->n_out,
@@ -158,7 +108,7 @@ static inline __m256 get_scales(const uint8_t *p, bool wide)
 }
 
 /* The minima of a block that is not in halves. */
-static inline __m256 get_minima(const uint8_t *scales, __m256 d, form f)
+static inline __m256 get_minima(const uint8_t *scales, __m256 d, cmat_prepared_form f)
 {
     if (f.has_min)
         return get_scales(scales + (f.wide ? 32 : 16), f.wide);
@@ -166,7 +116,8 @@ static inline __m256 get_minima(const uint8_t *scales, __m256 d, form f)
 }
 
 /* Pair p of a block, as eight rows of two int16; p and f are constants in each use. */
-static inline __attribute__((always_inline)) __m256i get_pair(const uint8_t *block, int p, form f)
+static inline __attribute__((always_inline)) __m256i get_pair(const uint8_t *block, int p,
+                                                              cmat_prepared_form f)
 {
     if (f.bits == 8) {
         const __m256i v = _mm256_loadu_si256((const __m256i *)(block + 32 * (p / 2)));
@@ -184,18 +135,19 @@ static inline __attribute__((always_inline)) __m256i get_pair(const uint8_t *blo
     return v;
 }
 
-static inline __attribute__((always_inline)) void unpack_form(form f, char *to, int width,
-                                                              const uint8_t *block)
+static inline __attribute__((always_inline)) void unpack_form(cmat_prepared_form f, char *to,
+                                                              int width, const uint8_t *block)
 {
-    const __m256 d = get_scales(block + value_bytes(f), f.wide);
+    const __m256 d = get_scales(block + cmat_prepared_value_bytes(f), f.wide);
     const size_t pair = (size_t)width * 4, half = cmat_q_block_bytes(width, 8);
     char *values = to + 2 * pair;
     _mm256_store_ps((float *)(void *)to, d);
     if (f.halves)
         _mm256_store_ps((float *)(void *)(to + half),
-                        get_scales(block + value_bytes(f) + 32, true));
+                        get_scales(block + cmat_prepared_value_bytes(f) + 32, true));
     else
-        _mm256_store_ps((float *)(void *)(to + pair), get_minima(block + value_bytes(f), d, f));
+        _mm256_store_ps((float *)(void *)(to + pair),
+                        get_minima(block + cmat_prepared_value_bytes(f), d, f));
 #pragma GCC unroll 16
     for (int p = 0; p < 16; p++) {
         char *at = values + (size_t)p * pair + (f.halves && p >= 8 ? half - 8 * pair : 0);
@@ -203,45 +155,13 @@ static inline __attribute__((always_inline)) void unpack_form(form f, char *to, 
     }
 }
 
-/* Calls fn(form, ...) with the form of `type` as a constant. */
-#define WITH_FORM(type, fn, ...)                               \
-    switch (type) {                                            \
-    case CMAT_TYPE_Q4_0:                                       \
-        fn(((form){4, 8, false, false, false}), __VA_ARGS__);  \
-        break;                                                 \
-    case CMAT_TYPE_Q4_1:                                       \
-        fn(((form){4, 0, true, false, false}), __VA_ARGS__);   \
-        break;                                                 \
-    case CMAT_TYPE_Q5_0:                                       \
-        fn(((form){5, 16, false, false, false}), __VA_ARGS__); \
-        break;                                                 \
-    case CMAT_TYPE_Q5_1:                                       \
-        fn(((form){5, 0, true, false, false}), __VA_ARGS__);   \
-        break;                                                 \
-    case CMAT_TYPE_Q4_K:                                       \
-        fn(((form){4, 0, true, true, false}), __VA_ARGS__);    \
-        break;                                                 \
-    case CMAT_TYPE_Q5_K:                                       \
-        fn(((form){5, 0, true, true, false}), __VA_ARGS__);    \
-        break;                                                 \
-    case CMAT_TYPE_Q3_K:                                       \
-    case CMAT_TYPE_Q6_K:                                       \
-        fn(((form){8, 0, false, true, true}), __VA_ARGS__);    \
-        break;                                                 \
-    case CMAT_TYPE_IQ4_XS:                                     \
-    case CMAT_TYPE_MXFP4:                                      \
-        fn(((form){8, 0, false, true, false}), __VA_ARGS__);   \
-        break;                                                 \
-    default:                                                   \
-        fn(((form){8, 0, false, false, false}), __VA_ARGS__);  \
-    }
-
 void cmat_avx2_q_pack_prepared(const void *b, char *panels, int width, int n0, int n, int b0,
                                int n_blocks)
 {
     const cmat_weight *w = b;
-    const form f = form_of(w->type);
-    const size_t bytes = block_bytes(f), row = (size_t)(w->n_in / CMAT_Q_BLOCK) * bytes;
+    const cmat_prepared_form f = cmat_prepared_form_of(w->type);
+    const size_t bytes = cmat_prepared_block_bytes(f),
+                 row = (size_t)(w->n_in / CMAT_Q_BLOCK) * bytes;
     const size_t panel_block =
         f.halves ? 2 * cmat_q_block_bytes(width, 8) : cmat_q_block_bytes(width, 16);
     for (int p = 0; p < n; p += width)
@@ -255,7 +175,7 @@ void cmat_avx2_q_pack_prepared(const void *b, char *panels, int width, int n0, i
                 const uint8_t *block = (const uint8_t *)w->prepared +
                                        (size_t)((n0 + p + c) / ROWS) * row +
                                        (size_t)(b0 + i) * bytes;
-                WITH_FORM(w->type, unpack_form, panels + 4 * c, width, block)
+                CMAT_WITH_FORM(w->type, unpack_form, panels + 4 * c, width, block)
             }
 }
 
@@ -269,14 +189,14 @@ typedef struct {
 
 /* y + W x for one group of eight rows. One group at a time: the whole matrix is then a single
  * stream of memory, which is what limits this product. f is a constant in each use. */
-static inline __attribute__((always_inline)) __m256 row_group(form f, __m256 y, const uint8_t *w,
-                                                              const rounded *x)
+static inline __attribute__((always_inline)) __m256 row_group(cmat_prepared_form f, __m256 y,
+                                                              const uint8_t *w, const rounded *x)
 {
     const int16_t *q = x->q;
-    for (int b = 0; b < x->n_blocks; b++, w += block_bytes(f), q += CMAT_Q_BLOCK) {
+    for (int b = 0; b < x->n_blocks; b++, w += cmat_prepared_block_bytes(f), q += CMAT_Q_BLOCK) {
         __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
 #pragma GCC unroll 8
-        for (size_t ahead = 0; ahead < block_bytes(f) + 64; ahead += 64)
+        for (size_t ahead = 0; ahead < cmat_prepared_block_bytes(f) + 64; ahead += 64)
             _mm_prefetch((const char *)w + PREFETCH + ahead, _MM_HINT_T0);
 #pragma GCC unroll 16
         for (int p = 0; p < 16; p++) {
@@ -285,7 +205,7 @@ static inline __attribute__((always_inline)) __m256 row_group(form f, __m256 y, 
             const __m256i product = _mm256_madd_epi16(get_pair(w, p, f), _mm256_set1_epi32(pair));
             sum[p / 8] = _mm256_add_epi32(sum[p / 8], product);
         }
-        const uint8_t *scales = w + value_bytes(f);
+        const uint8_t *scales = w + cmat_prepared_value_bytes(f);
         const __m256 dx = _mm256_broadcast_ss(x->d + b), sx = _mm256_broadcast_ss(x->s + b);
         const __m256 d = get_scales(scales, f.wide), dd = _mm256_mul_ps(d, dx);
         if (f.halves) {
@@ -301,10 +221,11 @@ static inline __attribute__((always_inline)) __m256 row_group(form f, __m256 y, 
     return y;
 }
 
-static inline __attribute__((always_inline)) void rows_range(form f, float *y, const cmat_weight *w,
-                                                             int first, int end, const rounded *x)
+static inline __attribute__((always_inline)) void rows_range(cmat_prepared_form f, float *y,
+                                                             const cmat_weight *w, int first,
+                                                             int end, const rounded *x)
 {
-    const size_t row = (size_t)x->n_blocks * block_bytes(f);
+    const size_t row = (size_t)x->n_blocks * cmat_prepared_block_bytes(f);
     const uint8_t *p = (const uint8_t *)w->prepared + (size_t)first * row;
     for (int g = first; g < end; g++, p += row) {
         float *to = y + g * ROWS;
@@ -329,7 +250,7 @@ void cmat_avx2_row_product(float *y, const float *x, const cmat_weight *w, bool 
 #pragma omp parallel for schedule(static) num_threads(threads) if (n_groups * n_blocks > 256)
     for (int c = 0; c < n_chunks; c++) {
         const int first = c * CHUNK, end = n_groups - first < CHUNK ? n_groups : first + CHUNK;
-        WITH_FORM(w->type, rows_range, y, w, first, end, &r)
+        CMAT_WITH_FORM(w->type, rows_range, y, w, first, end, &r)
     }
     cmat_scratch_give(room);
 }

@@ -1,11 +1,10 @@
 /* kernel/tiles_avx512.c - the tiles of 12 x 32 for AVX-512: floats, and 16-bit integers with VNNI's
  * vpdpwssd. Rounding and order of sums are those of the AVX2 tiles. */
 #include "kernel/avx512.h"
+#include "kernel/avx512_rows.h"
 #include <immintrin.h>
 
 enum { ROWS = 12, WIDTH = 32 };
-
-#define INLINE static inline __attribute__((always_inline))
 
 typedef struct {
     float alpha, beta;
@@ -71,24 +70,19 @@ typedef struct {
  * in float32 stay in registers, 24 of the 32. */
 enum { STEP = 6 };
 
-INLINE __m512i broadcast_pair(const int16_t *p)
-{
-    int32_t pair;
-    __builtin_memcpy(&pair, p, 4);
-    return _mm512_set1_epi32(pair);
-}
-
 /* y += sum d dx + m sx, in this order (qgemm.h); blocks of 16 have no minima. */
-INLINE __m512 add_block(__m512 y, __m512i sum, __m512 d, __m512 m, float dx, float sx, int pairs)
+INLINE __m512 add_block(__m512 y, __m512i sum, __m512 d, __m512 m, __m512 dx, __m512 sx, int pairs)
 {
-    y = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(d, _mm512_set1_ps(dx)), y);
-    return pairs == 16 ? _mm512_fmadd_ps(m, _mm512_set1_ps(sx), y) : y;
+    y = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(d, dx), y);
+    return pairs == 16 ? _mm512_fmadd_ps(m, sx, y) : y;
 }
 
 /* m rows times n_blocks blocks of one panel; m and pairs are constants in each use. */
 INLINE void integer_rows(int m, int pairs, x_rows x, const char *panel, int n_blocks, bool add,
                          float *c, size_t ldc)
 {
+    six q = six_of(x.q, x.ldq * sizeof *x.q), d = six_of(x.d, x.ld_blocks * sizeof *x.d);
+    six s = six_of(x.s, x.ld_blocks * sizeof *x.s);
     __m512 y[STEP][2];
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++) {
@@ -108,7 +102,7 @@ INLINE void integer_rows(int m, int pairs, x_rows x, const char *panel, int n_bl
             const __m512i w1 = _mm512_load_si512(w + 128 * p + 64);
 #pragma GCC unroll 6
             for (int i = 0; i < m; i++) {
-                const __m512i xi = broadcast_pair(x.q + (size_t)i * x.ldq + 2 * p);
+                const __m512i xi = broadcast_pair(row_of(&q, i) + 4 * p);
                 sum[i][0] = _mm512_dpwssd_epi32(sum[i][0], w0, xi);
                 sum[i][1] = _mm512_dpwssd_epi32(sum[i][1], w1, xi);
             }
@@ -117,15 +111,15 @@ INLINE void integer_rows(int m, int pairs, x_rows x, const char *panel, int n_bl
         const __m512 m0 = _mm512_load_ps(head + 32), m1 = _mm512_load_ps(head + 48);
 #pragma GCC unroll 6
         for (int i = 0; i < m; i++) {
-            const float dx = x.d[(size_t)i * x.ld_blocks], sx = x.s[(size_t)i * x.ld_blocks];
+            const __m512 dx = broadcast_float(row_of(&d, i)), sx = broadcast_float(row_of(&s, i));
             y[i][0] = add_block(y[i][0], sum[i][0], d0, m0, dx, sx, pairs);
             y[i][1] = add_block(y[i][1], sum[i][1], d1, m1, dx, sx, pairs);
         }
         panel += cmat_q_block_bytes(WIDTH, pairs);
-        x.q += 2 * pairs;
+        six_step(&q, 4 * (size_t)pairs);
         if (pairs == 16 || b % 2) { /* x has scales for 32 */
-            x.d++;
-            x.s++;
+            six_step(&d, sizeof *x.d);
+            six_step(&s, sizeof *x.s);
         }
     }
 #pragma GCC unroll 6
