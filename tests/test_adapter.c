@@ -228,7 +228,7 @@ static const change changes[] = {
     {"exclude_modules", "[\"q_proj\"]", CMAT_ERR_FORMAT, "holds 28 tensors"},
     {"layers_to_transform", "[1]", CMAT_ERR_FORMAT, "holds 28 tensors"},
     {"peft_type", "\"BONE\"", CMAT_ERR_UNSUPPORTED, "BONE"},
-    {"use_dora", "true", CMAT_ERR_UNSUPPORTED, "use_dora"},
+    {"use_dora", "true", CMAT_ERR_FORMAT, "lora_magnitude_vector.weight is missing"},
     {"bias", "\"all\"", CMAT_ERR_UNSUPPORTED, "bias"},
     {"modules_to_save", "[\"lm_head\"]", CMAT_ERR_UNSUPPORTED, "modules_to_save"},
     {"rank_pattern", "{\"q_proj\": 8}", CMAT_ERR_UNSUPPORTED, "rank_pattern gives q_proj"},

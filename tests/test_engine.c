@@ -444,12 +444,15 @@ static void virtual_tokens_share_a_batch(void **state)
         {.kind = CMAT_PROMPT_P_TUNING, .n_virtual = 20, .encoder = CMAT_ENCODER_MLP, .hidden = 8},
         {.kind = CMAT_PROMPT_EMBEDDINGS, .n_virtual = 3},
         {.kind = CMAT_PROMPT_PREFIX, .n_virtual = 37}};
-    const cmat_lora_config lora = {.rank = 4, .alpha = 8, .targets = 0x7f};
+    const cmat_lora_config lora = {.rank = 4, .alpha = 8, .targets = 0x7f, .dora = true};
     cmat_model *m = model_open();
-    cmat_adapter *ad[N] = {NULL}; /* the base, LoRA, then two of each method */
+    cmat_adapter *ad[N] = {NULL}; /* the base, DoRA, then two of each method */
     cmat_rng rng;
     cmat_rng_init(&rng, 22);
     assert_int_equal(cmat_adapter_new(&ad[1], m, &lora, &rng, NULL), CMAT_OK);
+    for (size_t i = 0; i < ad[1]->n_params; i++)
+        ad[1]->params[i] += 0.1f * (float)cmat_rng_normal(&rng);
+    cmat_adapter_refresh(ad[1]);
     for (int k = 2; k < N; k++)
         assert_int_equal(cmat_adapter_new_prompt(&ad[k], m, &configs[k % 3], &rng, NULL), CMAT_OK);
     batch *b = batch_new(3 * N, 60, 90, 16, 19), *alone = batch_new(3 * N, 60, 90, 16, 19);

@@ -46,35 +46,42 @@ static void remove_dir(const char *dir)
 typedef struct {
     const char *name; /* of the folder of vectors */
     cmat_prompt_config config;
+    bool dora; /* and not virtual tokens */
 } method;
 
 static const method methods[] = {
-    {"p-tuning-mlp", {CMAT_PROMPT_P_TUNING, 10, CMAT_ENCODER_MLP, 12, 2, NULL}},
-    {"p-tuning-lstm", {CMAT_PROMPT_P_TUNING, 10, CMAT_ENCODER_LSTM, 6, 2, NULL}},
-    {"prompt-tuning", {CMAT_PROMPT_EMBEDDINGS, 10, CMAT_ENCODER_NONE, 0, 0, NULL}},
-    {"prefix-tuning", {CMAT_PROMPT_PREFIX, 10, CMAT_ENCODER_NONE, 0, 0, NULL}},
-    {"prefix-tuning-mlp", {CMAT_PROMPT_PREFIX, 10, CMAT_ENCODER_MLP, 12, 0, NULL}},
+    {"p-tuning-mlp", {CMAT_PROMPT_P_TUNING, 10, CMAT_ENCODER_MLP, 12, 2, NULL}, false},
+    {"p-tuning-lstm", {CMAT_PROMPT_P_TUNING, 10, CMAT_ENCODER_LSTM, 6, 2, NULL}, false},
+    {"prompt-tuning", {CMAT_PROMPT_EMBEDDINGS, 10, CMAT_ENCODER_NONE, 0, 0, NULL}, false},
+    {"prefix-tuning", {CMAT_PROMPT_PREFIX, 10, CMAT_ENCODER_NONE, 0, 0, NULL}, false},
+    {"prefix-tuning-mlp", {CMAT_PROMPT_PREFIX, 10, CMAT_ENCODER_MLP, 12, 0, NULL}, false},
+    {"dora", .dora = true},
 };
 enum { N_METHODS = sizeof methods / sizeof *methods };
 
-static cmat_adapter *new_adapter(const cmat_prompt_config *c, uint64_t seed)
+static cmat_adapter *new_lora(bool dora, uint64_t seed)
 {
-    cmat_adapter *a;
-    cmat_rng rng;
-    cmat_rng_init(&rng, seed);
-    OK(cmat_adapter_new_prompt(&a, model, c, &rng, &err));
-    return a;
-}
-
-static cmat_adapter *new_lora(uint64_t seed)
-{
-    const cmat_lora_config c = {.rank = 3, .alpha = 6, .targets = 0x7f};
+    const cmat_lora_config c = {.rank = 3, .alpha = 6, .targets = 0x7f, .dora = dora};
     cmat_adapter *a;
     cmat_rng rng;
     cmat_rng_init(&rng, seed);
     OK(cmat_adapter_new(&a, model, &c, &rng, &err));
-    for (size_t i = 0; i < a->n_params; i++)
-        a->params[i] = 0.1F * (float)cmat_rng_normal(&rng);
+    for (int l = 0; l < model->config.n_layers; l++) /* B, and so every gradient, not zero */
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++)
+            for (int i = 0; i < 3 * model->layers[l].w[k].n_out; i++)
+                cmat_adapter_pair(a, l, k)->b[i] = 0.1F * (float)cmat_rng_normal(&rng);
+    cmat_adapter_refresh(a);
+    return a;
+}
+
+static cmat_adapter *new_adapter(const method *m, uint64_t seed)
+{
+    cmat_adapter *a;
+    cmat_rng rng;
+    if (m->dora)
+        return new_lora(true, seed);
+    cmat_rng_init(&rng, seed);
+    OK(cmat_adapter_new_prompt(&a, model, &m->config, &rng, &err));
     return a;
 }
 
@@ -211,7 +218,7 @@ static void peft_adapters_give_pefts_logits(void **state)
         cmat_safetensors *s;
         OK(cmat_adapter_load(&a, model, dir, &err));
         OK(cmat_safetensors_open(&s, path, &err));
-        assert_int_equal(a->n_virtual, 10);
+        assert_int_equal(a->n_virtual, methods[i].dora ? 0 : 10);
         assert_null(a->encoder); /* PEFT keeps what it gave only */
         OK(cmat_model_logits(model, a, tokens, N_TOKENS, logits, &err));
         const double d = difference(vector_of(s, "logits", "", N_LAST * V),
@@ -233,11 +240,11 @@ static void encoders_are_pytorchs(void **state)
     (void)state;
     int32_t tokens[N_TOKENS];
     vector_tokens(tokens);
-    for (int i = 0; i < N_METHODS; i++) {
+    for (int i = 0; i < N_METHODS && !methods[i].dora; i++) {
         char *dir = vector_path(methods[i].name, NULL),
              *path = vector_path(methods[i].name, "expected.safetensors");
         cmat_train_set set = {0};
-        cmat_adapter *saved, *a = new_adapter(&methods[i].config, 1);
+        cmat_adapter *saved, *a = new_adapter(&methods[i], 1);
         cmat_safetensors *s;
         fixture f;
         OK(cmat_safetensors_open(&s, path, &err));
@@ -281,6 +288,52 @@ static void encoders_are_pytorchs(void **state)
     }
 }
 
+/* Gradients of DoRA's A, B and magnitudes, brought into Hugging Face's order by saving them. */
+static void doras_gradients_are_pefts(void **state)
+{
+    (void)state;
+    int32_t tokens[N_TOKENS];
+    char *dir = vector_path("dora", NULL), *path = vector_path("dora", "expected.safetensors"),
+         *out = tiny_tmp_path("grads"), *file = cmat_path_join(out, "adapter_model.safetensors");
+    cmat_train_set set = {0};
+    cmat_adapter *a, *g;
+    cmat_safetensors *want, *have;
+    fixture f;
+    vector_tokens(tokens);
+    OK(cmat_adapter_load(&a, model, dir, &err));
+    OK(cmat_safetensors_open(&want, path, &err));
+    cmat_train_set_add(&set, tokens, NULL, N_TOKENS, 0);
+    fixture_init(&f, &set, &a, 1, 64, true, CMAT_KEEP_F32);
+    const double loss = run_all(&f, true) / (N_TOKENS - 1);
+    assert_true(fabs(loss - (double)*vector_of(want, "loss", "", 1)) < 1e-4);
+    OK(cmat_adapter_copy(&g, a, &err));
+    for (size_t i = 0; i < a->n_params; i++)
+        g->params[i] = f.pass->grads[0][i] / (N_TOKENS - 1);
+    OK(cmat_adapter_save(g, out, &err));
+    OK(cmat_safetensors_open(&have, file, &err));
+    assert_int_equal(cmat_safetensors_count(have), 2 * 7 * 3);
+    for (size_t i = 0; i < cmat_safetensors_count(have); i++) {
+        const cmat_safetensor *t = cmat_safetensors_at(have, i);
+        char *name = cmat_xasprintf("%s%s", t->name, strstr(t->name, "magnitude") ? ".weight" : "");
+        const size_t n = t->size / sizeof(float);
+        const double d = difference(vector_of(want, "grad.", name, n), t->data, n);
+        if (d > 1e-3)
+            fail_msg("gradient of %s differs by %g", name, d);
+        free(name);
+    }
+    cmat_safetensors_close(have);
+    cmat_safetensors_close(want);
+    fixture_clear(&f);
+    cmat_train_set_clear(&set);
+    cmat_adapter_free(g);
+    cmat_adapter_free(a);
+    remove_dir(out);
+    free(dir);
+    free(path);
+    free(out);
+    free(file);
+}
+
 /* ---- gradients ---- */
 
 static void gradients_are_slopes(void **state)
@@ -289,8 +342,8 @@ static void gradients_are_slopes(void **state)
     cmat_train_set set;
     make_set(&set, 6, 1, 2);
     for (int i = 0; i < N_METHODS; i++)
-        for (int keep = 0; keep < 3; keep++) {
-            cmat_adapter *a = new_adapter(&methods[i].config, 4);
+        for (int keep = 0; keep < 3 && !methods[i].dora; keep++) { /* see the next test */
+            cmat_adapter *a = new_adapter(&methods[i], 4);
             fixture f;
             fixture_init(&f, &set, &a, 1, 120, true, (cmat_keep)keep);
             run_all(&f, true);
@@ -317,6 +370,49 @@ static void gradients_are_slopes(void **state)
     cmat_train_set_clear(&set);
 }
 
+/* DoRA holds the norms constant, so that its gradient is a slope where they do not change: along
+ * the magnitudes; and of A and B with the gains kept as they are. */
+static void doras_gradients_are_slopes(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    make_set(&set, 6, 1, 2);
+    for (int keep = 0; keep < 3; keep++) {
+        cmat_adapter *a = new_lora(true, 4), *none = NULL;
+        fixture f;
+        fixture_init(&f, &set, &a, 1, 120, true, (cmat_keep)keep);
+        run_all(&f, true);
+        f.n = 0; /* no refresh from here on: the gains stay */
+        f.adapters = &none;
+        const size_t n = a->n_params;
+        const float *g = f.pass->grads[0];
+        float *saved = cmat_xmalloc(n * sizeof *saved);
+        double norm = 0, h = 0.01, value[2];
+        memcpy(saved, a->params, n * sizeof *saved);
+        for (size_t j = 0; j < n; j++)
+            norm += (double)g[j] * (double)g[j];
+        norm = sqrt(norm);
+        for (int side = 0; side < 2; side++) {
+            for (size_t j = 0; j < n; j++)
+                a->params[j] = saved[j] + (float)((side ? h : -h) * (double)g[j] / norm);
+            for (int l = 0; l < model->config.n_layers; l++)
+                for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+                    const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
+                    for (int o = 0; o < model->layers[l].w[k].n_out; o++)
+                        p->gain[o] = p->m[o] * p->inv_norm[o];
+                }
+            value[side] = run_all(&f, false);
+        }
+        const double slope = (value[1] - value[0]) / (2 * h);
+        if (norm < 1e-2 || fabs(slope - norm) > (keep == CMAT_KEEP_BF16 ? 0.03 : 0.01) * norm)
+            fail_msg("keep %d: |g| %g, slope %g", keep, norm, slope);
+        free(saved);
+        fixture_clear(&f);
+        cmat_adapter_free(a);
+    }
+    cmat_train_set_clear(&set);
+}
+
 /* Methods side by side in a batch, with and without shared beginnings, get what each gets alone. */
 static void methods_share_a_batch(void **state)
 {
@@ -326,8 +422,8 @@ static void methods_share_a_batch(void **state)
     cmat_adapter *a[N];
     fixture together, apart;
     for (int i = 0; i < N_METHODS; i++)
-        a[i] = new_adapter(&methods[i].config, (uint64_t)i);
-    a[N_METHODS] = new_lora(9);
+        a[i] = new_adapter(&methods[i], (uint64_t)i);
+    a[N_METHODS] = new_lora(false, 9);
     make_set(&set, 3 * N, N, 6);
     fixture_init(&together, &set, a, N, 400, true, CMAT_KEEP_F32);
     fixture_init(&apart, &set, a, N, 60, false, CMAT_KEEP_F32);
@@ -366,7 +462,7 @@ static void tuning_learns_and_resumes(void **state)
     o.lr = 2e-2;
     for (int i = 0; i < N_METHODS; i++) {
         char *dir = tiny_tmp_path("resume");
-        cmat_adapter *whole = new_adapter(&methods[i].config, 7), *part = NULL;
+        cmat_adapter *whole = new_adapter(&methods[i], 7), *part = NULL;
         cmat_tune_result r;
         o.run_dir = NULL;
         o.max_minutes = 0;
@@ -377,12 +473,13 @@ static void tuning_learns_and_resumes(void **state)
         o.max_minutes = 1e-9; /* one step a call */
         do {
             cmat_adapter_free(part);
-            part = new_adapter(&methods[i].config, 7);
+            part = new_adapter(&methods[i], 7);
             OK(cmat_tune(model, part, &set, &set, &o, &r, &err));
         } while (r.end == CMAT_TUNE_TIME_UP);
         assert_int_equal(r.steps, 6);
         assert_memory_equal(whole->params, part->params, part->n_params * sizeof(float));
-        assert_memory_equal(whole->served, part->served, part->n_served * sizeof(float));
+        if (whole->n_served)
+            assert_memory_equal(whole->served, part->served, part->n_served * sizeof(float));
         cmat_adapter_free(whole);
         cmat_adapter_free(part);
         remove_dir(dir);
@@ -398,22 +495,30 @@ static void files_keep_everything(void **state)
     (void)state;
     for (int i = 0; i < N_METHODS; i++) {
         char *dir = tiny_tmp_path("files"), *encoder = cmat_path_join(dir, "encoder.safetensors");
-        cmat_adapter *a = new_adapter(&methods[i].config, 3), *b, *c;
+        cmat_adapter *a = new_adapter(&methods[i], 3), *b, *c;
         OK(cmat_adapter_save(a, dir, &err));
         OK(cmat_adapter_load(&b, model, dir, &err));
         assert_string_equal(cmat_adapter_method(a), cmat_adapter_method(b));
         assert_int_equal(a->n_params, b->n_params);
         assert_memory_equal(a->params, b->params, a->n_params * sizeof(float));
-        assert_memory_equal(a->served, b->served, a->n_served * sizeof(float));
         OK(cmat_adapter_copy(&c, b, &err));
         assert_memory_equal(a->params, c->params, a->n_params * sizeof(float));
-        assert_memory_equal(a->served, c->served, a->n_served * sizeof(float));
+        if (a->n_served) {
+            assert_memory_equal(a->served, b->served, a->n_served * sizeof(float));
+            assert_memory_equal(a->served, c->served, a->n_served * sizeof(float));
+        } else {
+            const cmat_lora_pair *p = cmat_adapter_pair(a, 1, CMAT_W_Q);
+            assert_memory_equal(p->gain, cmat_adapter_pair(b, 1, CMAT_W_Q)->gain,
+                                32 * sizeof(float));
+            assert_memory_equal(p->gain, cmat_adapter_pair(c, 1, CMAT_W_Q)->gain,
+                                32 * sizeof(float));
+        }
         cmat_adapter_free(c);
         cmat_adapter_free(b);
 
         /* other embeddings than the encoder's are told, no encoder is fine */
         if (a->encoder) {
-            cmat_adapter *other = new_adapter(&methods[i].config, 4);
+            cmat_adapter *other = new_adapter(&methods[i], 4);
             char *dir2 = tiny_tmp_path("files2");
             OK(cmat_adapter_save(other, dir2, &err));
             char *cmd = cmat_xasprintf("cp '%s/encoder.safetensors' '%s'", dir2, dir);
@@ -436,7 +541,10 @@ static void files_keep_everything(void **state)
         OK(cmat_adapter_save_as(a, dir, CMAT_TYPE_F16, &err));
         assert_false(cmat_path_exists(encoder));
         OK(cmat_adapter_load(&b, model, dir, &err));
-        assert_true(difference(a->served, b->served, a->n_served) < 1e-3);
+        if (a->n_served)
+            assert_true(difference(a->served, b->served, a->n_served) < 1e-3);
+        else
+            assert_true(difference(a->params, b->params, a->n_params) < 1e-3);
         assert_int_equal(cmat_adapter_export_gguf(a, encoder, &err), CMAT_ERR_UNSUPPORTED);
         cmat_adapter_free(b);
         cmat_adapter_free(a);
@@ -475,6 +583,8 @@ static const change changes[] = {
     {3, "token_dim", "32", CMAT_ERR_ARG, "another base (token_dim is 32, this model's is 16)"},
     {3, "prefix_projection", "true", CMAT_OK, ""},
     {2, "some_new_option", "{}", CMAT_OK, ""},
+    {5, "use_dora", "false", CMAT_ERR_FORMAT, "holds 42 tensors"},
+    {5, "r", "4", CMAT_ERR_FORMAT, "is (3, 32), expected (4, 32)"},
 };
 
 static void hostile_files_are_one_line(void **state)
@@ -484,7 +594,7 @@ static void hostile_files_are_one_line(void **state)
          *weights = cmat_path_join(dir, "adapter_model.safetensors");
     cmat_adapter *a = NULL, *b;
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        a = new_adapter(&methods[changes[i].method].config, 3);
+        a = new_adapter(&methods[changes[i].method], 3);
         OK(cmat_adapter_save(a, dir, &err));
         json_t *j = cmat_json_load(config, &err);
         json_object_set_new(j, changes[i].key, json_loads(changes[i].value, JSON_DECODE_ANY, NULL));
@@ -499,7 +609,7 @@ static void hostile_files_are_one_line(void **state)
         cmat_adapter_free(a);
     }
     /* a number that is none; the file cut short at each length */
-    a = new_adapter(&methods[0].config, 3);
+    a = new_adapter(&methods[0], 3);
     a->served[5] = NAN;
     OK(cmat_adapter_save(a, dir, &err));
     assert_int_equal(cmat_adapter_load(&b, model, dir, &err), CMAT_ERR_FORMAT);
@@ -565,7 +675,7 @@ static void first_values_are_the_text(void **state)
     OK(cmat_model_logits(model, NULL, tokens, n + 5, whole, &err));
     for (int kind = 0; kind < 2; kind++) {
         c.kind = kind ? CMAT_PROMPT_EMBEDDINGS : CMAT_PROMPT_PREFIX;
-        cmat_adapter *a = new_adapter(&c, 1);
+        cmat_adapter *a = new_adapter(&(method){.config = c}, 1);
         OK(cmat_model_logits(model, a, tokens + n, 5, behind, &err));
         assert_true(difference(whole + n * V, behind, 5 * V) < 1e-5);
         cmat_adapter_free(a);
@@ -578,14 +688,11 @@ static void first_values_are_the_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(peft_adapters_give_pefts_logits),
-        cmocka_unit_test(encoders_are_pytorchs),
-        cmocka_unit_test(gradients_are_slopes),
-        cmocka_unit_test(methods_share_a_batch),
-        cmocka_unit_test(tuning_learns_and_resumes),
-        cmocka_unit_test(files_keep_everything),
-        cmocka_unit_test(hostile_files_are_one_line),
-        cmocka_unit_test(wrong_options_are_told),
+        cmocka_unit_test(peft_adapters_give_pefts_logits), cmocka_unit_test(encoders_are_pytorchs),
+        cmocka_unit_test(doras_gradients_are_pefts),       cmocka_unit_test(gradients_are_slopes),
+        cmocka_unit_test(doras_gradients_are_slopes),      cmocka_unit_test(methods_share_a_batch),
+        cmocka_unit_test(tuning_learns_and_resumes),       cmocka_unit_test(files_keep_everything),
+        cmocka_unit_test(hostile_files_are_one_line),      cmocka_unit_test(wrong_options_are_told),
         cmocka_unit_test(first_values_are_the_text),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);

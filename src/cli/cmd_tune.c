@@ -71,7 +71,8 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 
 const cli_command cli_tune = {
     .name = "tune",
-    .summary = "an adapter from a file of conversations: LoRA, P-Tuning, prompt or prefix tuning",
+    .summary =
+        "an adapter from a file of conversations: LoRA, DoRA, P-Tuning, prompt or prefix tuning",
     .usage = "--out DIR [options] FILE...",
     .text =
         "Files are JSON lines with OpenAI's `messages`, Alpaca or ShareGPT; which one is found "

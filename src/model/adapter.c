@@ -32,18 +32,24 @@ static cmat_status check_config(const cmat_lora_config *c, cmat_error *err)
 static cmat_status place_params(cmat_adapter *a, const bool *wanted, cmat_error *err)
 {
     size_t n_pairs = (size_t)a->model->config.n_layers * CMAT_N_LAYER_WEIGHTS,
-           rank = (size_t)a->config.rank;
+           rank = (size_t)a->config.rank, n_rows = 0;
     a->n_params = 0;
     for (size_t i = 0; i < n_pairs; i++) {
         const cmat_weight *w =
             &a->model->layers[i / CMAT_N_LAYER_WEIGHTS].w[i % CMAT_N_LAYER_WEIGHTS];
-        if (wanted[i])
-            a->n_params += rank * ((size_t)w->n_in + (size_t)w->n_out);
+        if (!wanted[i])
+            continue;
+        a->n_params += rank * ((size_t)w->n_in + (size_t)w->n_out);
+        n_rows += (size_t)w->n_out;
     }
+    if (a->config.dora)
+        a->n_params += n_rows;
     a->params = cmat_alloc_big_zero(a->n_params, sizeof(float));
-    if (!a->params)
+    if (a->config.dora)
+        a->norms = cmat_alloc_big_zero(n_rows, 2 * sizeof(float));
+    if (!a->params || (a->config.dora && !a->norms))
         return cmat_fail(err, CMAT_ERR_NOMEM, "adapter: no memory for %zu parameters", a->n_params);
-    float *p = a->params;
+    float *p = a->params, *norms = a->norms;
     for (size_t i = 0; i < n_pairs; i++) {
         const cmat_weight *w =
             &a->model->layers[i / CMAT_N_LAYER_WEIGHTS].w[i % CMAT_N_LAYER_WEIGHTS];
@@ -52,6 +58,13 @@ static cmat_status place_params(cmat_adapter *a, const bool *wanted, cmat_error 
         a->pairs[i].a = p;
         a->pairs[i].b = p + rank * (size_t)w->n_in;
         p = a->pairs[i].b + rank * (size_t)w->n_out;
+        if (!a->config.dora)
+            continue;
+        a->pairs[i].m = p;
+        p += w->n_out;
+        a->pairs[i].inv_norm = norms;
+        a->pairs[i].gain = norms + w->n_out;
+        norms += 2 * (size_t)w->n_out;
     }
     return CMAT_OK;
 }
@@ -63,7 +76,7 @@ cmat_status cmat_adapter_make(cmat_adapter **out, const cmat_model *m,
     cmat_status st = check_config(config, err);
     if (st != CMAT_OK)
         return st;
-    cmat_adapter *a = cmat_adapter_alloc(&cmat_method_lora, m);
+    cmat_adapter *a = cmat_adapter_alloc(config->dora ? &cmat_method_dora : &cmat_method_lora, m);
     a->config = *config;
     a->scale = config->alpha / (config->rslora ? sqrtf((float)config->rank) : (float)config->rank);
     if ((st = place_params(a, wanted, err)) != CMAT_OK) {
@@ -96,9 +109,12 @@ cmat_status cmat_adapter_new(cmat_adapter **out, const cmat_model *m,
         wanted[i] = config->targets >> (i % CMAT_N_LAYER_WEIGHTS) & 1;
     cmat_status st = cmat_adapter_make(out, m, config, wanted, err);
     free(wanted);
-    if (st == CMAT_OK)
-        init_a(*out, rng);
-    return st;
+    if (st != CMAT_OK)
+        return st;
+    init_a(*out, rng);
+    if (config->dora)
+        cmat_dora_init(*out);
+    return CMAT_OK;
 }
 
 cmat_status cmat_adapter_make_like(cmat_adapter **out, const cmat_adapter *from, cmat_error *err)
@@ -114,8 +130,9 @@ cmat_status cmat_adapter_make_like(cmat_adapter **out, const cmat_adapter *from,
 
 /* ---- all methods ---- */
 
-const cmat_method *const cmat_methods[] = {&cmat_method_lora, &cmat_method_p_tuning,
-                                           &cmat_method_prompt, &cmat_method_prefix, NULL};
+const cmat_method *const cmat_methods[] = {&cmat_method_lora,     &cmat_method_dora,
+                                           &cmat_method_p_tuning, &cmat_method_prompt,
+                                           &cmat_method_prefix,   NULL};
 
 cmat_adapter *cmat_adapter_alloc(const cmat_method *method, const cmat_model *m)
 {
@@ -166,6 +183,7 @@ void cmat_adapter_free(cmat_adapter *a)
     if (a->served != a->params)
         cmat_free_big(a->served);
     cmat_free_big(a->params);
+    cmat_free_big(a->norms);
     cmat_free_big(a->unpermuted);
     cmat_prompt_encoder_free(a->encoder);
     free(a->pairs);
@@ -178,7 +196,7 @@ void cmat_adapter_free(cmat_adapter *a)
 cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err)
 {
     const char *arch = "llama", *name = NULL;
-    if (a->n_virtual)
+    if (a->n_virtual || a->config.dora)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
                          "adapter: GGUF has no form for %s (PEFT's folder has)", a->method->name);
     cmat_gguf_writer *w = cmat_gguf_writer_new();

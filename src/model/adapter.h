@@ -2,6 +2,8 @@
  *
  *   LoRA (arXiv 2106.09685): for chosen matrices, y += scale * (x A^T) B^T, with A (rank, n_in),
  *     B (n_out, rank) in PEFT's orientation.
+ *   DoRA (arXiv 2402.09353): such a matrix is y = m / |W + scale B A| * (x W^T + scale (x A^T)
+ *     B^T), with a magnitude m and the norm of each row of n_out.
  *   prompt tuning (arXiv 2104.08691), P-Tuning (arXiv 2103.10385): n_virtual embeddings (n_virtual,
  *     D) stand at positions 0 .. n_virtual-1, before a sequence's own tokens. P-Tuning tunes them
  *     through an encoder.
@@ -21,6 +23,7 @@ typedef struct {
     float alpha;
     float dropout;    /* used in training only */
     bool rslora;      /* scale = alpha / sqrt(rank), arXiv 2312.03732 */
+    bool dora;        /* with a magnitude for each row */
     unsigned targets; /* bit per CMAT_W_* */
 } cmat_lora_config;
 #define CMAT_LORA_DEFAULT                                                       \
@@ -30,6 +33,9 @@ typedef struct {
 
 typedef struct {
     float *a, *b; /* NULL when this matrix is not adapted */
+    float *m;     /* DoRA's magnitudes (n_out), else NULL */
+    float *inv_norm,
+        *gain; /* of DoRA, (n_out), made by refresh: 1 / |W + scale B A|, m times that */
 } cmat_lora_pair;
 
 typedef enum { CMAT_PROMPT_EMBEDDINGS, CMAT_PROMPT_P_TUNING, CMAT_PROMPT_PREFIX } cmat_prompt_kind;
@@ -59,10 +65,11 @@ typedef struct cmat_adapter {
     float *params;           /* what is tuned, one block */
     size_t n_params;
     char *name;
-    /* LoRA: params are all A and B in layer, weight, (a, b) order */
+    /* LoRA: params are all A and B (and m) in layer, weight, (a, b, m) order */
     cmat_lora_config config;
     float scale;
     cmat_lora_pair *pairs; /* (n_layers * CMAT_N_LAYER_WEIGHTS); other methods adapt none */
+    float *norms;          /* where DoRA's inv_norm and gain lie */
     /* Virtual tokens: */
     cmat_prompt_config prompt;
     int n_virtual;                /* 0: none */
@@ -72,7 +79,7 @@ typedef struct cmat_adapter {
     float *unpermuted;            /* a projected prefix as the encoder gives it; else NULL */
 } cmat_adapter;
 
-/* A is Kaiming-uniform as in PEFT, B zero. */
+/* A is Kaiming-uniform as in PEFT, B zero, DoRA's magnitudes the base's. */
 cmat_status cmat_adapter_new(cmat_adapter **out, const cmat_model *m,
                              const cmat_lora_config *config, cmat_rng *rng, cmat_error *err);
 /* Virtual tokens: P-Tuning's and a projected prefix's encoder as PyTorch starts it, prompt tuning's

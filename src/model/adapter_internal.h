@@ -9,4 +9,8 @@ cmat_status cmat_adapter_make(cmat_adapter **out, const cmat_model *m,
                               const cmat_lora_config *config, const bool *wanted, cmat_error *err);
 /* The same pairs as `from` has. */
 cmat_status cmat_adapter_make_like(cmat_adapter **out, const cmat_adapter *from, cmat_error *err);
+/* Magnitudes that leave the base as it is while B is zero. */
+void cmat_dora_init(cmat_adapter *a);
+/* inv_norm and gain from what is tuned. */
+void cmat_dora_refresh(cmat_adapter *a);
 #endif

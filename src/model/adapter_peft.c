@@ -181,8 +181,7 @@ static bool is_off(const json_t *v)
 /* Features of PEFT that change the result and that the engine does not have. */
 static cmat_status check_features(const json_t *j, const char *what, cmat_error *err)
 {
-    static const char *const features[] = {"use_dora",
-                                           "fan_in_fan_out",
+    static const char *const features[] = {"fan_in_fan_out",
                                            "modules_to_save",
                                            "lora_bias",
                                            "target_parameters",
@@ -239,6 +238,7 @@ static cmat_status read_config(const json_t *j, const char *what, cmat_lora_conf
     c->alpha = (float)json_number_value(alpha);
     c->dropout = (float)cmat_json_num(j, "lora_dropout", 0);
     c->rslora = cmat_json_bool(j, "use_rslora", false);
+    c->dora = cmat_json_bool(j, "use_dora", false);
     if ((st = check_pattern(j, "rank_pattern", c->rank, what, err)) != CMAT_OK)
         return st;
     return check_pattern(j, "alpha_pattern", json_number_value(alpha), what, err);
@@ -294,6 +294,37 @@ static cmat_status load_tensor(const cmat_adapter *a, const cmat_safetensors *s,
     return CMAT_OK;
 }
 
+/* DoRA's magnitudes of a module. */
+static cmat_status load_magnitude(const cmat_adapter *a, const cmat_safetensors *s,
+                                  const char *what, int layer, int weight, float *out,
+                                  cmat_error *err)
+{
+    const int n = a->model->layers[layer].w[weight].n_out;
+    char name[TENSOR_MAX], module[MODULE_MAX];
+    module_path(module, layer, weight);
+    snprintf(name, sizeof name, "base_model.model.%s.lora_magnitude_vector", module);
+    const cmat_safetensor *t = cmat_safetensors_find(s, name);
+    if (!t) { /* files of other versions */
+        snprintf(name, sizeof name, "base_model.model.%s.lora_magnitude_vector.weight", module);
+        t = cmat_safetensors_find(s, name);
+    }
+    if (!t)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: tensor %s is missing", what, name);
+    if (t->n_dims != 1 || t->shape[0] != n)
+        return cmat_fail(err, CMAT_ERR_FORMAT,
+                         "%s: tensor %s has %d dimensions, %lld rows; %d rows expected", what, name,
+                         t->n_dims, (long long)t->shape[0], n);
+    const cmat_type_info *info = cmat_type_get(t->type);
+    for (int i = 0; i < n; i++) {
+        const int from = cmat_peft_hf_row(&a->model->config, weight, i);
+        info->to_f32((const char *)t->data + (size_t)from * (size_t)info->block_bytes, out + i, 1);
+        if (!isfinite(out[i]))
+            return cmat_fail(err, CMAT_ERR_FORMAT, "%s: tensor %s: a value is not a number", what,
+                             name);
+    }
+    return CMAT_OK;
+}
+
 static cmat_status load_weights(cmat_adapter *a, const char *path, cmat_error *err)
 {
     cmat_safetensors *s = NULL;
@@ -310,6 +341,10 @@ static cmat_status load_weights(cmat_adapter *a, const char *path, cmat_error *e
             if (st == CMAT_OK)
                 st = load_tensor(a, s, path, l, k, 'B', p->b, err);
             used += 2;
+            if (st == CMAT_OK && p->m) {
+                st = load_magnitude(a, s, path, l, k, p->m, err);
+                used++;
+            }
         }
     if (st == CMAT_OK && used != cmat_safetensors_count(s))
         st = cmat_fail(err, CMAT_ERR_FORMAT,
@@ -333,6 +368,8 @@ static cmat_status lora_load(cmat_adapter **out, const cmat_model *m, const char
         st = cmat_fail_prefix(err, st, "%s", config_path);
     if (st == CMAT_OK)
         st = load_weights(*out, weights_path, err);
+    if (st == CMAT_OK)
+        cmat_adapter_refresh(*out);
     free(wanted);
     free(config_path);
     free(weights_path);
@@ -397,7 +434,7 @@ static json_t *make_config(const cmat_adapter *a, const char *base)
         "layers_to_transform", json_layers(a), "lora_alpha", json_float(a->config.alpha),
         "lora_dropout", json_float(a->config.dropout), "modules_to_save", "peft_type", "LORA", "r",
         a->config.rank, "rank_pattern", "alpha_pattern", "revision", "target_modules",
-        json_targets(a), "task_type", "CAUSAL_LM", "use_dora", 0, "use_rslora",
+        json_targets(a), "task_type", "CAUSAL_LM", "use_dora", (int)a->config.dora, "use_rslora",
         (int)a->config.rslora);
 }
 
@@ -432,6 +469,29 @@ static void add_tensor(cmat_safetensor *t, int layer, int weight, char which, in
                            .size = n * (size_t)info->block_bytes};
 }
 
+static void add_magnitude(cmat_safetensor *t, const cmat_adapter *a, int layer, int weight,
+                          cmat_type type)
+{
+    const cmat_lora_pair *p = cmat_adapter_pair(a, layer, weight);
+    const cmat_type_info *info = cmat_type_get(type);
+    const int n = a->model->layers[layer].w[weight].n_out;
+    char module[MODULE_MAX];
+    float *m = cmat_xmalloc((size_t)n * sizeof *m);
+    void *own = cmat_xmalloc((size_t)n * (size_t)info->block_bytes);
+    for (int i = 0; i < n; i++)
+        m[cmat_peft_hf_row(&a->model->config, weight, i)] = p->m[i];
+    info->from_f32(m, own, (size_t)n);
+    free(m);
+    module_path(module, layer, weight);
+    *t = (cmat_safetensor){.name =
+                               cmat_xasprintf("base_model.model.%s.lora_magnitude_vector", module),
+                           .type = type,
+                           .n_dims = 1,
+                           .shape = {n, 1, 1, 1},
+                           .data = own,
+                           .size = (size_t)n * (size_t)info->block_bytes};
+}
+
 static cmat_status save_weights(const cmat_adapter *a, const char *path, const char *base_sha256,
                                 cmat_type type, cmat_error *err)
 {
@@ -442,7 +502,7 @@ static cmat_status save_weights(const cmat_adapter *a, const char *path, const c
          a->model->tokenizer ? cmat_tokenizer_hash(a->model->tokenizer) : ""}};
     size_t n = 0, n_meta = a->model->tokenizer ? 3 : 2;
     cmat_safetensor *t =
-        cmat_xcalloc((size_t)a->model->config.n_layers * CMAT_N_LAYER_WEIGHTS * 2, sizeof *t);
+        cmat_xcalloc((size_t)a->model->config.n_layers * CMAT_N_LAYER_WEIGHTS * 3, sizeof *t);
     for (int l = 0; l < a->model->config.n_layers; l++)
         for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
             const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
@@ -453,6 +513,8 @@ static cmat_status save_weights(const cmat_adapter *a, const char *path, const c
             add_tensor(&t[n++], l, k, 'A', a->config.rank, w->n_in, p->a, type);
             add_tensor(&t[n++], l, k, 'B', w->n_out, a->config.rank, b, type);
             free(b);
+            if (p->m)
+                add_magnitude(&t[n++], a, l, k, type);
         }
     cmat_status st = cmat_safetensors_save(path, t, n, meta, n_meta, err);
     for (size_t i = 0; i < n; i++) {
@@ -486,6 +548,14 @@ const cmat_method cmat_method_lora = {.name = "lora",
                                       .load = lora_load,
                                       .save = lora_save,
                                       .make_like = cmat_adapter_make_like};
+
+const cmat_method cmat_method_dora = {.name = "dora",
+                                      .peft_type = "LORA", /* loaded by LoRA's load: use_dora */
+                                      .lr = 5e-4,
+                                      .load = lora_load,
+                                      .save = lora_save,
+                                      .make_like = cmat_adapter_make_like,
+                                      .refresh = cmat_dora_refresh};
 
 /* ---- any method ---- */
 

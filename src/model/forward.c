@@ -28,6 +28,7 @@ struct cmat_forward {
     float *logits;             /* (max_out, V) */
     float *lora;               /* (rows, rank): grown to the largest rank seen */
     int lora_rank;
+    float *before; /* (rows, D): what DoRA's rows are added to; made when such rows come */
     row_set all, wanted;
 };
 
@@ -70,6 +71,7 @@ void cmat_forward_free(cmat_forward *f)
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         cmat_free_big(buffers[i]);
     free(f->lora);
+    free(f->before);
     free(f->all.runs);
     free(f->wanted.runs);
     free(f);
@@ -145,13 +147,57 @@ static void lora_few_rows(float *y, int ldy, const float *x, int ldx, const cmat
     }
 }
 
-/* y (n, n_out) (+)= x (n, n_in) W^T, plus scale * (x A^T) B^T for the rows of each adapter. */
+/* The run's pair for a matrix when it is DoRA's, else NULL. */
+static const cmat_lora_pair *dora_pair(const adapter_run *r, int layer, int weight)
+{
+    const cmat_lora_pair *p = r->adapter ? cmat_adapter_pair(r->adapter, layer, weight) : NULL;
+    return p && p->m ? p : NULL;
+}
+
+/* Sets aside what the products of DoRA's rows are to be added to: the gain is of the product only.
+ */
+static void dora_begin(cmat_forward *f, float *y, int ldy, int layer, int weight, const row_set *s)
+{
+    const size_t n_out = (size_t)f->m->layers[layer].w[weight].n_out;
+    for (int i = 0; i < s->n_runs; i++) {
+        const adapter_run *r = &s->runs[i];
+        for (int j = r->row; dora_pair(r, layer, weight) && j < r->row + r->n; j++) {
+            float *row = y + (size_t)j * (size_t)ldy;
+            if (!f->before)
+                f->before = cmat_xmalloc((size_t)f->max_rows * (size_t)f->m->config.n_embd *
+                                         sizeof *f->before);
+            memcpy(f->before + (size_t)j * n_out, row, n_out * sizeof *row);
+            memset(row, 0, n_out * sizeof *row);
+        }
+    }
+}
+
+static void dora_end(cmat_forward *f, float *y, int ldy, int layer, int weight, const row_set *s,
+                     bool accumulate)
+{
+    const size_t n_out = (size_t)f->m->layers[layer].w[weight].n_out;
+    for (int i = 0; i < s->n_runs; i++) {
+        const adapter_run *r = &s->runs[i];
+        const cmat_lora_pair *p = dora_pair(r, layer, weight);
+        for (int j = r->row; p && j < r->row + r->n; j++) {
+            float *row = y + (size_t)j * (size_t)ldy;
+            const float *before = accumulate ? f->before + (size_t)j * n_out : NULL;
+            for (size_t o = 0; o < n_out; o++)
+                row[o] = row[o] * p->gain[o] + (before ? before[o] : 0);
+        }
+    }
+}
+
+/* y (n, n_out) (+)= x (n, n_in) W^T, plus scale * (x A^T) B^T for the rows of each adapter, times
+ * the gain for DoRA's. */
 static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx, int layer,
                     int weight, const row_set *s, bool accumulate)
 {
     const cmat_kernel_ops *k = f->m->kernel;
     const cmat_weight *w = &f->m->layers[layer].w[weight];
     const int nd = s->n_decode;
+    if (accumulate)
+        dora_begin(f, y, ldy, layer, weight, s);
     if (nd > 0)
         k->matmul(y, ldy, x, ldx, w, nd, accumulate);
     if (nd < s->n)
@@ -176,6 +222,7 @@ static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx,
         k->gemm(false, true, r->n, w->n_out, rank, r->adapter->scale, f->lora, rank, pair->b, rank,
                 1, y + (size_t)r->row * (size_t)ldy, ldy);
     }
+    dora_end(f, y, ldy, layer, weight, s, accumulate);
 }
 
 /* x (T, D): embeddings of tokens and virtual tokens. Rows of a prefix hold nothing that is read. */

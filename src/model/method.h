@@ -23,8 +23,8 @@ struct cmat_method {
     /* Adds to dparams what the gradient of the served tensor gives; NULL: they are the same. */
     void (*backward)(const cmat_adapter *a, const float *dserved, float *dparams);
 };
-extern const cmat_method cmat_method_lora, cmat_method_prompt, cmat_method_p_tuning,
-    cmat_method_prefix;
+extern const cmat_method cmat_method_lora, cmat_method_dora, cmat_method_prompt,
+    cmat_method_p_tuning, cmat_method_prefix;
 extern const cmat_method *const cmat_methods[]; /* NULL at the end */
 
 /* ---- shared by the methods' files ---- */

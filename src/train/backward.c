@@ -9,8 +9,17 @@
 static void project_backward(cmat_pass *p, const cmat_batch *b, int l, int w, float *dx, int lddx,
                              const float *dy, int lddy, const float *x, int ldx, bool accumulate)
 {
+    dy = cmat_dora_backward(p, b, l, w, dy, &lddy, x, ldx);
     p->k->matmul_backward(dx, lddx, dy, lddy, &p->base.layers[l].w[w], b->n_rows, accumulate);
     cmat_lora_backward(p, b, l, w, dx, lddx, dy, lddy, x, ldx);
+}
+
+/* The adapters' own gradients only. */
+static void project_grads(cmat_pass *p, const cmat_batch *b, int l, int w, const float *dy,
+                          int lddy, const float *x, int ldx)
+{
+    dy = cmat_dora_backward(p, b, l, w, dy, &lddy, x, ldx);
+    cmat_lora_backward(p, b, l, w, NULL, 0, dy, lddy, x, ldx);
 }
 
 static void ffn_backward(cmat_pass *p, const cmat_batch *b, int l)
@@ -52,9 +61,9 @@ static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
     p->k->rmsnorm(p->xn, p->inv_rms, x, norm, n.T, n.D, m->config.rms_eps);
     if (l == 0 &&
         !p->has_embeddings) { /* nothing below needs dx: the adapters' own gradients only */
-        cmat_lora_backward(p, b, l, CMAT_W_Q, NULL, 0, dq, n.qkv, p->xn, n.D);
-        cmat_lora_backward(p, b, l, CMAT_W_K, NULL, 0, dk, n.qkv, p->xn, n.D);
-        cmat_lora_backward(p, b, l, CMAT_W_V, NULL, 0, dv, n.qkv, p->xn, n.D);
+        project_grads(p, b, l, CMAT_W_Q, dq, n.qkv, p->xn, n.D);
+        project_grads(p, b, l, CMAT_W_K, dk, n.qkv, p->xn, n.D);
+        project_grads(p, b, l, CMAT_W_V, dv, n.qkv, p->xn, n.D);
         return;
     }
     project_backward(p, b, l, CMAT_W_Q, p->dxn, n.D, dq, n.qkv, p->xn, n.D, false);

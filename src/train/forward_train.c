@@ -13,8 +13,12 @@
 static void project(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy,
                     const float *x, int ldx, bool accumulate)
 {
+    if (accumulate && p->has_dora)
+        cmat_dora_begin(p, b, l, w, y, ldy);
     p->k->matmul(y, ldy, x, ldx, &p->base.layers[l].w[w], b->n_rows, accumulate);
     cmat_lora_forward(p, b, l, w, y, ldy, x, ldx);
+    if (p->has_dora)
+        cmat_dora_end(p, b, l, w, y, ldy, accumulate);
 }
 
 static void attention_forward(cmat_pass *p, const cmat_batch *b, int l, const float *x, float *xmid)

@@ -41,9 +41,14 @@ static const float *group_input(cmat_pass *p, const cmat_row_group *g, int l, in
     return out;
 }
 
-static float *kept_u(cmat_pass *p, int l, int w, int row)
+static float *kept_u(const cmat_pass *p, int l, int w, int row)
 {
     return p->layers[l].u + ((size_t)w * (size_t)p->max_rows + (size_t)row) * (size_t)p->max_rank;
+}
+
+const float *cmat_lora_kept_u(const cmat_pass *p, int l, int w, int row)
+{
+    return kept_u(p, l, w, row);
 }
 
 /* An adapter's matrices in the pass's memory; NULL where it leaves this one alone. */

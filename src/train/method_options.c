@@ -6,17 +6,18 @@
 #define AT(member) offsetof(cmat_method_options, member)
 
 const cmat_option cmat_method_option_table[] = {
-    {"method", CMAT_OPT_ENUM, AT(method), "lora", 0, 0, "lora|p-tuning|prompt-tuning|prefix-tuning",
-     "METHOD", "what is tuned beside the frozen base", 0},
+    {"method", CMAT_OPT_ENUM, AT(method), "lora", 0, 0,
+     "lora|dora|p-tuning|prompt-tuning|prefix-tuning", "METHOD",
+     "what is tuned beside the frozen base", 0},
     {"targets", CMAT_OPT_STR, AT(targets), "q,k,v,o,gate,up,down", 0, 0, NULL, "LIST",
-     "LoRA: matrices to adapt", 0},
-    {"rank", CMAT_OPT_INT, AT(rank), "16", 1, 512, NULL, "R", "LoRA: rank", 0},
+     "LoRA, DoRA: matrices to adapt", 0},
+    {"rank", CMAT_OPT_INT, AT(rank), "16", 1, 512, NULL, "R", "LoRA, DoRA: rank", 0},
     {"alpha", CMAT_OPT_FLOAT, AT(alpha), "32", 0.001, 1e4, NULL, "X",
-     "LoRA: alpha; the scale is alpha / rank", 0},
+     "LoRA, DoRA: alpha; the scale is alpha / rank", 0},
     {"dropout", CMAT_OPT_FLOAT, AT(dropout), "0", 0, 0.9, NULL, "P",
-     "LoRA: on the input of A, in training", 0},
+     "LoRA, DoRA: on the input of A, in training", 0},
     {"rslora", CMAT_OPT_BOOL, AT(rslora), NULL, 0, 0, NULL, NULL,
-     "LoRA: scale by alpha / sqrt(rank)", 0},
+     "LoRA, DoRA: scale by alpha / sqrt(rank)", 0},
     {"virtual-tokens", CMAT_OPT_INT, AT(virtual_tokens), "20", 1, 65536, NULL, "N",
      "P-Tuning, prompt, prefix: virtual tokens before a text", 0},
     {"encoder", CMAT_OPT_ENUM, AT(encoder), "auto", 0, 0, "auto|none|mlp|lstm", "NET",
@@ -75,9 +76,10 @@ cmat_status cmat_method_adapter(cmat_adapter **out, const cmat_model *m,
     cmat_lora_config config = {.rank = (int)o->rank,
                                .alpha = (float)o->alpha,
                                .dropout = (float)o->dropout,
-                               .rslora = o->rslora};
+                               .rslora = o->rslora,
+                               .dora = o->method == CMAT_TUNE_DORA};
     *out = NULL;
-    if (o->method != CMAT_TUNE_LORA)
+    if (o->method != CMAT_TUNE_LORA && o->method != CMAT_TUNE_DORA)
         return prompt_adapter(out, m, o, rng, err);
     cmat_status st = parse_targets(o->targets, &config.targets, err);
     return st == CMAT_OK ? cmat_adapter_new(out, m, &config, rng, err) : st;

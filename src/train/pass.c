@@ -77,6 +77,12 @@ static void carve_all(cmat_pass *p, carver *c, bool backward)
     for (int i = 0; i < CMAT_N_ACTS; i++)
         p->tmp[i] =
             backward && p->keep == CMAT_KEEP_F32 ? NULL : carve(c, T, cmat_act_width(cfg, i), f);
+    p->dora = p->has_dora
+                  ? carve(c, T,
+                          cmat_act_width(cfg, CMAT_ACT_O) > widest ? cmat_act_width(cfg, CMAT_ACT_O)
+                                                                   : widest,
+                          f)
+                  : NULL;
     p->x = carve(c, T, D, f);
     p->xn = carve(c, T, D, f);
     p->h = carve(c, T, F, f);
@@ -148,13 +154,19 @@ cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *a
     p->keep = o->keep;
     for (int i = 0; i < n_adapters; i++) {
         p->adapters[i] = adapters[i];
+        p->has_dora = p->has_dora || adapters[i]->config.dora;
         p->has_embeddings =
             p->has_embeddings || (adapters[i]->n_virtual && !cmat_adapter_is_prefix(adapters[i]));
         if (adapters[i]->config.rank > p->max_rank)
             p->max_rank = adapters[i]->config.rank;
     }
     p->layers = cmat_xcalloc((size_t)m->config.n_layers, sizeof *p->layers);
-    cmat_status st = cmat_base_init(&p->base, m, p->k, uses, err);
+    cmat_status st = CMAT_OK;
+    if (p->has_dora && p->k->device)
+        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED, "train: DoRA tunes on the processor, not on %s",
+                       p->k->name);
+    if (st == CMAT_OK)
+        st = cmat_base_init(&p->base, m, p->k, uses, err);
     if (st == CMAT_OK)
         st = arena_new(p, o->backward, o->memory, err);
     if (st != CMAT_OK) {

@@ -48,6 +48,7 @@ typedef struct {
     /* Virtual tokens (n_served of each) and their gradients: params and grads themselves unless an
      * encoder makes them */
     float *served[CMAT_TUNE_MAX_ADAPTERS], *served_grads[CMAT_TUNE_MAX_ADAPTERS];
+    bool has_dora;
     bool has_embeddings; /* virtual tokens that are embeddings: dx is needed at the bottom */
     int n_adapters;
     int max_rows, head_rows, max_rank;
@@ -63,6 +64,7 @@ typedef struct {
     float *dqkv;             /* (T, (H + 2G) d) */
     float *dout;             /* (T, H d) */
     float *du;               /* (T, max_rank) */
+    float *dora;             /* (T, the widest output) when an adapter is DoRA's, else NULL */
     float *inv_rms;          /* (T) */
     float *drop, *ddrop;     /* (T, max(D, F)) with dropout, else NULL */
     float *hx, *hxn, *hdxn;  /* (head_rows, D) */
@@ -128,4 +130,14 @@ void cmat_virtual_embed_backward(cmat_pass *p, const cmat_batch *b);
  * zero. */
 void cmat_prefix_put(const cmat_pass *p, const cmat_batch *b, int l, float *k, float *v, int ld);
 void cmat_prefix_take_grads(cmat_pass *p, const cmat_batch *b, int l, float *dk, float *dv, int ld);
+/* x A^T of a matrix from a row on, (rows, max_rank), as the forward pass kept it. */
+const float *cmat_lora_kept_u(const cmat_pass *p, int l, int w, int row);
+/* Around a product into y: DoRA's rows are set aside and zeroed when it adds to y; then they get
+ * their gain and, when added, what was set aside. */
+void cmat_dora_begin(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy);
+void cmat_dora_end(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy, bool added);
+/* Adds the gradients of magnitudes; returns dz with *lddy, which is dy itself when no row of the
+ * batch is DoRA's, and holds until the next call. x: the product's input. */
+const float *cmat_dora_backward(cmat_pass *p, const cmat_batch *b, int l, int w, const float *dy,
+                                int *lddy, const float *x, int ldx);
 #endif

@@ -49,7 +49,7 @@ void cmat_train_set_count(const cmat_train_set *set, size_t *n_tokens, size_t *n
  */
 typedef struct {
     int method;    /* cmat_tune_method */
-    char *targets; /* "q,k,v,o,gate,up,down": matrices that LoRA adapts */
+    char *targets; /* "q,k,v,o,gate,up,down": matrices that LoRA and DoRA adapt */
     int64_t rank;
     double alpha, dropout;
     bool rslora;
@@ -60,6 +60,7 @@ typedef struct {
 } cmat_method_options;
 typedef enum {
     CMAT_TUNE_LORA,
+    CMAT_TUNE_DORA,
     CMAT_TUNE_P_TUNING,
     CMAT_TUNE_PROMPT,
     CMAT_TUNE_PREFIX

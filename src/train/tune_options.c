@@ -12,7 +12,8 @@ const cmat_option cmat_tune_option_table[] = {
      .def = "0",
      .max = 1,
      .arg = "X",
-     .text = "learning rate; 0: the method's (LoRA 5e-4, P-Tuning 1e-3, prompt and prefix 1e-2)"},
+     .text =
+         "learning rate; 0: the method's (LoRA, DoRA 5e-4, P-Tuning 1e-3, prompt and prefix 1e-2)"},
     {.name = "schedule",
      .type = CMAT_OPT_ENUM,
      .offset = AT(schedule),

@@ -13,10 +13,12 @@ expect 0 "$CMAT" tune $options --method p-tuning --encoder-hidden 16 --out mlp -
 has out '"eval_loss"'
 expect 0 "$CMAT" tune $options --method prompt-tuning --init-text "You write SQL." --out prompt rows.jsonl
 expect 0 "$CMAT" tune $options --method prefix-tuning --out prefix rows.jsonl
+expect 0 "$CMAT" tune $options --method dora --rank 4 --out dora rows.jsonl
+has dora/adapter_config.json '"use_dora": true'
 has lstm/adapter_config.json '"P_TUNING"'
 has prefix/adapter_config.json '"PREFIX_TUNING"'
 
-for a in lstm mlp prompt prefix; do
+for a in lstm mlp prompt prefix dora; do
     expect 0 "$CMAT" generate --adapter $a --max-tokens 6 "SELECT"
     expect 0 "$CMAT" logprobs --adapter $a "SELECT name"
     cp out $a.logprobs

@@ -6,7 +6,7 @@ test_method.c writes, with what PyTorch computes with it.
     make_peft_methods.py tiny.gguf [OUT]
 
 OUT/METHOD/adapter_config.json, adapter_model.safetensors: as peft writes them.
-OUT/METHOD/expected.safetensors: logits (3, V) of the last three of TOKENS; param.NAME and grad.NAME of what is
+OUT/METHOD/expected.safetensors: logits (3, V) of the last three of TOKENS; param.NAME (not of dora) and grad.NAME of what is
 tuned, NAME as in PyTorch; loss (1): the mean over TOKENS[1:]. Needs torch, transformers, peft, gguf."""
 import json
 import os
@@ -25,6 +25,7 @@ METHODS = {
                                          encoder_num_layers=2, **PROMPT),
     "prompt-tuning": PromptTuningConfig(prompt_tuning_init="RANDOM", **PROMPT),
     "prefix-tuning": PrefixTuningConfig(**PROMPT),
+    "dora": LoraConfig(task_type="CAUSAL_LM", r=3, lora_alpha=6, use_dora=True, target_modules="all-linear"),
     "prefix-tuning-mlp": PrefixTuningConfig(prefix_projection=True, encoder_hidden_size=12, **PROMPT),
 }
 
@@ -44,6 +45,12 @@ def main():
                                                     gguf_file=os.path.basename(path), dtype=torch.float32)
         model = get_peft_model(base, config)
         model.train()
+        if name == "dora":
+            for key, p in model.named_parameters():
+                if "lora_B" in key:
+                    torch.nn.init.normal_(p, std=0.1)
+                if "magnitude" in key:
+                    p.data *= 0.8 + 0.4 * torch.rand_like(p)
         tokens = torch.tensor([TOKENS])
         logits = model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits[0][-len(TOKENS):]
         loss = torch.nn.functional.cross_entropy(logits[:-1], tokens[0, 1:])
@@ -56,7 +63,8 @@ def main():
         for key, p in model.named_parameters():
             if p.requires_grad:
                 short = key.replace("prompt_encoder.default.", "").replace(".default", "")
-                expected["param." + short] = p.detach().contiguous()
+                if name != "dora":  # whose parameters are those that peft saves
+                    expected["param." + short] = p.detach().contiguous()
                 expected["grad." + short] = p.grad.contiguous()
         save_file(expected, os.path.join(folder, "expected.safetensors"))
         print(name, f"loss {float(loss.detach()):.6f}", sum(p.numel() for p in model.parameters() if p.requires_grad))
