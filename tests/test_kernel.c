@@ -327,6 +327,41 @@ static void test_swiglu(void **state)
     each_kernel(swiglu_matches);
 }
 
+/* Few rows through A and B, with every remainder of rows, rank and columns, and each row alone. */
+static void lora_rows_match(const cmat_kernel_ops *k)
+{
+    static const struct {
+        int n_in, n_out, rank, n;
+    } cases[] = {
+        {64, 64, 16, 5}, {72, 40, 8, 1}, {50, 24, 3, 9}, {33, 17, 4, 2}, {576, 192, 16, 32}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        const int n_in = cases[c].n_in, n_out = cases[c].n_out, rank = cases[c].rank,
+                  n = cases[c].n;
+        const size_t ny = (size_t)(n * n_out);
+        float *a = random_floats((size_t)(rank * n_in), 1, 1),
+              *b = random_floats((size_t)(n_out * rank), 1, 2);
+        float *x = random_floats((size_t)(n * n_in), 1, 3), *y = random_floats(ny, 1, 4);
+        float *want = copy_floats(y, ny), *alone = copy_floats(y, ny);
+        float *tmp = random_floats((size_t)(n * rank), 1, 5);
+        const cmat_lora_rows l = {a, b, n_in, n_out, rank, 0.5F};
+        cmat_kernel_cpu.lora_rows(want, n_out, x, n_in, &l, n, tmp);
+        k->lora_rows(y, n_out, x, n_in, &l, n, tmp);
+        check_nmse(k->name, y, want, ny, F32_BOUND);
+        for (int i = 0; i < n; i++)
+            k->lora_rows(alone + i * n_out, n_out, x + i * n_in, n_in, &l, 1, tmp);
+        assert_memory_equal(y, alone, ny * sizeof *y);
+        float *all[] = {a, b, x, y, want, alone, tmp};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            free(all[i]);
+    }
+}
+
+static void test_lora_rows(void **state)
+{
+    (void)state;
+    each_kernel(lora_rows_match);
+}
+
 static void cross_entropy_matches(const cmat_kernel_ops *k)
 {
     enum { N = 7, V = 1003 };
@@ -482,12 +517,13 @@ static void test_best(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul),  cmocka_unit_test(test_matmul_backward),
-        cmocka_unit_test(test_gemm),    cmocka_unit_test(test_embed),
-        cmocka_unit_test(test_rmsnorm), cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_swiglu),  cmocka_unit_test(test_cross_entropy),
-        cmocka_unit_test(test_adamw),   cmocka_unit_test(test_add_scale),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_best),
+        cmocka_unit_test(test_matmul),    cmocka_unit_test(test_matmul_backward),
+        cmocka_unit_test(test_gemm),      cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_rmsnorm),   cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_swiglu),    cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_lora_rows), cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_add_scale), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

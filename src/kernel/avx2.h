@@ -45,6 +45,8 @@ void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, c
                                int T, bool accumulate);
 void cmat_avx2_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
                     const float *B, int ldb, float beta, float *C, int ldc);
+void cmat_avx2_lora_rows(float *y, int ldy, const float *x, int ldx, const cmat_lora_rows *l, int n,
+                         float *tmp);
 void cmat_avx512_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                         bool accumulate);
 void cmat_avx512_matmul_backward(float *dx, int lddx, const float *dy, int lddy,

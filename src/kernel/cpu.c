@@ -170,6 +170,7 @@ const cmat_kernel_ops cmat_kernel_cpu = {
     .matmul = cmat_plain_matmul,
     .matmul_backward = cmat_plain_matmul_backward,
     .gemm = cmat_plain_gemm,
+    .lora_rows = cmat_plain_lora_rows,
     .embed = cmat_plain_embed,
     .rmsnorm = rmsnorm,
     .rmsnorm_backward = rmsnorm_backward,

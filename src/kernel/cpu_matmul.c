@@ -128,3 +128,24 @@ void cmat_plain_embed(float *out, const cmat_weight *w, const int32_t *ids, int 
                      n_in);
     }
 }
+
+void cmat_plain_lora_rows(float *y, int ldy, const float *x, int ldx, const cmat_lora_rows *l,
+                          int n, float *tmp)
+{
+    const size_t rank = (size_t)l->rank;
+    const int n_threads = cmat_threads();
+#pragma omp parallel num_threads(n_threads)
+    {
+#pragma omp for schedule(static)
+        for (int r = 0; r < l->rank; r++)
+            for (int i = 0; i < n; i++)
+                tmp[(size_t)i * rank + (size_t)r] =
+                    l->scale *
+                    dot(l->a + (size_t)r * (size_t)l->n_in, x + (size_t)i * (size_t)ldx, l->n_in);
+#pragma omp for schedule(static)
+        for (int o = 0; o < l->n_out; o++)
+            for (int i = 0; i < n; i++)
+                y[(size_t)i * (size_t)ldy + (size_t)o] +=
+                    dot(l->b + (size_t)o * rank, tmp + (size_t)i * rank, l->rank);
+    }
+}

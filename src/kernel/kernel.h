@@ -74,6 +74,13 @@ typedef struct {
     int row;
 } cmat_dropout;
 
+/* The low-rank update of one weight: scale B A. */
+typedef struct {
+    const float *a, *b; /* (rank, n_in), (n_out, rank) */
+    int n_in, n_out, rank;
+    float scale;
+} cmat_lora_rows;
+
 typedef struct cmat_kernel_ops {
     const char *name;        /* "plain", "avx2", "avx512", "cuda" */
     bool (*available)(void); /* this machine can run it */
@@ -107,6 +114,11 @@ typedef struct cmat_kernel_ops {
      * ta: A is stored (K,M). */
     void (*gemm)(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
                  const float *B, int ldb, float beta, float *C, int ldc);
+
+    /* y (n, n_out) += scale (x (n, n_in) A^T) B^T for few rows (decoding); A (rank, n_in), B
+     * (n_out, rank), as they lie, where gemm would first repack them; tmp: room for (n, rank). */
+    void (*lora_rows)(float *y, int ldy, const float *x, int ldx, const cmat_lora_rows *lora, int n,
+                      float *tmp);
 
     /* out (n, n_in) = rows ids[0..n) of W, widened. */
     void (*embed)(float *out, const cmat_weight *w, const int32_t *ids, int n);

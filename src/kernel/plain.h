@@ -15,6 +15,8 @@ void cmat_plain_matmul_backward(float *dx, int lddx, const float *dy, int lddy,
                                 const cmat_weight *w, int T, bool accumulate);
 void cmat_plain_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
                      const float *B, int ldb, float beta, float *C, int ldc);
+void cmat_plain_lora_rows(float *y, int ldy, const float *x, int ldx, const cmat_lora_rows *l,
+                          int n, float *tmp);
 void cmat_plain_embed(float *out, const cmat_weight *w, const int32_t *ids, int n);
 
 void cmat_plain_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,

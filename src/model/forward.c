@@ -108,45 +108,6 @@ static void rows_init(cmat_forward *f, const cmat_batch *b)
     }
 }
 
-/* Sum of a[i] b[i]: eight running sums, so that the loop is vectorised without reordering sums. */
-static inline float dot(const float *a, const float *b, int n)
-{
-    float lanes[8] = {0};
-    int i = 0;
-    for (; i + 8 <= n; i += 8) {
-        for (int k = 0; k < 8; k++)
-            lanes[k] += a[i + k] * b[i + k];
-    }
-    for (; i < n; i++)
-        lanes[0] += a[i] * b[i];
-    return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) +
-           ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
-}
-
-/* y += scale * (x A^T) B^T for few rows: both matrices are read once as they lie, where a general
- * product would first repack them. */
-static void lora_few_rows(float *y, int ldy, const float *x, int ldx, const cmat_lora_pair *pair,
-                          const cmat_weight *w, int rank, float scale, int n, float *tmp)
-{
-#pragma omp parallel num_threads(cmat_threads()) if (rank * (w->n_in + w->n_out) > 1 << 13)
-    {
-#pragma omp for schedule(static)
-        for (int r = 0; r < rank; r++) {
-            const float *a = pair->a + (size_t)r * (size_t)w->n_in;
-            for (int i = 0; i < n; i++)
-                tmp[(size_t)i * (size_t)rank + (size_t)r] =
-                    scale * dot(a, x + (size_t)i * (size_t)ldx, w->n_in);
-        }
-#pragma omp for schedule(static)
-        for (int o = 0; o < w->n_out; o++) {
-            const float *b = pair->b + (size_t)o * (size_t)rank;
-            for (int i = 0; i < n; i++)
-                y[(size_t)i * (size_t)ldy + (size_t)o] +=
-                    dot(b, tmp + (size_t)i * (size_t)rank, rank);
-        }
-    }
-}
-
 /* The run's pair for a matrix when it is DoRA's, else NULL. */
 static const cmat_lora_pair *dora_pair(const adapter_run *r, int layer, int weight)
 {
@@ -213,8 +174,10 @@ static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx,
         /* Which of the two is used must not depend on what else is in the batch: what a sequence
          * gets, it gets to the last bit alone and among others (test_engine). */
         if (r->row < nd) {
-            lora_few_rows(y + (size_t)r->row * (size_t)ldy, ldy, x + (size_t)r->row * (size_t)ldx,
-                          ldx, pair, w, rank, r->adapter->scale, r->n, f->lora);
+            const cmat_lora_rows lora = {pair->a,  pair->b, w->n_in,
+                                         w->n_out, rank,    r->adapter->scale};
+            k->lora_rows(y + (size_t)r->row * (size_t)ldy, ldy, x + (size_t)r->row * (size_t)ldx,
+                         ldx, &lora, r->n, f->lora);
             continue;
         }
         k->gemm(false, true, r->n, rank, w->n_in, 1, x + (size_t)r->row * (size_t)ldx, ldx, pair->a,
