@@ -1,5 +1,5 @@
-/* bench_tokenizer MODEL FILE [--ids]: tokens of FILE as text, MB/s over the best of five runs; with
- * --ids the ids, one a line, for tests/tokenizer_large.py. */
+/* bench_tokenizer MODEL (a GGUF or a folder) FILE [--ids|--special-ids]: tokens of FILE as text, MB/s over the best of five runs; with
+ * --ids the ids (of control tokens too with --special-ids), one a line, for tests/tokenizer_large.py. */
 #include "core/fs.h"
 #include "model/tokenizer.h"
 #include <stdio.h>
@@ -39,22 +39,25 @@ int main(int argc, char **argv)
     size_t n = 0, cap = 0;
     double best = 1e30;
     if (argc < 3) {
-        fprintf(stderr, "usage: bench_tokenizer MODEL FILE [--ids]\n");
+        fprintf(stderr, "usage: bench_tokenizer MODEL FILE [--ids|--special-ids]\n");
         return 2;
     }
     char *text = slurp(argv[2], &len);
-    if (!text || cmat_gguf_open(&g, argv[1], &err) != CMAT_OK ||
-        cmat_tokenizer_new(&t, g, &err) != CMAT_OK) {
+    if (!text || (cmat_path_is_dir(argv[1])
+                      ? cmat_tokenizer_open(&t, argv[1], 0, &err)
+                      : (cmat_gguf_open(&g, argv[1], &err) ? err.status
+                                                           : cmat_tokenizer_new(&t, g, &err)))) {
         fprintf(stderr, "bench_tokenizer: %s\n", text ? err.msg : "cannot read the text");
         free(text);
         cmat_gguf_close(g);
         return 1;
     }
-    bool print = argc > 3 && strcmp(argv[3], "--ids") == 0;
+    bool special = argc > 3 && strcmp(argv[3], "--special-ids") == 0;
+    bool print = special || (argc > 3 && strcmp(argv[3], "--ids") == 0);
     for (int run = 0; run < (print ? 1 : 5); run++) {
         double start = now();
         n = 0;
-        cmat_tokenizer_encode(t, text, len, false, &ids, &n, &cap);
+        cmat_tokenizer_encode(t, text, len, special, &ids, &n, &cap);
         double seconds = now() - start;
         best = seconds < best ? seconds : best;
     }

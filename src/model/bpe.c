@@ -49,6 +49,8 @@ void cmat_bpe_add(cmat_bpe *b, int32_t left, int32_t right, uint32_t rank, int32
 /* The rank of merging left with right; UINT32_MAX: they do not merge. */
 static uint32_t lookup(const cmat_bpe *b, int32_t left, int32_t right, int32_t *id)
 {
+    if (b->find)
+        return b->find(b->user, left, right, id);
     uint64_t key = key_of(left, right);
     for (size_t i = slot_of(b, key); b->slots[i].key != UINT64_MAX; i = (i + 1) & b->mask) {
         if (b->slots[i].key == key) {

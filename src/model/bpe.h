@@ -13,10 +13,15 @@ typedef struct {
     int32_t id; /* the merged token */
 } cmat_bpe_merge;
 
+/* The rank of merging left with right into *id; UINT32_MAX: they do not merge. */
+typedef uint32_t (*cmat_bpe_find)(const void *user, int32_t left, int32_t right, int32_t *id);
+
 typedef struct {
     cmat_bpe_merge *slots;
     size_t mask; /* slots - 1, a power of two less one */
     size_t n;
+    cmat_bpe_find find; /* asked instead of the table; NULL: the table */
+    const void *user;
 } cmat_bpe;
 
 typedef struct {

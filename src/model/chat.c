@@ -374,18 +374,40 @@ typedef struct {
     size_t span; /* the first span that does not end before the present place */
 } chat_out;
 
-/* Marks tokens [from, n), which stand at byte `at` on: those that begin inside an assistant's text.
- */
-static void mask_run(const chat *c, const cmat_tokenizer *t, chat_out *o, size_t from, size_t at)
+/* A stretch of the rendering between control tokens. */
+typedef struct {
+    const char *s;
+    size_t start, end; /* in the rendering */
+    cmat_text_place place;
+} chat_run;
+
+/* How many bytes of the tokens of a run stand for what lies before byte `at` of the rendering. */
+static size_t run_offset(const cmat_tokenizer *t, const chat_run *r, size_t at)
 {
+    at = at < r->end ? at : r->end;
+    return at > r->start ? cmat_tokenizer_normal_len(t, r->s, at - r->start, r->place) : 0;
+}
+
+/* Marks tokens [from, n), those of a run, that begin inside an assistant's text. Spans lie within
+ * runs: what is in one is never taken for a control token. */
+static void mask_run(const chat *c, const cmat_tokenizer *t, chat_out *o, size_t from,
+                     const chat_run *r)
+{
+    size_t at = 0, start = 0, end = 0;
+    const chat_span *s = NULL;
     o->mask = cmat_xgrow(o->mask, &o->mask_cap, o->n + 1, sizeof *o->mask);
     for (size_t i = from; i < o->n; i++) {
         size_t len;
         (void)cmat_tokenizer_bytes(t, o->tokens[i], &len);
-        while (o->span < c->n_spans && c->spans[o->span].end <= at)
-            o->span++;
-        const chat_span *s = o->span < c->n_spans ? &c->spans[o->span] : NULL;
-        o->mask[i] = s && s->assistant && at >= s->start;
+        while (!s || end <= at) {
+            o->span += s != NULL;
+            if (o->span == c->n_spans || c->spans[o->span].start >= r->end)
+                break;
+            s = &c->spans[o->span];
+            start = run_offset(t, r, s->start);
+            end = run_offset(t, r, s->end);
+        }
+        o->mask[i] = s && at < end && at >= start && s->assistant;
         at += len;
     }
 }
@@ -433,8 +455,10 @@ static void tokens_make(const chat *c, const cmat_tokenizer *t, const cmat_buf *
     while (at < text->len) {
         size_t n = control_next(c, t, text, at, &pos, &id);
         before = o->n;
-        cmat_tokenizer_encode(t, text->data + at, pos - at, false, &o->tokens, &o->n, &o->cap);
-        mask_run(c, t, o, before, at);
+        const chat_run run = {text->data + at, at, pos,
+                              at > 0 ? CMAT_TEXT_AFTER_CONTROL : CMAT_TEXT_START};
+        cmat_tokenizer_encode_at(t, run.s, pos - at, false, run.place, &o->tokens, &o->n, &o->cap);
+        mask_run(c, t, o, before, &run);
         if (n > 0) {
             o->tokens = cmat_xgrow(o->tokens, &o->cap, o->n + 1, sizeof *o->tokens);
             o->mask = cmat_xgrow(o->mask, &o->mask_cap, o->n + 1, sizeof *o->mask);

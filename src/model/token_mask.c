@@ -271,7 +271,8 @@ static void force(const cmat_token_trie *t, const cmat_acceptor *a, const cmat_c
     bool end;
     cursor_copy(&c, at, a);
     end = forced_bytes(a, &c, &run);
-    cmat_tokenizer_encode(t->tokenizer, cmat_buf_str(&run), run.len, false, &m->forced, &n, &cap);
+    cmat_tokenizer_encode_at(t->tokenizer, cmat_buf_str(&run), run.len, false, CMAT_TEXT_INSIDE,
+                             &m->forced, &n, &cap);
     if (!end && n > 0)
         n--;
     m->n_forced = (int)n;

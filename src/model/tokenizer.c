@@ -1,71 +1,70 @@
-/* Byte-level BPE: the vocabulary and control tokens of a GGUF, encoding and decoding.
+/* model/tokenizer.c - the vocabulary: checks what a file said and makes the tokenizer.
  *
- * A GGUF of this kind writes tokens in GPT-2's alphabet, in which each byte is one printable
- * character; here tokens are kept as the bytes they stand for. What encoding needs besides (merge
- * workspace, a cache of pieces) is taken from a pool, one for each thread that encodes at the time.
- */
-#include "model/tokenizer.h"
+ * A byte-level BPE writes tokens in GPT-2's alphabet, in which each byte is one printable character;
+ * SentencePiece writes U+2581 for a space and "<0xE6>" for a byte. Here tokens are kept as the bytes
+ * they stand for. */
+#include "model/tokenizer_internal.h"
 #include "core/hash.h"
-#include "core/mem.h"
 #include "core/text.h"
-#include "model/bpe.h"
-#include "model/pretokenizer.h"
 #include <assert.h>
-#include <pthread.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER, TYPE_UNUSED, TYPE_BYTE };
-enum { FLAG_END = 1, FLAG_CONTROL = 2, FLAG_USER = 4 };
-enum { CACHE_SIZE = 4096, CACHE_KEY = 22, CACHE_IDS = 10 };
-enum { MAX_PIECE = 1 << 28 }; /* longer pieces are cut, to keep the merge workspace in bounds */
+#define META_SPACE "\xe2\x96\x81" /* U+2581 */
+enum { MAX_VOCAB = 1 << 24 };
 
-typedef struct {
-    uint32_t offset, len; /* in the text block */
-    uint32_t flags;
-} token_info;
+/* --- what a file says ------------------------------------------------------------------------ */
 
-typedef struct {
-    uint8_t len, n;
-    char key[CACHE_KEY];
-    int32_t ids[CACHE_IDS];
-} cache_entry; /* len 0: free */
+void cmat_tokenizer_spec_init(cmat_tokenizer_spec *s)
+{
+    *s = (cmat_tokenizer_spec){.bos = -1, .eos = -1, .unk = -1};
+}
 
-typedef struct encoder {
-    struct encoder *next;
-    cmat_pretok_scan *scan;
-    cmat_bpe_work work;
-    cache_entry cache[CACHE_SIZE];
-} encoder;
+void cmat_tokenizer_spec_clear(cmat_tokenizer_spec *s)
+{
+    free(s->tokens);
+    free(s->merges);
+    free(s->ends);
+    cmat_normalizer_free(s->norm);
+    cmat_arena_clear(&s->arena);
+    cmat_tokenizer_spec_init(s);
+}
 
-typedef struct {
-    pthread_mutex_t lock;
-    encoder *idle;
-} encoder_pool;
+cmat_status cmat_tokenizer_spec_token(cmat_tokenizer_spec *s, int64_t id, cmat_token_spec **out,
+                                      cmat_error *err)
+{
+    if (id < 0 || id >= MAX_VOCAB)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: a token has the id %lld", (long long)id);
+    size_t need = (size_t)id + 1;
+    if (need > s->n_tokens) {
+        s->tokens = cmat_xgrow(s->tokens, &s->cap_tokens, need, sizeof *s->tokens);
+        memset(s->tokens + s->n_tokens, 0, (need - s->n_tokens) * sizeof *s->tokens);
+        s->n_tokens = need;
+    }
+    *out = &s->tokens[id];
+    return CMAT_OK;
+}
 
-/* Control and user-defined tokens, those with the same first byte together, longest first. */
-typedef struct {
-    int32_t *ids;
-    size_t n;
-    uint32_t first[257]; /* those that begin with byte c are ids[first[c]..first[c+1]) */
-} special_list;
+void cmat_tokenizer_spec_end(cmat_tokenizer_spec *s, int id)
+{
+    s->ends = cmat_xgrow(s->ends, &s->cap_ends, s->n_ends + 1, sizeof *s->ends);
+    s->ends[s->n_ends++] = id;
+}
 
-struct cmat_tokenizer {
-    token_info *tokens;
-    int n_vocab;
-    char *text; /* all tokens' bytes, each followed by a NUL */
-    size_t text_len;
-    uint32_t *slots; /* hash of (bytes, special or not) to id + 1; 0: free */
-    size_t slot_mask;
-    int32_t byte_ids[256]; /* -1: no such token */
-    cmat_bpe bpe;
-    cmat_pretokenizer *pre;
-    special_list controls, users;
-    int bos, eos;
-    bool add_bos;
-    char hash[65];
-    encoder_pool *pool;
-};
+cmat_normalizer *cmat_tokenizer_spec_norm(cmat_tokenizer_spec *s)
+{
+    return s->norm ? s->norm : (s->norm = cmat_normalizer_new());
+}
+
+int cmat_token_byte(const char *s, size_t len)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    if (len != 6 || memcmp(s, "<0x", 3) != 0 || s[5] != '>' || !s[3] || !s[4])
+        return -1;
+    const char *high = strchr(digits, s[3]), *low = strchr(digits, s[4]);
+    return high && low ? (int)((high - digits) << 4 | (low - digits)) : -1;
+}
 
 /* --- GPT-2's alphabet ------------------------------------------------------------------------ */
 
@@ -99,21 +98,50 @@ static size_t alphabet_decode(const int16_t byte_of[324], const char *s, size_t 
     return n;
 }
 
-/* --- vocabulary ------------------------------------------------------------------------------- */
+/* Copies s with U+2581 as a space: the bytes written, at most len. */
+static size_t spaces_decode(const char *s, size_t len, char *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len;) {
+        bool space = len - i >= 3 && memcmp(s + i, META_SPACE, 3) == 0;
+        out[n++] = space ? ' ' : s[i];
+        i += space ? 3 : 1;
+    }
+    return n;
+}
+
+/* The bytes that a token's or a merge's text stands for. */
+static size_t text_decode(const cmat_tokenizer_spec *s, const int16_t byte_of[324],
+                          const char *text, size_t len, char *out)
+{
+    if (s->model == CMAT_TOKENS_BYTE_BPE)
+        return alphabet_decode(byte_of, text, len, out);
+    if (s->meta_space)
+        return spaces_decode(text, len, out);
+    memcpy(out, text, len);
+    return len;
+}
+
+/* --- vocabulary ------------------------------------------------------------------------------ */
 
 static size_t vocab_slot(const char *s, size_t len, bool special)
 {
     return (size_t)(cmat_fnv1a(s, len) * 0x9E3779B97F4A7C15u >> 24) + special;
 }
 
-static int vocab_find(const cmat_tokenizer *t, const char *s, size_t len, bool special)
+static bool is_special_info(const cmat_token_info *k)
+{
+    return k->flags & CMAT_TOKEN_FLAG_SPECIAL;
+}
+
+int cmat_vocab_find(const cmat_tokenizer *t, const char *s, size_t len, bool special)
 {
     for (size_t i = vocab_slot(s, len, special);; i++) {
         uint32_t id = t->slots[i & t->slot_mask];
         if (id == 0)
             return -1;
-        const token_info *k = &t->tokens[id - 1];
-        if (k->len == len && (k->flags > FLAG_END) == special &&
+        const cmat_token_info *k = &t->tokens[id - 1];
+        if (k->len == len && is_special_info(k) == special &&
             memcmp(t->text + k->offset, s, len) == 0)
             return (int)id - 1;
     }
@@ -121,9 +149,10 @@ static int vocab_find(const cmat_tokenizer *t, const char *s, size_t len, bool s
 
 static void vocab_add(cmat_tokenizer *t, int id)
 {
-    const token_info *k = &t->tokens[id];
-    bool special = k->flags > FLAG_END;
-    if (vocab_find(t, t->text + k->offset, k->len, special) >= 0)
+    const cmat_token_info *k = &t->tokens[id];
+    bool special = is_special_info(k);
+    if (k->flags & CMAT_TOKEN_FLAG_APART ||
+        cmat_vocab_find(t, t->text + k->offset, k->len, special) >= 0)
         return; /* padding tokens may repeat: the first one counts */
     size_t i = vocab_slot(t->text + k->offset, k->len, special);
     while (t->slots[i & t->slot_mask])
@@ -131,471 +160,349 @@ static void vocab_add(cmat_tokenizer *t, int id)
     t->slots[i & t->slot_mask] = (uint32_t)id + 1;
 }
 
-static cmat_status types_load(const cmat_gguf *g, size_t n, int32_t **types, cmat_error *err)
+static uint32_t token_flags(const cmat_tokenizer_spec *s, const cmat_token_spec *k)
 {
-    static const char key[] = "tokenizer.ggml.token_type";
-    size_t n_types = 0;
-    *types = NULL;
-    if (!cmat_gguf_has(g, key))
-        return CMAT_OK;
-    cmat_status st = cmat_gguf_ints(g, key, types, &n_types, err);
-    if (st == CMAT_OK && n_types != n)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: %zu token types for %zu tokens", n_types,
-                         n);
-    return st;
+    uint32_t flags = (k->strips_left ? CMAT_TOKEN_FLAG_LEFT : 0) |
+                     (k->strips_right ? CMAT_TOKEN_FLAG_RIGHT : 0);
+    if (!k->s || k->type == CMAT_TOKEN_BYTE ||
+        (k->type == CMAT_TOKEN_UNUSED && s->model != CMAT_TOKENS_BYTE_BPE))
+        return flags | CMAT_TOKEN_FLAG_APART;
+    if (k->type == CMAT_TOKEN_CONTROL || k->type == CMAT_TOKEN_UNKNOWN)
+        return flags | CMAT_TOKEN_FLAG_CONTROL;
+    return k->type == CMAT_TOKEN_USER ? flags | CMAT_TOKEN_FLAG_USER : flags;
 }
 
-static uint32_t flags_of_type(int32_t type)
+static size_t token_copy(const cmat_tokenizer_spec *s, const int16_t byte_of[324],
+                         const cmat_token_spec *k, char *out)
 {
-    if (type == TYPE_CONTROL || type == TYPE_UNKNOWN)
-        return FLAG_CONTROL;
-    return type == TYPE_USER ? FLAG_USER : 0;
-}
-
-static void tokens_copy(cmat_tokenizer *t, const cmat_gguf *g, const char *key,
-                        const int32_t *types)
-{
-    int16_t byte_of[324];
-    size_t used = 0;
-    alphabet_init(byte_of);
-    for (int i = 0; i < t->n_vocab; i++) {
-        const char *s;
-        size_t len;
-        cmat_gguf_string_at(g, key, (size_t)i, &s, &len);
-        int32_t type = types ? types[i] : TYPE_NORMAL;
-        uint32_t flags = flags_of_type(type);
-        size_t n = len;
-        if (flags || type == TYPE_UNUSED)
-            memcpy(t->text + used, s, len);
-        else
-            n = alphabet_decode(byte_of, s, len, t->text + used);
-        t->text[used + n] = '\0';
-        t->tokens[i] = (token_info){.offset = (uint32_t)used, .len = (uint32_t)n, .flags = flags};
-        used += n + 1;
+    int byte = k->type == CMAT_TOKEN_BYTE ? cmat_token_byte(k->s, k->len) : -1;
+    if (byte >= 0) {
+        *out = (char)byte;
+        return 1;
     }
-    t->text_len = used;
+    if (k->type == CMAT_TOKEN_NORMAL || (k->type == CMAT_TOKEN_USER && s->meta_space))
+        return text_decode(s, byte_of, k->s, k->len, out);
+    memcpy(out, k->s, k->len);
+    return k->len;
 }
 
-static cmat_status vocab_load(cmat_tokenizer *t, const cmat_gguf *g, cmat_error *err)
+static cmat_status tokens_size(const cmat_tokenizer_spec *s, size_t *total, cmat_error *err)
 {
-    static const char key[] = "tokenizer.ggml.tokens";
-    size_t n = 0, total = 0, slots = 16;
-    int32_t *types = NULL;
-    cmat_status st = cmat_gguf_strings(g, key, &n, err);
+    *total = 0;
+    if (s->n_tokens == 0 || s->n_tokens > MAX_VOCAB)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: %zu tokens is not a vocabulary",
+                         s->n_tokens);
+    for (size_t i = 0; i < s->n_tokens; i++) {
+        if (!cmat_add(*total, s->tokens[i].len + 1, total) || *total > UINT32_MAX)
+            return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: the tokens' text is over 4 GiB");
+    }
+    return CMAT_OK;
+}
+
+static cmat_status vocab_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s, cmat_error *err)
+{
+    size_t total, slots = 16, used = 0;
+    int16_t byte_of[324];
+    cmat_status st = tokens_size(s, &total, err);
     if (st != CMAT_OK)
         return st;
-    if (n == 0 || n > 1 << 24)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: %zu tokens is not a vocabulary", n);
-    if ((st = types_load(g, n, &types, err)) != CMAT_OK)
-        goto done;
-    for (size_t i = 0; i < n; i++) {
-        const char *s;
-        size_t len;
-        cmat_gguf_string_at(g, key, i, &s, &len);
-        if (!cmat_add(total, len + 1, &total) || total > UINT32_MAX) {
-            st = cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: the tokens' text is over 4 GiB");
-            goto done;
-        }
-    }
-    while (slots < 2 * n)
+    while (slots < 2 * s->n_tokens)
         slots *= 2;
-    t->n_vocab = (int)n;
-    t->tokens = cmat_xcalloc(n, sizeof *t->tokens);
+    t->n_vocab = (int)s->n_tokens;
+    t->tokens = cmat_xcalloc(s->n_tokens, sizeof *t->tokens);
     t->slots = cmat_xcalloc(slots, sizeof *t->slots);
     t->slot_mask = slots - 1;
     t->text = cmat_xmalloc(total);
-    tokens_copy(t, g, key, types);
-    for (int i = 0; i < t->n_vocab; i++)
+    alphabet_init(byte_of);
+    memset(t->byte_ids, 0xff, sizeof t->byte_ids);
+    for (int i = 0; i < t->n_vocab; i++) {
+        const cmat_token_spec *k = &s->tokens[i];
+        size_t n = k->s ? token_copy(s, byte_of, k, t->text + used) : 0;
+        t->text[used + n] = '\0';
+        t->tokens[i] = (cmat_token_info){
+            .offset = (uint32_t)used, .len = (uint32_t)n, .flags = token_flags(s, k)};
+        if (k->type == CMAT_TOKEN_BYTE && n == 1 && t->byte_ids[(unsigned char)t->text[used]] < 0)
+            t->byte_ids[(unsigned char)t->text[used]] = i;
+        used += n + 1;
         vocab_add(t, i);
-    for (int b = 0; b < 256; b++)
-        t->byte_ids[b] = vocab_find(t, &(char){(char)b}, 1, false);
-done:
-    free(types);
-    return st;
+    }
+    t->text_len = used;
+    for (int b = 0; b < 256 && s->model == CMAT_TOKENS_BYTE_BPE; b++)
+        t->byte_ids[b] = cmat_vocab_find(t, &(char){(char)b}, 1, false);
+    return CMAT_OK;
 }
 
-static cmat_status merges_load(cmat_tokenizer *t, const cmat_gguf *g, cmat_error *err)
+/* --- what merges and scores say -------------------------------------------------------------- */
+
+/* The token of a merge: a user's one too, when no other has its bytes. */
+static int merge_part(const cmat_tokenizer *t, const char *s, size_t len)
 {
-    static const char key[] = "tokenizer.ggml.merges";
-    size_t n = 0;
+    int id = cmat_vocab_find(t, s, len, false);
+    return id >= 0 ? id : cmat_vocab_find(t, s, len, true);
+}
+
+static bool is_control(const cmat_tokenizer *t, int id)
+{
+    return t->tokens[id].flags & CMAT_TOKEN_FLAG_CONTROL;
+}
+
+static cmat_status merges_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s, cmat_error *err)
+{
     int16_t byte_of[324];
     cmat_buf pair = {0};
-    cmat_status st = cmat_gguf_strings(g, key, &n, err);
-    if (st != CMAT_OK)
-        return st;
-    if (n > 1 << 24)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: %zu merges", n);
+    cmat_status st = CMAT_OK;
+    if (s->n_merges > MAX_VOCAB)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: %zu merges", s->n_merges);
     alphabet_init(byte_of);
-    cmat_bpe_init(&t->bpe, n);
-    for (size_t i = 0; i < n && st == CMAT_OK; i++) {
-        const char *s;
-        size_t len;
-        cmat_gguf_string_at(g, key, i, &s, &len);
-        const char *space = len > 1 ? memchr(s + 1, ' ', len - 1) : NULL;
-        int left = -1, right = -1, both = -1;
-        if (space) {
-            size_t n_left = (size_t)(space - s);
-            cmat_buf_truncate(&pair, 0);
-            cmat_buf_add(&pair, s, len);
-            n_left = alphabet_decode(byte_of, s, n_left, pair.data);
-            size_t n_right = alphabet_decode(byte_of, space + 1, (size_t)(s + len - space - 1),
-                                             pair.data + n_left);
-            left = vocab_find(t, pair.data, n_left, false);
-            right = vocab_find(t, pair.data + n_left, n_right, false);
-            both = vocab_find(t, pair.data, n_left + n_right, false);
-        }
+    cmat_bpe_init(&t->bpe, s->n_merges);
+    for (size_t i = 0; i < s->n_merges && st == CMAT_OK; i++) {
+        const cmat_merge_spec *m = &s->merges[i];
+        cmat_buf_truncate(&pair, 0);
+        cmat_buf_add(&pair, m->left, m->n_left);
+        cmat_buf_add(&pair, m->right, m->n_right);
+        size_t n_left = text_decode(s, byte_of, m->left, m->n_left, pair.data);
+        size_t n_right = text_decode(s, byte_of, m->right, m->n_right, pair.data + n_left);
+        int left = merge_part(t, pair.data, n_left);
+        int right = merge_part(t, pair.data + n_left, n_right);
+        int both = merge_part(t, pair.data, n_left + n_right);
         if (left < 0 || right < 0 || both < 0)
             st = cmat_fail(err, CMAT_ERR_FORMAT,
                            "tokenizer: merge %zu is not two tokens that make a third", i);
-        else
+        else if (!is_control(t, left) && !is_control(t, right) && !is_control(t, both))
             cmat_bpe_add(&t->bpe, left, right, (uint32_t)i, both);
     }
     cmat_buf_clear(&pair);
     return st;
 }
 
-/* --- special tokens --------------------------------------------------------------------------- */
-
-static cmat_status id_load(const cmat_tokenizer *t, const cmat_gguf *g, const char *key, int *id,
-                           cmat_error *err)
+static cmat_status scores_check(const cmat_tokenizer *t, const cmat_tokenizer_spec *s,
+                                cmat_error *err)
 {
-    int64_t v = -1;
-    *id = -1;
-    if (!cmat_gguf_has(g, key))
-        return CMAT_OK;
-    cmat_status st = cmat_gguf_int(g, key, &v, err);
-    if (st != CMAT_OK)
-        return st;
-    if (v == -1 || v == UINT32_MAX)
-        return CMAT_OK;
-    if (v < 0 || v >= t->n_vocab)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: %s is %lld of %d tokens", key,
-                         (long long)v, t->n_vocab);
-    *id = (int)v;
+    for (int i = 0; i < t->n_vocab; i++) {
+        if (!isfinite(s->tokens[i].score))
+            return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: the score of token %d is %g", i,
+                             (double)s->tokens[i].score);
+    }
     return CMAT_OK;
 }
 
-static cmat_status special_ids_load(cmat_tokenizer *t, const cmat_gguf *g, cmat_error *err)
+/* Unsigned numbers in the order of the scores, the highest first; equal for equal scores. */
+static cmat_status ranks_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s, cmat_error *err)
+{
+    cmat_status st = scores_check(t, s, err);
+    if (st != CMAT_OK)
+        return st;
+    t->ranks = cmat_xcalloc((size_t)t->n_vocab, sizeof *t->ranks);
+    for (int i = 0; i < t->n_vocab; i++) {
+        float score = s->tokens[i].score + 0.0f; /* -0 becomes 0 */
+        uint32_t bits;
+        memcpy(&bits, &score, sizeof bits);
+        t->ranks[i] = bits >> 31 ? bits : ~bits & 0x7fffffff;
+        if (!(t->tokens[i].flags & (CMAT_TOKEN_FLAG_SPECIAL | CMAT_TOKEN_FLAG_APART)) &&
+            t->tokens[i].len > t->longest)
+            t->longest = t->tokens[i].len;
+    }
+    t->bpe = (cmat_bpe){.find = cmat_scored_find, .user = t};
+    return CMAT_OK;
+}
+
+static cmat_status unigram_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s, cmat_error *err)
+{
+    float lowest = 0;
+    cmat_status st = scores_check(t, s, err);
+    if (st != CMAT_OK)
+        return st;
+    t->unigram.scores = cmat_xcalloc((size_t)t->n_vocab, sizeof *t->unigram.scores);
+    for (int i = 0; i < t->n_vocab; i++) {
+        const cmat_token_info *k = &t->tokens[i];
+        t->unigram.scores[i] = s->tokens[i].score;
+        if (k->flags & (CMAT_TOKEN_FLAG_SPECIAL | CMAT_TOKEN_FLAG_APART) || k->len == 0)
+            continue;
+        if (k->len > CMAT_UNIGRAM_LONGEST)
+            return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                             "tokenizer: token %d is %u bytes long (%d at most)", i, k->len,
+                             CMAT_UNIGRAM_LONGEST);
+        lowest = s->tokens[i].score < lowest ? s->tokens[i].score : lowest;
+        cmat_trie_add(&t->unigram.trie, t->text + k->offset, k->len, i);
+    }
+    t->unigram.unk_score = lowest - 10; /* kUnkPenalty of SentencePiece */
+    return CMAT_OK;
+}
+
+/* --- special tokens -------------------------------------------------------------------------- */
+
+static cmat_status id_check(const cmat_tokenizer *t, const char *what, int id, cmat_error *err)
+{
+    if (id < -1 || id >= t->n_vocab)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: %s is %d of %d tokens", what, id,
+                         t->n_vocab);
+    return CMAT_OK;
+}
+
+static cmat_status special_ids_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s,
+                                     cmat_error *err)
 {
     static const char *const end_texts[] = {
         "<|im_end|>",    "<|eot_id|>",      "<|eom_id|>",    "<|end|>", "<end_of_turn>",
         "<|endoftext|>", "<|end_of_text|>", "<|endofturn|>", "<EOT>",   "</s>",
     };
-    static const char *const end_keys[] = {"tokenizer.ggml.eot_token_id",
-                                           "tokenizer.ggml.eom_token_id"};
-    cmat_status st = id_load(t, g, "tokenizer.ggml.bos_token_id", &t->bos, err);
-    if (st == CMAT_OK)
-        st = id_load(t, g, "tokenizer.ggml.eos_token_id", &t->eos, err);
-    for (size_t i = 0; st == CMAT_OK && i < sizeof end_keys / sizeof *end_keys; i++) {
-        int id;
-        st = id_load(t, g, end_keys[i], &id, err);
-        if (st == CMAT_OK && id >= 0)
-            t->tokens[id].flags |= FLAG_END;
-    }
-    if (st == CMAT_OK && cmat_gguf_has(g, "tokenizer.ggml.add_bos_token"))
-        st = cmat_gguf_bool(g, "tokenizer.ggml.add_bos_token", &t->add_bos, err);
-    if (st != CMAT_OK)
+    cmat_status st;
+    if ((st = id_check(t, "bos_token_id", s->bos, err)) != CMAT_OK ||
+        (st = id_check(t, "eos_token_id", s->eos, err)) != CMAT_OK ||
+        (st = id_check(t, "unknown_token_id", s->unk, err)) != CMAT_OK)
         return st;
+    t->bos = s->bos;
+    t->eos = s->eos;
+    t->unk = s->unk;
+    t->add_bos = s->add_bos;
+    for (size_t i = 0; i < s->n_ends; i++) {
+        if ((st = id_check(t, "a token that ends a turn", s->ends[i], err)) != CMAT_OK)
+            return st;
+        if (s->ends[i] >= 0)
+            t->tokens[s->ends[i]].flags |= CMAT_TOKEN_FLAG_END;
+    }
     if (t->eos >= 0)
-        t->tokens[t->eos].flags |= FLAG_END;
+        t->tokens[t->eos].flags |= CMAT_TOKEN_FLAG_END;
     for (size_t i = 0; i < sizeof end_texts / sizeof *end_texts; i++) {
-        int id = vocab_find(t, end_texts[i], strlen(end_texts[i]), true);
+        int id = cmat_vocab_find(t, end_texts[i], strlen(end_texts[i]), true);
         if (id >= 0)
-            t->tokens[id].flags |= FLAG_END;
+            t->tokens[id].flags |= CMAT_TOKEN_FLAG_END;
     }
     return CMAT_OK;
 }
 
-static int by_first_byte_and_length(const void *a, const void *b, void *arg)
+/* Notes behind which bytes a space can begin a piece: behind those that no token has before a space
+ * inside it. */
+static void cuts_build(cmat_tokenizer *t)
 {
-    const cmat_tokenizer *t = arg;
-    const token_info *x = &t->tokens[*(const int32_t *)a], *y = &t->tokens[*(const int32_t *)b];
-    int cx = (unsigned char)t->text[x->offset], cy = (unsigned char)t->text[y->offset];
-    if (cx != cy)
-        return cx - cy;
-    return x->len != y->len ? (x->len < y->len) - (x->len > y->len)
-                            : (int)x->offset - (int)y->offset;
-}
-
-static void specials_collect(cmat_tokenizer *t, special_list *list, uint32_t flag)
-{
-    list->ids = cmat_xmalloc(((size_t)t->n_vocab + 1) * sizeof *list->ids);
+    memset(t->cut_after, 1, sizeof t->cut_after);
+    t->cut_after[' '] = false;
     for (int i = 0; i < t->n_vocab; i++) {
-        if ((t->tokens[i].flags & flag) && t->tokens[i].len > 0)
-            list->ids[list->n++] = i;
-    }
-    list->ids = cmat_xrealloc(list->ids, (list->n + 1) * sizeof *list->ids);
-    qsort_r(list->ids, list->n, sizeof *list->ids, by_first_byte_and_length, t);
-    size_t i = 0;
-    for (int c = 0; c <= 256; c++) {
-        while (i < list->n && (unsigned char)t->text[t->tokens[list->ids[i]].offset] < c)
-            i++;
-        list->first[c] = (uint32_t)i;
-    }
-}
-
-/* The longest token of the list at the start of s, or -1. */
-static int special_at(const cmat_tokenizer *t, const special_list *list, const char *s, size_t len)
-{
-    unsigned char c = (unsigned char)*s;
-    for (uint32_t i = list->first[c]; i < list->first[c + 1]; i++) {
-        const token_info *k = &t->tokens[list->ids[i]];
-        if (k->len <= len && memcmp(t->text + k->offset, s, k->len) == 0)
-            return list->ids[i];
-    }
-    return -1;
-}
-
-/* First token of the lists in s: its length, or 0. Either list may be NULL. */
-static size_t special_find(const cmat_tokenizer *t, const special_list *controls,
-                           const special_list *users, const char *s, size_t len, size_t *pos,
-                           int *id)
-{
-    for (size_t i = 0; i < len; i++) {
-        int a = controls ? special_at(t, controls, s + i, len - i) : -1;
-        int b = users ? special_at(t, users, s + i, len - i) : -1;
-        if (a < 0 || (b >= 0 && t->tokens[b].len > t->tokens[a].len))
-            a = b;
-        if (a >= 0) {
-            *pos = i;
-            *id = a;
-            return t->tokens[a].len;
-        }
-    }
-    *pos = len;
-    return 0;
-}
-
-size_t cmat_tokenizer_find_special(const cmat_tokenizer *t, const char *text, size_t len,
-                                   size_t *pos, int *token)
-{
-    *pos = len;
-    return t->controls.n ? special_find(t, &t->controls, NULL, text, len, pos, token) : 0;
-}
-
-/* --- encoders --------------------------------------------------------------------------------- */
-
-static encoder *encoder_take(const cmat_tokenizer *t)
-{
-    pthread_mutex_lock(&t->pool->lock);
-    encoder *e = t->pool->idle;
-    if (e)
-        t->pool->idle = e->next;
-    pthread_mutex_unlock(&t->pool->lock);
-    if (!e) {
-        e = cmat_xcalloc(1, sizeof *e);
-        e->scan = cmat_pretok_scan_new(t->pre);
-    }
-    return e;
-}
-
-static void encoder_give(const cmat_tokenizer *t, encoder *e)
-{
-    pthread_mutex_lock(&t->pool->lock);
-    e->next = t->pool->idle;
-    t->pool->idle = e;
-    pthread_mutex_unlock(&t->pool->lock);
-}
-
-static void pool_free(encoder_pool *pool)
-{
-    if (!pool)
-        return;
-    for (encoder *e = pool->idle, *next; e; e = next) {
-        next = e->next;
-        cmat_pretok_scan_free(e->scan);
-        cmat_bpe_work_clear(&e->work);
-        free(e);
-    }
-    pthread_mutex_destroy(&pool->lock);
-    free(pool);
-}
-
-/* --- encoding --------------------------------------------------------------------------------- */
-
-typedef struct {
-    int32_t **tokens;
-    size_t *n, *cap;
-} token_sink;
-
-static void sink_add(token_sink *out, const int32_t *ids, size_t n)
-{
-    if (*out->n + n > *out->cap)
-        *out->tokens = cmat_xgrow(*out->tokens, out->cap, *out->n + n, sizeof **out->tokens);
-    memcpy(*out->tokens + *out->n, ids, n * sizeof *ids);
-    *out->n += n;
-}
-
-/* A byte without a token of its own (rare: bytes that hardly any text has) is left out, as
- * llama.cpp and the tokenizers library do; the unknown token would be a control token. */
-static size_t bytes_to_ids(const cmat_tokenizer *t, const char *s, size_t len, cmat_bpe_work *w)
-{
-    size_t n = 0;
-    cmat_bpe_work_reserve(w, len);
-    for (size_t i = 0; i < len; i++) {
-        int32_t id = t->byte_ids[(unsigned char)s[i]];
-        if (id >= 0)
-            w->ids[n++] = id;
-    }
-    return n;
-}
-
-static size_t piece_merge(const cmat_tokenizer *t, encoder *e, const char *s, size_t len)
-{
-    if (cmat_pretokenizer_ignore_merges(t->pre)) {
-        int id = vocab_find(t, s, len, false);
-        if (id >= 0) {
-            cmat_bpe_work_reserve(&e->work, 1);
-            e->work.ids[0] = id;
-            return 1;
-        }
-    }
-    return cmat_bpe_apply(&t->bpe, &e->work, bytes_to_ids(t, s, len, &e->work));
-}
-
-static void encode_piece(const cmat_tokenizer *t, encoder *e, const char *s, size_t len,
-                         token_sink *out)
-{
-    cache_entry *c = NULL;
-    if (len <= CACHE_KEY) {
-        c = &e->cache[(cmat_fnv1a(s, len) * 0x9E3779B97F4A7C15u >> 40) % CACHE_SIZE];
-        if (c->len == len && memcmp(c->key, s, len) == 0) {
-            sink_add(out, c->ids, c->n);
-            return;
-        }
-    }
-    size_t n = piece_merge(t, e, s, len);
-    sink_add(out, e->work.ids, n);
-    if (c && n <= CACHE_IDS) {
-        c->len = (uint8_t)len;
-        c->n = (uint8_t)n;
-        memcpy(c->key, s, len);
-        memcpy(c->ids, e->work.ids, n * sizeof *c->ids);
-    }
-}
-
-static void encode_text(const cmat_tokenizer *t, encoder *e, const char *text, size_t len,
-                        token_sink *out)
-{
-    const char *s;
-    size_t n;
-    bool valid;
-    cmat_pretok_scan_start(e->scan, text, len);
-    while (cmat_pretok_scan_next(e->scan, &s, &n, &valid)) {
-        for (size_t done = 0, part; done < n; done += part) {
-            part = n - done < MAX_PIECE ? n - done : MAX_PIECE;
-            if (valid) {
-                encode_piece(t, e, s + done, part, out);
-            } else {
-                size_t k = bytes_to_ids(t, s + done, part, &e->work);
-                sink_add(out, e->work.ids, k);
-            }
+        const cmat_token_info *k = &t->tokens[i];
+        const char *s = t->text + k->offset;
+        if (k->flags & (CMAT_TOKEN_FLAG_SPECIAL | CMAT_TOKEN_FLAG_APART))
+            continue;
+        for (uint32_t j = 1; j < k->len; j++) {
+            if (s[j] == ' ')
+                t->cut_after[(unsigned char)s[j - 1]] = false;
         }
     }
 }
 
-void cmat_tokenizer_encode(const cmat_tokenizer *t, const char *text, size_t len, bool special,
-                           int32_t **tokens, size_t *n, size_t *cap)
+static void specials_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s)
 {
-    token_sink out = {.tokens = tokens, .n = n, .cap = cap};
-    const special_list *controls = special && t->controls.n ? &t->controls : NULL;
-    const special_list *users = t->users.n ? &t->users : NULL;
-    encoder *e = encoder_take(t);
-    while (len > 0) {
-        size_t pos = len;
-        int id = -1;
-        size_t k = controls || users ? special_find(t, controls, users, text, len, &pos, &id) : 0;
-        encode_text(t, e, text, pos, &out);
-        if (k > 0)
-            sink_add(&out, &(int32_t){id}, 1);
-        text += pos + k;
-        len -= pos + k;
+    for (int i = 0; i < t->n_vocab; i++) {
+        const cmat_token_info *k = &t->tokens[i];
+        if (k->len == 0)
+            continue;
+        if (k->flags & CMAT_TOKEN_FLAG_CONTROL)
+            cmat_trie_add(&t->controls, t->text + k->offset, k->len, i);
+        else if (k->flags & CMAT_TOKEN_FLAG_USER && s->tokens[i].raw)
+            cmat_trie_add(&t->raw_users, s->tokens[i].s, s->tokens[i].len, i);
+        else if (k->flags & CMAT_TOKEN_FLAG_USER)
+            cmat_trie_add(&t->users, t->text + k->offset, k->len, i);
     }
-    encoder_give(t, e);
 }
 
-/* --- the rest of the header ------------------------------------------------------------------- */
-
-/* SHA-256 over "<n> <pre>", then every token (flags, length, bytes), then every merge in the
- * table's canonical text: two files that tokenize alike give the same digits. */
-static void hash_init(cmat_tokenizer *t, const cmat_gguf *g, const char *pre)
+/* SHA-256 over "<kind> <n> <pre>", then every token (flags, length, bytes), then every merge or score:
+ * two files that tokenize alike give the same digits. */
+static void hash_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s)
 {
+    static const char *const kinds[] = {"cmat-bpe-1", "cmat-char-bpe-1", "cmat-scored-1",
+                                        "cmat-unigram-1"};
     cmat_buf b = {0};
-    size_t n = 0;
-    cmat_buf_printf(&b, "cmat-bpe-1 %d %s\n", t->n_vocab, pre);
+    cmat_buf_printf(&b, "%s %d %s\n", kinds[s->model], t->n_vocab, s->pre ? s->pre : "");
+    for (int i = 0; !s->pre && i < s->n_patterns; i++)
+        cmat_buf_printf(&b, "%s\n", s->patterns[i]);
     for (int i = 0; i < t->n_vocab; i++) {
-        const token_info *k = &t->tokens[i];
-        cmat_buf_printf(&b, "%u %u ", k->flags & ~(uint32_t)FLAG_END, k->len);
+        const cmat_token_info *k = &t->tokens[i];
+        cmat_buf_printf(&b, "%u %u ", k->flags & CMAT_TOKEN_FLAG_SPECIAL, k->len);
         cmat_buf_add(&b, t->text + k->offset, k->len);
+        if (s->model == CMAT_TOKENS_SCORED || s->model == CMAT_TOKENS_UNIGRAM)
+            cmat_buf_add(&b, &s->tokens[i].score, sizeof s->tokens[i].score);
     }
-    (void)cmat_gguf_strings(g, "tokenizer.ggml.merges", &n, NULL);
-    for (size_t i = 0; i < n; i++) {
-        const char *s;
-        size_t len;
-        cmat_gguf_string_at(g, "tokenizer.ggml.merges", i, &s, &len);
-        cmat_buf_add(&b, s, len);
+    for (size_t i = 0; i < s->n_merges; i++) {
+        cmat_buf_add(&b, s->merges[i].left, s->merges[i].n_left);
+        cmat_buf_putc(&b, ' ');
+        cmat_buf_add(&b, s->merges[i].right, s->merges[i].n_right);
         cmat_buf_putc(&b, '\n');
     }
     cmat_sha256_hex(b.data, b.len, t->hash);
     cmat_buf_clear(&b);
 }
 
-static cmat_status kind_check(const cmat_gguf *g, const char **pre, cmat_error *err)
+/* --- new and free ---------------------------------------------------------------------------- */
+
+static cmat_status pretokenizer_build(cmat_tokenizer *t, cmat_tokenizer_spec *s, cmat_error *err)
 {
-    const char *model = NULL;
-    cmat_status st = cmat_gguf_str(g, "tokenizer.ggml.model", &model, err);
-    if (st != CMAT_OK)
-        return st;
-    if (strcmp(model, "gpt2") != 0)
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
-                         "tokenizer: kind \"%.64s\" is not supported (only gpt2, byte-level BPE)",
-                         model);
-    *pre = "default";
-    return cmat_gguf_has(g, "tokenizer.ggml.pre") ? cmat_gguf_str(g, "tokenizer.ggml.pre", pre, err)
-                                                  : CMAT_OK;
+    if (s->n_patterns > 0) {
+        if (!s->pre)
+            s->pre = cmat_pretokenizer_name_of(s->patterns, s->n_patterns);
+        return cmat_pretokenizer_new(&t->pre, s->patterns, s->n_patterns, err);
+    }
+    if (s->model != CMAT_TOKENS_BYTE_BPE || !s->pre)
+        return CMAT_OK;
+    cmat_status st = cmat_pretokenizer_named(&t->pre, s->pre, err);
+    if (st == CMAT_OK)
+        t->ignore_merges = cmat_pretokenizer_ignore_merges(t->pre);
+    return st;
 }
 
-cmat_status cmat_tokenizer_new(cmat_tokenizer **out, const cmat_gguf *g, cmat_error *err)
+cmat_status cmat_tokenizer_build(cmat_tokenizer **out, cmat_tokenizer_spec *s, cmat_error *err)
 {
-    const char *pre = NULL;
     cmat_tokenizer *t = cmat_xcalloc(1, sizeof *t);
+    cmat_status st;
     *out = NULL;
-    t->pool = cmat_xcalloc(1, sizeof *t->pool);
-    pthread_mutex_init(&t->pool->lock, NULL);
-    cmat_status st = kind_check(g, &pre, err);
-    if (st == CMAT_OK)
-        st = cmat_pretokenizer_new(&t->pre, pre, err);
-    if (st == CMAT_OK)
-        st = vocab_load(t, g, err);
-    if (st == CMAT_OK)
-        st = merges_load(t, g, err);
-    if (st == CMAT_OK)
-        st = special_ids_load(t, g, err);
-    if (st != CMAT_OK) {
-        cmat_tokenizer_free(t);
-        return st;
+    t->model = s->model;
+    t->encode = cmat_piece_encoder(s->model);
+    t->pool = cmat_encoder_pool_new();
+    t->ignore_merges = s->ignore_merges;
+    t->split_spaces = s->split_spaces;
+    t->separate_unk = s->separate_unk;
+    t->meta_space = s->meta_space;
+    t->prefix = s->prefix;
+    t->prefix_unless_there = s->prefix_unless_there;
+    if ((st = pretokenizer_build(t, s, err)) != CMAT_OK || (st = vocab_build(t, s, err)) != CMAT_OK)
+        goto fail;
+    st = s->model == CMAT_TOKENS_SCORED    ? ranks_build(t, s, err)
+         : s->model == CMAT_TOKENS_UNIGRAM ? unigram_build(t, s, err)
+                                           : merges_build(t, s, err);
+    if (st != CMAT_OK || (st = special_ids_build(t, s, err)) != CMAT_OK)
+        goto fail;
+    specials_build(t, s);
+    cuts_build(t);
+    hash_build(t, s);
+    if (s->norm && !cmat_normalizer_is_empty(s->norm)) {
+        t->norm = s->norm;
+        s->norm = NULL;
     }
-    specials_collect(t, &t->controls, FLAG_CONTROL);
-    specials_collect(t, &t->users, FLAG_USER);
-    hash_init(t, g, pre);
     *out = t;
     return CMAT_OK;
+fail:
+    cmat_tokenizer_free(t);
+    return st;
 }
 
 void cmat_tokenizer_free(cmat_tokenizer *t)
 {
     if (!t)
         return;
-    pool_free(t->pool);
+    cmat_encoder_pool_free(t->pool);
     cmat_pretokenizer_free(t->pre);
+    cmat_normalizer_free(t->norm);
     cmat_bpe_clear(&t->bpe);
-    free(t->controls.ids);
-    free(t->users.ids);
+    cmat_unigram_clear(&t->unigram);
+    cmat_trie_clear(&t->controls);
+    cmat_trie_clear(&t->raw_users);
+    cmat_trie_clear(&t->users);
+    free(t->ranks);
     free(t->slots);
     free(t->tokens);
     free(t->text);
     free(t);
 }
+
+/* --- the rest of the header ------------------------------------------------------------------ */
 
 int cmat_tokenizer_n_vocab(const cmat_tokenizer *t)
 {
@@ -619,18 +526,18 @@ bool cmat_tokenizer_add_bos(const cmat_tokenizer *t)
 
 bool cmat_tokenizer_is_end(const cmat_tokenizer *t, int token)
 {
-    return token >= 0 && token < t->n_vocab && (t->tokens[token].flags & FLAG_END);
+    return token >= 0 && token < t->n_vocab && (t->tokens[token].flags & CMAT_TOKEN_FLAG_END);
 }
 
 bool cmat_tokenizer_is_special(const cmat_tokenizer *t, int token)
 {
-    return token >= 0 && token < t->n_vocab && (t->tokens[token].flags & FLAG_CONTROL);
+    return token >= 0 && token < t->n_vocab && (t->tokens[token].flags & CMAT_TOKEN_FLAG_CONTROL);
 }
 
 int cmat_tokenizer_find(const cmat_tokenizer *t, const char *text)
 {
-    int id = vocab_find(t, text, strlen(text), true);
-    return id >= 0 ? id : vocab_find(t, text, strlen(text), false);
+    int id = cmat_vocab_find(t, text, strlen(text), true);
+    return id >= 0 ? id : cmat_vocab_find(t, text, strlen(text), false);
 }
 
 const char *cmat_tokenizer_bytes(const cmat_tokenizer *t, int token, size_t *len)
