@@ -1,5 +1,7 @@
-/* bench_tokenizer MODEL (a GGUF or a folder) FILE [--ids|--special-ids]: tokens of FILE as text, MB/s over the best of five runs; with
- * --ids the ids (of control tokens too with --special-ids), one a line, for tests/tokenizer_large.py. */
+/* bench_tokenizer MODEL (a GGUF or a folder) FILE [--ids|--special-ids]: tokens of FILE as text,
+ * MB/s over the best of five runs; with
+ * --ids the ids (of control tokens too with --special-ids), one a line, for
+ * tests/tokenizer_large.py. */
 #include "core/fs.h"
 #include "model/tokenizer.h"
 #include <stdio.h>

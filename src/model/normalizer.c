@@ -1,4 +1,5 @@
-/* model/normalizer.c - Unicode normal forms (by utf8proc), replacements, SentencePiece's charsmap. */
+/* model/normalizer.c - Unicode normal forms (by utf8proc), replacements, SentencePiece's charsmap.
+ */
 #include "model/normalizer.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -8,8 +9,10 @@
 #include <utf8proc.h>
 
 enum { MAX_STEPS = 32 };
-enum { MAX_MARKS = 128 }; /* combining marks that are put in order together; Unicode's own limit for
-                             streams is 30, and the work grows with the square of it */
+enum {
+    MAX_MARKS = 128
+}; /* combining marks that are put in order together; Unicode's own limit for
+      streams is 30, and the work grows with the square of it */
 enum { MAX_GROWTH = 16, MAX_REPLACEMENT = 255 }; /* no real one comes near */
 enum { OP_CHARSMAP = 100 };
 
@@ -59,9 +62,8 @@ cmat_status cmat_normalizer_add_charsmap(cmat_normalizer *n, const void *data, s
                                          cmat_error *err)
 {
     const unsigned char *p = data;
-    size_t size = len < 4 ? 0
-                          : (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 |
-                                (size_t)p[3] << 24;
+    size_t size =
+        len < 4 ? 0 : (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
     if (len < 4 || size < 4 || size % 4 != 0 || size > len - 4)
         return cmat_fail(err, CMAT_ERR_FORMAT,
                          "tokenizer: precompiled_charsmap: a trie of %zu bytes in %zu", size, len);
@@ -72,8 +74,8 @@ cmat_status cmat_normalizer_add_charsmap(cmat_normalizer *n, const void *data, s
     s->units = cmat_xmalloc(size);
     for (size_t i = 0; i < s->n_units; i++) {
         const unsigned char *q = p + 4 + 4 * i;
-        s->units[i] = (uint32_t)q[0] | (uint32_t)q[1] << 8 | (uint32_t)q[2] << 16 |
-                      (uint32_t)q[3] << 24;
+        s->units[i] =
+            (uint32_t)q[0] | (uint32_t)q[1] << 8 | (uint32_t)q[2] << 16 | (uint32_t)q[3] << 24;
     }
     s->strings = cmat_xstrndup((const char *)p + 4 + size, s->strings_len);
     for (size_t i = 0; i < s->strings_len; i++) {
@@ -105,8 +107,7 @@ static size_t charsmap_longest(const step *m, const char *s, size_t len, size_t 
             break;
         const uint32_t unit = m->units[pos];
         pos ^= unit_offset(unit);
-        if ((unit >> 8 & 1) && pos < m->n_units &&
-            (m->units[pos] & 0x7fffffff) < m->strings_len) {
+        if ((unit >> 8 & 1) && pos < m->n_units && (m->units[pos] & 0x7fffffff) < m->strings_len) {
             best = i + 1;
             *at = m->units[pos] & 0x7fffffff;
         }

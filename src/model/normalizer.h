@@ -27,8 +27,8 @@ bool cmat_normalizer_is_empty(const cmat_normalizer *n);
 /* Adds a step; from and to are copied, NULL where the step has none. */
 void cmat_normalizer_add(cmat_normalizer *n, cmat_norm_op op, const char *from, const char *to);
 /* Adds SentencePiece's precompiled_charsmap: u32 size of a double-array trie (in bytes,
- * little-endian), the trie, then the replacements, each ended by a NUL. Copied. CMAT_ERR_FORMAT when
- * it is not one. */
+ * little-endian), the trie, then the replacements, each ended by a NUL. Copied. CMAT_ERR_FORMAT
+ * when it is not one. */
 cmat_status cmat_normalizer_add_charsmap(cmat_normalizer *n, const void *data, size_t len,
                                          cmat_error *err);
 /* Runs all steps. *text and *len are those of the input, and afterwards of the output: the input

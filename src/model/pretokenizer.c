@@ -64,11 +64,13 @@ typedef struct {
 #define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define AFTER_WORDS \
     "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n/]*|[" WS "]*[\\r\\n]+|[" WS "]+(?![^" WS "])|[" WS "]+"
-#define TEKKEN                                                                                   \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*|\\p{" \
+#define TEKKEN                                                                          \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER \
+    "*|\\p{"                                                                            \
     "N}" AFTER_WORDS
-#define O200K                                                                          \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n" \
+#define O200K                                 \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER  \
+    "+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n" \
     "\\p{L}\\p{N}]?" UPPER "+" LOWER "*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}" AFTER_WORDS
 
 #define JSON_AFTER_DIGITS "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -144,8 +146,9 @@ static size_t escape_translate(const char *re, bool in_class, cmat_buf *out)
         cmat_buf_printf(out, "%s\\p{L}\\p{M}\\p{Nd}\\p{Pc}%s", open, close);
     } else if (*re == 'p' || *re == 'P') {
         n = re[1] == '{' ? strcspn(re, "}") + 1 : 0;
-        if (n < 4 || strspn(re + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") !=
-                         n - 3 || re[n - 1] != '}')
+        if (n < 4 ||
+            strspn(re + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") != n - 3 ||
+            re[n - 1] != '}')
             return 0;
         cmat_buf_printf(out, "\\%.*s", (int)n, re);
     } else if (*re == 'u') {
@@ -161,8 +164,9 @@ static size_t escape_translate(const char *re, bool in_class, cmat_buf *out)
     return n;
 }
 
-/* Rewrites a pattern for PCRE2: the offset of what it cannot do, or -1. Oniguruma's classes nest and
- * intersect, its ^ and $ match at lines, \h is a hex digit: refused rather than read in another way. */
+/* Rewrites a pattern for PCRE2: the offset of what it cannot do, or -1. Oniguruma's classes nest
+ * and intersect, its ^ and $ match at lines, \h is a hex digit: refused rather than read in another
+ * way. */
 static ptrdiff_t pattern_translate(const char *re, cmat_buf *out)
 {
     bool in_class = false;
@@ -205,14 +209,14 @@ static cmat_status stage_add(cmat_pretokenizer *p, const char *pattern, const ch
 {
     int code = 0;
     PCRE2_SIZE offset = 0;
-    pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                                  PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset,
-                                  NULL);
+    pcre2_code *c =
+        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
     if (!c) {
         char msg[120] = "";
         pcre2_get_error_message(code, (PCRE2_UCHAR *)msg, sizeof msg);
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "tokenizer: pre-tokenizer \"%.100s\": %s", shown,
-                         msg);
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "tokenizer: pre-tokenizer \"%.100s\": %s",
+                         shown, msg);
     }
     /* Where there is no JIT the interpreter does the same. */
     (void)pcre2_jit_compile(c, PCRE2_JIT_COMPLETE);

@@ -2,8 +2,8 @@
  * GGUF names in tokenizer.ggml.pre, or by those that a tokenizer.json writes out.
  *
  * Patterns are stages: each cuts what the one before left whole, into its matches and the stretches
- * between them. A cmat_pretokenizer never changes after new. A cmat_pretok_scan belongs to one thread
- * at a time. */
+ * between them. A cmat_pretokenizer never changes after new. A cmat_pretok_scan belongs to one
+ * thread at a time. */
 #ifndef CMAT_MODEL_PRETOKENIZER_H
 #define CMAT_MODEL_PRETOKENIZER_H
 #include "cmat/error.h"

@@ -1,11 +1,11 @@
 /* model/tokenizer.c - the vocabulary: checks what a file said and makes the tokenizer.
  *
- * A byte-level BPE writes tokens in GPT-2's alphabet, in which each byte is one printable character;
- * SentencePiece writes U+2581 for a space and "<0xE6>" for a byte. Here tokens are kept as the bytes
- * they stand for. */
-#include "model/tokenizer_internal.h"
+ * A byte-level BPE writes tokens in GPT-2's alphabet, in which each byte is one printable
+ * character; SentencePiece writes U+2581 for a space and "<0xE6>" for a byte. Here tokens are kept
+ * as the bytes they stand for. */
 #include "core/hash.h"
 #include "core/text.h"
+#include "model/tokenizer_internal.h"
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -162,8 +162,8 @@ static void vocab_add(cmat_tokenizer *t, int id)
 
 static uint32_t token_flags(const cmat_tokenizer_spec *s, const cmat_token_spec *k)
 {
-    uint32_t flags = (k->strips_left ? CMAT_TOKEN_FLAG_LEFT : 0) |
-                     (k->strips_right ? CMAT_TOKEN_FLAG_RIGHT : 0);
+    uint32_t flags =
+        (k->strips_left ? CMAT_TOKEN_FLAG_LEFT : 0) | (k->strips_right ? CMAT_TOKEN_FLAG_RIGHT : 0);
     if (!k->s || k->type == CMAT_TOKEN_BYTE ||
         (k->type == CMAT_TOKEN_UNUSED && s->model != CMAT_TOKENS_BYTE_BPE))
         return flags | CMAT_TOKEN_FLAG_APART;
@@ -279,9 +279,9 @@ static cmat_status scores_check(const cmat_tokenizer *t, const cmat_tokenizer_sp
                                 cmat_error *err)
 {
     for (int i = 0; i < t->n_vocab; i++) {
-        if (!isfinite(s->tokens[i].score))
+        if (!isfinite((float)s->tokens[i].score))
             return cmat_fail(err, CMAT_ERR_FORMAT, "tokenizer: the score of token %d is %g", i,
-                             (double)s->tokens[i].score);
+                             s->tokens[i].score);
     }
     return CMAT_OK;
 }
@@ -294,7 +294,7 @@ static cmat_status ranks_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s, 
         return st;
     t->ranks = cmat_xcalloc((size_t)t->n_vocab, sizeof *t->ranks);
     for (int i = 0; i < t->n_vocab; i++) {
-        float score = s->tokens[i].score + 0.0f; /* -0 becomes 0 */
+        float score = (float)s->tokens[i].score + 0.0f; /* -0 becomes 0 */
         uint32_t bits;
         memcpy(&bits, &score, sizeof bits);
         t->ranks[i] = bits >> 31 ? bits : ~bits & 0x7fffffff;
@@ -308,7 +308,7 @@ static cmat_status ranks_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s, 
 
 static cmat_status unigram_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s, cmat_error *err)
 {
-    float lowest = 0;
+    double lowest = 0;
     cmat_status st = scores_check(t, s, err);
     if (st != CMAT_OK)
         return st;
@@ -326,6 +326,7 @@ static cmat_status unigram_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s
         cmat_trie_add(&t->unigram.trie, t->text + k->offset, k->len, i);
     }
     t->unigram.unk_score = lowest - 10; /* kUnkPenalty of SentencePiece */
+    t->unigram.single = s->whole;
     return CMAT_OK;
 }
 
@@ -404,8 +405,8 @@ static void specials_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s)
     }
 }
 
-/* SHA-256 over "<kind> <n> <pre>", then every token (flags, length, bytes), then every merge or score:
- * two files that tokenize alike give the same digits. */
+/* SHA-256 over "<kind> <n> <pre>", then every token (flags, length, bytes), then every merge or
+ * score: two files that tokenize alike give the same digits. */
 static void hash_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s)
 {
     static const char *const kinds[] = {"cmat-bpe-1", "cmat-char-bpe-1", "cmat-scored-1",
@@ -419,7 +420,7 @@ static void hash_build(cmat_tokenizer *t, const cmat_tokenizer_spec *s)
         cmat_buf_printf(&b, "%u %u ", k->flags & CMAT_TOKEN_FLAG_SPECIAL, k->len);
         cmat_buf_add(&b, t->text + k->offset, k->len);
         if (s->model == CMAT_TOKENS_SCORED || s->model == CMAT_TOKENS_UNIGRAM)
-            cmat_buf_add(&b, &s->tokens[i].score, sizeof s->tokens[i].score);
+            cmat_buf_printf(&b, " %.9g ", s->tokens[i].score);
     }
     for (size_t i = 0; i < s->n_merges; i++) {
         cmat_buf_add(&b, s->merges[i].left, s->merges[i].n_left);
@@ -458,6 +459,7 @@ cmat_status cmat_tokenizer_build(cmat_tokenizer **out, cmat_tokenizer_spec *s, c
     t->pool = cmat_encoder_pool_new();
     t->ignore_merges = s->ignore_merges;
     t->split_spaces = s->split_spaces;
+    t->whole = s->whole;
     t->separate_unk = s->separate_unk;
     t->meta_space = s->meta_space;
     t->prefix = s->prefix;

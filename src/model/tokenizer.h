@@ -1,9 +1,9 @@
 /* model/tokenizer.h - text to tokens and back: byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM),
  * SentencePiece's BPE with byte fallback (Llama 2, Mistral, Gemma, Phi-3) and its unigram model.
  *
- * Comes from a GGUF, from a tokenizer.json or from a SentencePiece tokenizer.model; what a file asks
- * for and cmat does not do is CMAT_ERR_UNSUPPORTED and named. Never changes after new: may be used by
- * several threads. */
+ * Comes from a GGUF, from a tokenizer.json or from a SentencePiece tokenizer.model; what a file
+ * asks for and cmat does not do is CMAT_ERR_UNSUPPORTED and named. Never changes after new: may be
+ * used by several threads. */
 #ifndef CMAT_MODEL_TOKENIZER_H
 #define CMAT_MODEL_TOKENIZER_H
 #include "cmat/error.h"
@@ -16,8 +16,9 @@ typedef struct cmat_tokenizer cmat_tokenizer;
 /* The bytes of tokens are copied; g may be closed afterwards. */
 cmat_status cmat_tokenizer_new(cmat_tokenizer **out, const cmat_gguf *g, cmat_error *err);
 /* From a model's folder: its tokenizer.json, else its tokenizer.model; tokenizer_config.json,
- * added_tokens.json, special_tokens_map.json and generation_config.json where they are there. n_vocab: rows of
- * the embedding matrix; ids beyond the file's tokens are there but stand for nothing. */
+ * added_tokens.json, special_tokens_map.json and generation_config.json where they are there.
+ * n_vocab: rows of the embedding matrix; ids beyond the file's tokens are there but stand for
+ * nothing. */
 cmat_status cmat_tokenizer_open(cmat_tokenizer **out, const char *folder, int n_vocab,
                                 cmat_error *err);
 void cmat_tokenizer_free(cmat_tokenizer *t);

@@ -1,15 +1,16 @@
 /* model/tokenizer_encode.c - text to tokens: control tokens are split off, the rest is normalized,
  * cut into pieces, and each piece encoded by the tokenizer's model.
  *
- * What encoding needs besides the tokenizer (work space, a cache of pieces) is taken from a pool, one
- * for each thread that encodes at the time. */
+ * What encoding needs besides the tokenizer (work space, a cache of pieces) is taken from a pool,
+ * one for each thread that encodes at the time. */
 #include "core/hash.h"
 #include "core/text.h"
 #include "model/tokenizer_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PIECE = 1 << 28 }; /* longer pieces are cut, to keep the work space in bounds */
+/* Longer pieces are cut, to keep the work space in bounds. */
+enum { MAX_PIECE = 1 << 26, MAX_LATTICE = 1 << 22 };
 #define META_SPACE "\xe2\x96\x81"
 
 /* --- encoders -------------------------------------------------------------------------------- */
@@ -209,6 +210,8 @@ static void encode_piece(const cmat_tokenizer *t, cmat_encoder *e, const char *s
 /* Length of the next piece where no pattern says it. */
 static size_t cut_next(const cmat_tokenizer *t, const char *s, size_t len)
 {
+    if (t->whole && len <= MAX_LATTICE)
+        return len;
     for (size_t i = 1; i < len; i++) {
         if (s[i] == ' ' && (t->split_spaces || t->cut_after[(unsigned char)s[i - 1]]))
             return i;
@@ -222,6 +225,7 @@ static void encode_pieces(const cmat_tokenizer *t, cmat_encoder *e, const char *
     const char *s = text;
     size_t n;
     bool valid = true;
+    const size_t max = t->model == CMAT_TOKENS_UNIGRAM ? MAX_LATTICE : MAX_PIECE;
     if (e->scan)
         cmat_pretok_scan_start(e->scan, text, len);
     for (;;) {
@@ -237,7 +241,7 @@ static void encode_pieces(const cmat_tokenizer *t, cmat_encoder *e, const char *
             len -= n;
         }
         for (size_t done = 0, part; done < n; done += part) {
-            part = n - done < MAX_PIECE ? n - done : MAX_PIECE;
+            part = n - done < max ? n - done : max;
             if (valid) {
                 encode_piece(t, e, s + done, part, out);
             } else {
@@ -252,8 +256,7 @@ static void encode_pieces(const cmat_tokenizer *t, cmat_encoder *e, const char *
 
 static bool starts_with_space(const cmat_tokenizer *t, const char *s, size_t len)
 {
-    return len > 0 &&
-           (*s == ' ' || (t->meta_space && len >= 3 && memcmp(s, META_SPACE, 3) == 0));
+    return len > 0 && (*s == ' ' || (t->meta_space && len >= 3 && memcmp(s, META_SPACE, 3) == 0));
 }
 
 static bool wants_prefix(const cmat_tokenizer *t, const char *s, size_t len, cmat_text_place place)
@@ -275,7 +278,8 @@ static void normalize(const cmat_tokenizer *t, cmat_encoder *e, const char **tex
     if (!prefix && !(t->meta_space && memmem(*text, *len, META_SPACE, 3)))
         return;
     const cmat_buf *other = &e->norm[0];
-    cmat_buf *out = &e->norm[other->data && *text >= other->data && *text <= other->data + other->len];
+    cmat_buf *out =
+        &e->norm[other->data && *text >= other->data && *text <= other->data + other->len];
     cmat_buf_truncate(out, 0);
     if (prefix)
         cmat_buf_putc(out, ' ');
@@ -306,8 +310,8 @@ size_t cmat_tokenizer_normal_len(const cmat_tokenizer *t, const char *text, size
 
 /* --- special tokens -------------------------------------------------------------------------- */
 
-/* First token of the tries in s: its length, or 0. Either may be NULL; of two at one place the longer
- * one counts. */
+/* First token of the tries in s: its length, or 0. Either may be NULL; of two at one place the
+ * longer one counts. */
 static size_t special_find(const cmat_trie *controls, const cmat_trie *users, const char *s,
                            size_t len, size_t *pos, int *id)
 {

@@ -1,5 +1,5 @@
-/* model/tokenizer_files.h - the readers of tokenizer files in a model's folder. All texts in the spec
- * are borrowed from what was read, which must live until the tokenizer is built. */
+/* model/tokenizer_files.h - the readers of tokenizer files in a model's folder. All texts in the
+ * spec are borrowed from what was read, which must live until the tokenizer is built. */
 #ifndef CMAT_MODEL_TOKENIZER_FILES_H
 #define CMAT_MODEL_TOKENIZER_FILES_H
 #include "model/tokenizer_internal.h"

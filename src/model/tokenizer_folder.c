@@ -130,11 +130,9 @@ static cmat_status spec_read(cmat_tokenizer_spec *s, const folder_files *f, cons
                              int n_vocab, cmat_error *err)
 {
     cmat_token_spec *last;
-    char *what =
-        cmat_path_join(folder, f->tokenizer ? "tokenizer.json" : "tokenizer.model");
-    cmat_status st = f->tokenizer
-                         ? cmat_tokenizer_read_json(s, f->tokenizer, what, err)
-                         : cmat_tokenizer_read_spm(s, f->spm, f->spm_len, what, err);
+    char *what = cmat_path_join(folder, f->tokenizer ? "tokenizer.json" : "tokenizer.model");
+    cmat_status st = f->tokenizer ? cmat_tokenizer_read_json(s, f->tokenizer, what, err)
+                                  : cmat_tokenizer_read_spm(s, f->spm, f->spm_len, what, err);
     free(what);
     what = cmat_path_join(folder, "tokenizer_config.json");
     if (st == CMAT_OK && f->config)

@@ -1,5 +1,5 @@
-/* model/tokenizer_gguf.c - the tokenizer of a GGUF: tokenizer.ggml.model "gpt2" (byte-level BPE with
- * merges), "llama" (SentencePiece's BPE with scores), "t5" (SentencePiece's unigram model). */
+/* model/tokenizer_gguf.c - the tokenizer of a GGUF: tokenizer.ggml.model "gpt2" (byte-level BPE
+ * with merges), "llama" (SentencePiece's BPE with scores), "t5" (SentencePiece's unigram model). */
 #include "model/tokenizer_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static cmat_status tokens_load(const cmat_gguf *g, cmat_tokenizer_spec *s, cmat_
         k = &s->tokens[i];
         cmat_gguf_string_at(g, KEY("tokens"), i, &k->s, &k->len);
         k->type = type >= 1 && type <= CMAT_TOKEN_BYTE ? (uint8_t)type : CMAT_TOKEN_NORMAL;
-        k->score = scored ? scores[i] : 0;
+        k->score = scored ? (double)scores[i] : 0;
         /* with bytes, normalizing changes nothing; one search for all tokens is enough then */
         k->raw = s->model == CMAT_TOKENS_BYTE_BPE;
     }
@@ -112,6 +112,7 @@ static cmat_status spaces_load(const cmat_gguf *g, cmat_tokenizer_spec *s, bool 
     bool collapse = s->model == CMAT_TOKENS_UNIGRAM;
     cmat_status st = CMAT_OK;
     s->meta_space = true;
+    s->whole = s->model == CMAT_TOKENS_UNIGRAM;
     if (cmat_gguf_has(g, KEY("add_space_prefix")))
         st = cmat_gguf_bool(g, KEY("add_space_prefix"), &prefix, err);
     if (st == CMAT_OK && cmat_gguf_has(g, KEY("remove_extra_whitespaces")))

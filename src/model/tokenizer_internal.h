@@ -29,8 +29,8 @@ typedef enum {
 typedef enum {
     CMAT_TOKENS_BYTE_BPE, /* BPE over bytes, written in GPT-2's alphabet; merges in order */
     CMAT_TOKENS_CHAR_BPE, /* BPE over characters; merges in order */
-    CMAT_TOKENS_SCORED,   /* BPE over characters; any two tokens that make a third merge, the third's
-                             score first (SentencePiece) */
+    CMAT_TOKENS_SCORED, /* BPE over characters; any two tokens that make a third merge, the third's
+                           score first (SentencePiece) */
     CMAT_TOKENS_UNIGRAM
 } cmat_tokenizer_model;
 
@@ -44,7 +44,7 @@ typedef enum {
 typedef struct {
     const char *s;
     size_t len;
-    float score;
+    double score;
     uint8_t type; /* cmat_token_type */
     bool raw;     /* a user's token that is looked for before the text is normalized */
     bool strips_left, strips_right; /* swallows the white space before, behind it */
@@ -61,7 +61,8 @@ typedef struct {
     size_t n_tokens, cap_tokens;
     cmat_merge_spec *merges; /* (n_merges), the spec's */
     size_t n_merges, cap_merges;
-    const char *pre; /* name of the pre-tokenizer, for the hash; without patterns also what it does */
+    const char
+        *pre; /* name of the pre-tokenizer, for the hash; without patterns also what it does */
     const char *patterns[CMAT_PRETOK_STAGES]; /* the pre-tokenizer, written out */
     int n_patterns;
     cmat_normalizer *norm; /* the spec's until it is built; NULL: no steps */
@@ -69,6 +70,7 @@ typedef struct {
     bool prefix_unless_there; /* a text that begins with a space gets no other one */
     bool meta_space;          /* U+2581 in tokens is a space */
     bool split_spaces;        /* each space begins a piece */
+    bool whole;               /* SentencePiece's unigram model: sums go through the whole text */
     bool ignore_merges;       /* a piece that is a token is taken as it is */
     bool separate_unk;        /* unknown characters in a row are an unknown token each */
     int bos, eos, unk;        /* -1: none */
@@ -146,12 +148,13 @@ struct cmat_tokenizer {
     cmat_tokenizer_model model;
     cmat_piece_encode encode;
     cmat_bpe bpe;
-    uint32_t *ranks; /* (n_vocab) of CMAT_TOKENS_SCORED: order of the scores, highest first */
+    uint32_t *ranks;  /* (n_vocab) of CMAT_TOKENS_SCORED: order of the scores, highest first */
     uint32_t longest; /* bytes of the longest token that merging can give */
     cmat_unigram unigram;
     cmat_pretokenizer *pre; /* NULL: pieces are cut at spaces */
-    bool cut_after[256]; /* a space behind this byte begins a piece: no token has one inside there */
-    bool split_spaces, ignore_merges, separate_unk, prefix_unless_there, meta_space;
+    bool
+        cut_after[256]; /* a space behind this byte begins a piece: no token has one inside there */
+    bool whole, split_spaces, ignore_merges, separate_unk, prefix_unless_there, meta_space;
     cmat_space_prefix prefix;
     cmat_normalizer *norm;
     cmat_trie controls, raw_users, users;

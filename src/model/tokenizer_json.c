@@ -1,7 +1,8 @@
 /* model/tokenizer_json.c - tokenizer.json of the tokenizers library.
  *
- * A file is a pipeline of components (normalizer, pre_tokenizer, model, post_processor, decoder), each an
- * object with a "type". Tables below tell which are known and what each adds to the specification. */
+ * A file is a pipeline of components (normalizer, pre_tokenizer, model, post_processor, decoder),
+ * each an object with a "type". Tables below tell which are known and what each adds to the
+ * specification. */
 #include "core/json.h"
 #include "model/tokenizer_files.h"
 #include <math.h>
@@ -342,9 +343,9 @@ static cmat_status token_set(reader *r, int64_t id, const char *text, size_t len
     if (k->s)
         return cmat_fail(r->err, CMAT_ERR_FORMAT, "%s: two tokens with the id %lld", r->what,
                          (long long)id);
-    *k = (cmat_token_spec){.s = text, .len = len, .score = (float)score};
-    k->type = byte_fallback && cmat_token_byte(text, len) >= 0 ? CMAT_TOKEN_BYTE
-                                                               : CMAT_TOKEN_NORMAL;
+    *k = (cmat_token_spec){.s = text, .len = len, .score = score};
+    k->type =
+        byte_fallback && cmat_token_byte(text, len) >= 0 ? CMAT_TOKEN_BYTE : CMAT_TOKEN_NORMAL;
     return CMAT_OK;
 }
 

@@ -1,9 +1,9 @@
 /* model/tokenizer_spm.c - SentencePiece's tokenizer.model: a protobuf message ModelProto
  * (sentencepiece_model.proto), read by hand.
  *
- * On the wire a message is a row of fields: a varint (number << 3 | type), then the value: 0 a varint,
- * 1 eight bytes, 2 a varint length and that many bytes, 5 four bytes. Unknown fields are passed over;
- * anything cut short or of another type is CMAT_ERR_FORMAT. */
+ * On the wire a message is a row of fields: a varint (number << 3 | type), then the value: 0 a
+ * varint, 1 eight bytes, 2 a varint length and that many bytes, 5 four bytes. Unknown fields are
+ * passed over; anything cut short or of another type is CMAT_ERR_FORMAT. */
 #include "model/tokenizer_files.h"
 #include <string.h>
 
@@ -114,16 +114,18 @@ static bool piece_read(cmat_tokenizer_spec *s, const wire_field *f)
         type > CMAT_TOKEN_BYTE ||
         cmat_tokenizer_spec_token(s, (int64_t)s->n_tokens, &k, NULL) != CMAT_OK)
         return false;
-    const uint32_t score = (uint32_t)bits;
+    const uint32_t score_bits = (uint32_t)bits;
+    float score;
     k->s = (const char *)text;
     k->len = len;
     k->type = (uint8_t)type;
-    memcpy(&k->score, &score, sizeof score);
+    memcpy(&score, &score_bits, sizeof score);
+    k->score = (double)score;
     return true;
 }
 
-/* TrainerSpec: model_type (3), byte_fallback (35), treat_whitespace_as_suffix (24), ids of unk, bos,
- * eos (40, 41, 42; -1: none). */
+/* TrainerSpec: model_type (3), byte_fallback (35), treat_whitespace_as_suffix (24), ids of unk,
+ * bos, eos (40, 41, 42; -1: none). */
 static cmat_status trainer_read(cmat_tokenizer_spec *s, const wire_field *f, const char *what,
                                 cmat_error *err)
 {
@@ -143,6 +145,7 @@ static cmat_status trainer_read(cmat_tokenizer_spec *s, const wire_field *f, con
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
                          "%s: treat_whitespace_as_suffix is not supported", what);
     s->model = kind == 1 ? CMAT_TOKENS_UNIGRAM : CMAT_TOKENS_SCORED;
+    s->whole = kind == 1;
     s->unk = (int32_t)(uint32_t)unk;
     s->bos = (int32_t)(uint32_t)bos;
     s->eos = (int32_t)(uint32_t)eos;

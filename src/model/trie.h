@@ -1,5 +1,5 @@
-/* model/trie.h - byte strings to numbers, walked a byte at a time: the longest entry at a place in a
- * text is found in as many steps as it has bytes, however many entries there are.
+/* model/trie.h - byte strings to numbers, walked a byte at a time: the longest entry at a place in
+ * a text is found in as many steps as it has bytes, however many entries there are.
  *
  * Never changes after the last add: may then be read by several threads. */
 #ifndef CMAT_MODEL_TRIE_H

@@ -1,5 +1,5 @@
-/* model/unigram.c - Viterbi over the places between characters. Among ways of the same score the one
- * whose last token is longest is kept, as the reference does. */
+/* model/unigram.c - Viterbi over the places between characters. Among ways of the same score the
+ * one whose last token is longest is kept, as the reference does. */
 #include "model/unigram.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -19,8 +19,11 @@ void cmat_unigram_work_clear(cmat_unigram_work *w)
     *w = (cmat_unigram_work){0};
 }
 
-static void offer(cmat_unigram_node *to, double score, size_t from, int32_t id)
+static void offer(const cmat_unigram *u, cmat_unigram_node *to, double score, size_t from,
+                  int32_t id)
 {
+    if (u->single)
+        score = (double)(float)score;
     if (score > to->score)
         *to = (cmat_unigram_node){.score = score, .from = (uint32_t)from, .id = id};
 }
@@ -42,11 +45,11 @@ static void forward(const cmat_unigram *u, cmat_unigram_node *nodes, const char 
             int32_t id = u->trie.values[node];
             if (id < 0)
                 continue;
-            offer(&nodes[j + 1], nodes[i].score + (double)u->scores[id], i, id);
+            offer(u, &nodes[j + 1], nodes[i].score + u->scores[id], i, id);
             single |= j + 1 == next;
         }
         if (!single)
-            offer(&nodes[next], nodes[i].score + (double)u->unk_score, i, -1);
+            offer(u, &nodes[next], nodes[i].score + u->unk_score, i, -1);
         i = next;
     }
 }
