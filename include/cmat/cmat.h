@@ -70,6 +70,13 @@ cmat_status cmat_session_chat(cmat_session *s, const char *messages, const char 
 cmat_status cmat_session_tune(cmat_session *s, const char *const *files, size_t n, const char *out,
                               const char *options, char **result, cmat_error *err);
 
+/* Writes the session's model, or an adapter of it, in another program's format to `out`, reads it
+ * back and compares. Options: "format", "type", "adapter" (default: the session's own), "max_kl".
+ * *result: {"out", "format", "type", "bytes", "mean_kl", "max_kl", "max_diff", "same_top",
+ * "tokens"}. CMAT_ERR_STATE: too far from its source; then nothing stands under the name. */
+cmat_status cmat_session_export(cmat_session *s, const char *out, const char *options,
+                                char **result, cmat_error *err);
+
 /* Plays tasks in an environment (`cmat env list`) and sums up. Options: those of `cmat eval`.
  * s may be
  * NULL when "url" names a server. *result: the summary, as `--out` writes it. */

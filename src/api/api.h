@@ -57,6 +57,13 @@ typedef struct {
 } cmat_ask_options;
 extern const cmat_option cmat_ask_option_table[];
 
+typedef struct {
+    char *adapter, *type;
+    int format;
+    double max_kl;
+} cmat_session_export_options;
+extern const cmat_option cmat_session_export_option_table[];
+
 /* The model of that name or path (NULL: the default one), ready for prompts and decoding. On
  * failure *out may be a model, which the caller frees. */
 cmat_status cmat_api_model_open(cmat_model **out, const char *name, cmat_error *err);

@@ -185,6 +185,14 @@ void cmat_map_close(cmat_map *m)
     *m = (cmat_map){.fd = -1};
 }
 
+cmat_status cmat_rename(const char *from, const char *to, cmat_error *err)
+{
+    if (rename(from, to) != 0)
+        return cmat_fail(err, CMAT_ERR_IO, "write %s: %s", to, strerror(errno));
+    sync_folder(to);
+    return CMAT_OK;
+}
+
 cmat_status cmat_mkdir_p(const char *path, cmat_error *err)
 {
     char *p = cmat_xstrdup(path);

@@ -30,6 +30,8 @@ size_t cmat_writer_size(const cmat_writer *w);                   /* bytes added 
 cmat_status cmat_writer_commit(cmat_writer *w, cmat_error *err); /* frees w, also on failure */
 void cmat_writer_abort(cmat_writer *w); /* frees; removes what was written; accepts NULL */
 
+/* Gives a finished file its final name, replacing one of that name, and syncs the folder. */
+cmat_status cmat_rename(const char *from, const char *to, cmat_error *err);
 cmat_status cmat_mkdir_p(const char *path, cmat_error *err);
 bool cmat_path_exists(const char *path);
 bool cmat_path_is_dir(const char *path);

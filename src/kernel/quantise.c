@@ -1,10 +1,10 @@
 /* kernel/quantise.c - floats to blocks of a few bits, with the scales that lose least.
  *
  * A block is x_i ~ d q_i (signed grid) or x_i ~ d q_i + m. For each of a row of candidate steps the
- * values are rounded, the best d (and m) for those roundings follows in closed form by weighted
- * least squares, and the candidate of least error is taken. Then d and m are rounded as the format
- * stores them and the values are rounded once more, by what a reader will multiply them with.
- * A weight counts more the larger it is: |x| + the block's root mean square.
+ * values are rounded, the best d (and m) for those roundings follows in closed form by least
+ * squares, and the candidate of least error is taken. Then d and m are rounded as the format stores
+ * them and the values are rounded once more, by what a reader will multiply them with. All weights
+ * of a block count alike: giving large ones more weight made a small model's predictions worse.
  *
  * Numbers that are no numbers count as 0. The results do not depend on the machine or the threads.
  */
@@ -14,10 +14,10 @@
 
 enum { LANES = 8, MAX_SUB = 32 }; /* weights in a sub-block: 16 or 32, a multiple of LANES */
 
-/* A sub-block with the weights of its errors. */
+/* A sub-block and its extremes. */
 typedef struct {
     int n;
-    float x[MAX_SUB], w[MAX_SUB];
+    float x[MAX_SUB];
     float min, max, biggest; /* biggest: the value of largest size, with its sign */
 } sub_block;
 
@@ -37,7 +37,6 @@ static inline float limited(float v, float lo, float hi)
 
 static void sub_init(sub_block *s, const float *x, int n)
 {
-    double sum = 0;
     s->n = n;
     s->min = s->max = isfinite(x[0]) ? x[0] : 0;
     s->biggest = 0;
@@ -47,43 +46,37 @@ static void sub_init(sub_block *s, const float *x, int n)
         s->min = v < s->min ? v : s->min;
         s->max = v > s->max ? v : s->max;
         s->biggest = fabsf(v) > fabsf(s->biggest) ? v : s->biggest;
-        sum += (double)v * (double)v;
     }
-    const float rms = (float)sqrt(sum / n);
-    for (int i = 0; i < n; i++)
-        s->w[i] = fabsf(s->x[i]) + rms;
 }
 
 /* Sums over a sub-block whose values are rounded to q = lo..hi with step 1 / id from `from` on. */
 typedef struct {
-    double w, x, xx, q, qq, xq; /* of w, w x, w x x, w q, w q q, w x q */
+    double n, x, xx, q, qq, xq; /* of 1, x, x x, q, q q, x q */
 } sums;
 
 static sums sum_rounded(const sub_block *s, float id, float from, float lo, float hi)
 {
-    float a[6][LANES] = {{0}};
+    float a[5][LANES] = {{0}};
     for (int i = 0; i < s->n; i += LANES)
         for (int l = 0; l < LANES; l++) {
-            const float x = s->x[i + l], w = s->w[i + l];
-            const float q = nearest(limited((x - from) * id, lo, hi));
-            a[0][l] += w;
-            a[1][l] += w * x;
-            a[2][l] += w * x * x;
-            a[3][l] += w * q;
-            a[4][l] += w * q * q;
-            a[5][l] += w * x * q;
+            const float x = s->x[i + l], q = nearest(limited((x - from) * id, lo, hi));
+            a[0][l] += x;
+            a[1][l] += x * x;
+            a[2][l] += q;
+            a[3][l] += q * q;
+            a[4][l] += x * q;
         }
-    double t[6] = {0};
-    for (int k = 0; k < 6; k++)
+    double t[5] = {0};
+    for (int k = 0; k < 5; k++)
         for (int l = 0; l < LANES; l++)
             t[k] += (double)a[k][l];
-    return (sums){t[0], t[1], t[2], t[3], t[4], t[5]};
+    return (sums){s->n, t[0], t[1], t[2], t[3], t[4]};
 }
 
-/* Weighted squared error of d q + m. */
+/* Squared error of d q + m. */
 static double error_of(const sums *t, double d, double m)
 {
-    return t->xx - 2 * d * t->xq - 2 * m * t->x + d * d * t->qq + 2 * d * m * t->q + m * m * t->w;
+    return t->xx - 2 * d * t->xq - 2 * m * t->x + d * d * t->qq + 2 * d * m * t->q + m * m * t->n;
 }
 
 static float inverse(float d)
@@ -128,10 +121,10 @@ static void search_affine(const sub_block *s, float hi, bool nonpositive, float 
         return;
     for (int k = 0; k < STEPS; k++) {
         const sums t = sum_rounded(s, hi * (0.82f + 0.02f * (float)k) / range, from, 0, hi);
-        const double det = t.w * t.qq - t.q * t.q;
+        const double det = t.n * t.qq - t.q * t.q;
         if (!(det > 0))
             continue;
-        double dk = (t.w * t.xq - t.x * t.q) / det, mk = (t.qq * t.x - t.q * t.xq) / det;
+        double dk = (t.n * t.xq - t.x * t.q) / det, mk = (t.qq * t.x - t.q * t.xq) / det;
         if (nonpositive && mk > 0) {
             mk = 0;
             dk = t.xq / t.qq;

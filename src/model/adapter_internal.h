@@ -13,4 +13,9 @@ cmat_status cmat_adapter_make_like(cmat_adapter **out, const cmat_adapter *from,
 void cmat_dora_init(cmat_adapter *a);
 /* inv_norm and gain from what is tuned. */
 void cmat_dora_refresh(cmat_adapter *a);
+/* Reads a GGUF LoRA; path names it in messages. */
+cmat_status cmat_adapter_from_gguf(cmat_adapter **out, const cmat_model *m, const cmat_gguf *g,
+                                   const char *path, cmat_error *err);
+cmat_status cmat_adapter_load_gguf(cmat_adapter **out, const cmat_model *m, const char *path,
+                                   cmat_error *err);
 #endif

@@ -562,6 +562,8 @@ const cmat_method cmat_method_dora = {.name = "dora",
 cmat_status cmat_adapter_load(cmat_adapter **out, const cmat_model *m, const char *dir,
                               cmat_error *err)
 {
+    if (cmat_path_exists(dir) && !cmat_path_is_dir(dir))
+        return cmat_adapter_load_gguf(out, m, dir, err);
     char *path = cmat_path_join(dir, CMAT_PEFT_CONFIG);
     json_t *j = cmat_json_load(path, err);
     const char *type = cmat_json_str(j, "peft_type", "");

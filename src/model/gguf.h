@@ -5,6 +5,7 @@
 #define CMAT_MODEL_GGUF_H
 #include "cmat/error.h"
 #include "kernel/quant.h"
+#include "model/rows.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +68,9 @@ void cmat_gguf_writer_i32s(cmat_gguf_writer *w, const char *key, const int32_t *
 void cmat_gguf_writer_copy(cmat_gguf_writer *w, const cmat_gguf *g, const char *const *except);
 void cmat_gguf_writer_tensor(cmat_gguf_writer *w, const char *name, cmat_type type, int n_dims,
                              const int64_t *ne, const void *data);
+/* As above with its bytes made when they are written, a few megabytes of rows at a time. */
+void cmat_gguf_writer_rows(cmat_gguf_writer *w, const char *name, cmat_type type, int n_dims,
+                           const int64_t *ne, cmat_rows_fn *rows, const void *source);
 cmat_status cmat_gguf_writer_save(cmat_gguf_writer *w, const char *path, cmat_error *err);
 void cmat_gguf_writer_free(cmat_gguf_writer *w);
 #endif

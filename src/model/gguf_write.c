@@ -18,7 +18,8 @@ typedef struct {
     cmat_type type;
     int n_dims;
     int64_t ne[4];
-    const void *data;
+    const void *data;   /* or what rows makes it from */
+    cmat_rows_fn *rows; /* NULL: data are the bytes */
     size_t size;
 } tensor;
 
@@ -153,6 +154,13 @@ void cmat_gguf_writer_tensor(cmat_gguf_writer *w, const char *name, cmat_type ty
     t->size = n / (size_t)info->block_weights * (size_t)info->block_bytes;
 }
 
+void cmat_gguf_writer_rows(cmat_gguf_writer *w, const char *name, cmat_type type, int n_dims,
+                           const int64_t *ne, cmat_rows_fn *rows, const void *source)
+{
+    cmat_gguf_writer_tensor(w, name, type, n_dims, ne, source);
+    w->tensors[w->n_tensors - 1].rows = rows;
+}
+
 static size_t padding(size_t n)
 {
     return -n % GGUF_DEFAULT_ALIGNMENT;
@@ -189,8 +197,16 @@ cmat_status cmat_gguf_writer_save(cmat_gguf_writer *w, const char *path, cmat_er
     cmat_writer_add(out, b.data, b.len);
     cmat_buf_clear(&b);
     for (size_t i = 0; i < w->n_tensors; i++) {
-        cmat_writer_add(out, w->tensors[i].data, w->tensors[i].size);
-        cmat_writer_add(out, zeros, padding(w->tensors[i].size));
+        const tensor *t = &w->tensors[i];
+        const int64_t n_rows = t->ne[1] * t->ne[2] * t->ne[3];
+        if (!t->rows)
+            cmat_writer_add(out, t->data, t->size);
+        else if ((st = cmat_rows_write(out, n_rows, t->size / (size_t)n_rows, t->rows, t->data,
+                                       err)) != CMAT_OK) {
+            cmat_writer_abort(out);
+            return cmat_fail_prefix(err, st, "%s: tensor %s", path, t->name);
+        }
+        cmat_writer_add(out, zeros, padding(t->size));
     }
     return cmat_writer_commit(out, err);
 }

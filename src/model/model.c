@@ -178,3 +178,20 @@ const char *cmat_model_hash(cmat_model *m)
         hash_tensors(m);
     return m->sha256;
 }
+
+const char *cmat_model_origin(cmat_model *m)
+{
+    const char *origin = NULL;
+    if (m->gguf && cmat_gguf_str(m->gguf, CMAT_KEY_ORIGIN, &origin, NULL) == CMAT_OK &&
+        strlen(origin) == 64)
+        return origin;
+    return cmat_model_hash(m);
+}
+
+const char *cmat_model_merged(const cmat_model *m)
+{
+    const char *merged = NULL;
+    if (!m->gguf || cmat_gguf_str(m->gguf, CMAT_KEY_MERGED, &merged, NULL) != CMAT_OK)
+        return NULL;
+    return merged;
+}

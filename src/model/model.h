@@ -11,6 +11,12 @@
 #include "model/source.h"
 #include "model/tokenizer.h"
 
+/* Keys in a GGUF that say what it was made from. */
+#define CMAT_KEY_ORIGIN                                                                    \
+    "cmat.origin.sha256"              /* of the base's first file, however often rewritten \
+                                       */
+#define CMAT_KEY_MERGED "cmat.merged" /* names of the adapters in its weights */
+
 typedef struct {
     float *attn_norm, *ffn_norm;           /* (n_embd), widened, as all vectors here */
     float *q_norm, *k_norm;                /* (head_dim); NULL: none, as the following */
@@ -53,6 +59,11 @@ void cmat_model_free(cmat_model *m);
 cmat_status cmat_model_prepare(cmat_model *m, int uses, cmat_error *err);
 /* SHA-256 of the file, hex; computed once. */
 const char *cmat_model_hash(cmat_model *m);
+/* What the model was made from: the hash that its file recorded when `cmat export` wrote it, else
+ * the file's own. */
+const char *cmat_model_origin(cmat_model *m);
+/* Names of the adapters that `cmat export` merged into its weights; NULL: none. */
+const char *cmat_model_merged(const cmat_model *m);
 
 /* What turns q and k of a layer; NULL: they are not turned. */
 static inline const float *cmat_model_rope(const cmat_model *m, int layer)

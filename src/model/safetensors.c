@@ -306,8 +306,29 @@ static json_t *make_header(const cmat_safetensor *t, size_t n, const char *const
     return header;
 }
 
+/* The data of one tensor; empty ones have none. */
+static cmat_status add_data(cmat_writer *w, const cmat_safetensor *t, cmat_rows_fn *rows,
+                            cmat_error *err)
+{
+    int64_t n_rows = 1;
+    if (!rows || t->size == 0) {
+        cmat_writer_add(w, t->data, t->size);
+        return CMAT_OK;
+    }
+    for (int d = 0; d + 1 < t->n_dims; d++)
+        n_rows *= t->shape[d];
+    return cmat_rows_write(w, n_rows, t->size / (size_t)n_rows, rows, t->data, err);
+}
+
 cmat_status cmat_safetensors_save(const char *path, const cmat_safetensor *tensors, size_t n,
                                   const char *const (*meta)[2], size_t n_meta, cmat_error *err)
+{
+    return cmat_safetensors_save_rows(path, tensors, n, meta, n_meta, NULL, err);
+}
+
+cmat_status cmat_safetensors_save_rows(const char *path, const cmat_safetensor *tensors, size_t n,
+                                       const char *const (*meta)[2], size_t n_meta,
+                                       cmat_rows_fn *rows, cmat_error *err)
 {
     cmat_status st = CMAT_OK;
     cmat_writer *w = NULL;
@@ -333,7 +354,11 @@ cmat_status cmat_safetensors_save(const char *path, const cmat_safetensor *tenso
     cmat_writer_add(w, len, 8);
     cmat_writer_add(w, head.data, head.len);
     for (size_t i = 0; i < n; i++)
-        cmat_writer_add(w, t[i].data, t[i].size);
+        if ((st = add_data(w, &t[i], rows, err)) != CMAT_OK) {
+            cmat_writer_abort(w);
+            st = cmat_fail_prefix(err, st, "%s: tensor %s", path, t[i].name);
+            goto done;
+        }
     st = cmat_writer_commit(w, err);
 done:
     free(text);

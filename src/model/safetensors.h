@@ -3,6 +3,7 @@
 #define CMAT_MODEL_SAFETENSORS_H
 #include "cmat/error.h"
 #include "kernel/quant.h"
+#include "model/rows.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,4 +31,8 @@ const char *cmat_safetensors_meta(const cmat_safetensors *s, const char *key);
  * meta (n_meta pairs). Atomic; the same input gives the same bytes. */
 cmat_status cmat_safetensors_save(const char *path, const cmat_safetensor *tensors, size_t n,
                                   const char *const (*meta)[2], size_t n_meta, cmat_error *err);
+/* The same with data made while it is written: a tensor's `data` is what rows makes it from. */
+cmat_status cmat_safetensors_save_rows(const char *path, const cmat_safetensor *tensors, size_t n,
+                                       const char *const (*meta)[2], size_t n_meta,
+                                       cmat_rows_fn *rows, cmat_error *err);
 #endif

@@ -1,0 +1,138 @@
+/* model/adapter_gguf.c - reads LoRA adapters as GGUF, as llama.cpp has them: general.type
+ * "adapter", adapter.type "lora", adapter.lora.alpha, tensors blk.N.<matrix>.weight.lora_a (n_in,
+ * rank) and lora_b (rank, n_out). Rows of Q and K are in the base's own order. */
+#include "core/mem.h"
+#include "model/adapter_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_LEN = 96 };
+
+static void tensor_name(char out[NAME_MAX_LEN], int layer, int weight, char which)
+{
+    snprintf(out, NAME_MAX_LEN, "blk.%d.%s.weight.lora_%c", layer, cmat_weight_gguf_names[weight],
+             which);
+}
+
+static cmat_status need_str(const cmat_gguf *g, const char *key, const char *want, const char *path,
+                            cmat_error *err)
+{
+    const char *have = NULL;
+    if (cmat_gguf_str(g, key, &have, NULL) != CMAT_OK || strcmp(have, want) != 0)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: not a GGUF LoRA adapter: %s is not \"%s\"",
+                         path, key, want);
+    return CMAT_OK;
+}
+
+/* Which matrices are adapted, and the one rank of all of them. */
+static cmat_status find_pairs(const cmat_model *m, const cmat_gguf *g, const char *path,
+                              bool *wanted, cmat_lora_config *c, cmat_error *err)
+{
+    size_t n = 0;
+    c->targets = 0;
+    for (int l = 0; l < m->config.n_layers; l++)
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+            char name[NAME_MAX_LEN];
+            tensor_name(name, l, k, 'a');
+            const cmat_gguf_tensor *a = cmat_gguf_tensor_find(g, name);
+            if (!a)
+                continue;
+            if (n && a->ne[1] != c->rank)
+                return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                                 "%s: tensor %s has rank %lld, others %d: one for all is supported",
+                                 path, name, (long long)a->ne[1], c->rank);
+            if (a->ne[1] > INT32_MAX)
+                return cmat_fail(err, CMAT_ERR_FORMAT, "%s: tensor %s: rank %lld", path, name,
+                                 (long long)a->ne[1]);
+            c->rank = (int)a->ne[1];
+            c->targets |= 1u << k;
+            wanted[(size_t)l * CMAT_N_LAYER_WEIGHTS + (size_t)k] = true;
+            n++;
+        }
+    if (2 * n != cmat_gguf_n_tensors(g) || n == 0)
+        return cmat_fail(err, CMAT_ERR_FORMAT,
+                         "%s: %zu of its %zu tensors belong to matrices of this model", path, 2 * n,
+                         cmat_gguf_n_tensors(g));
+    return CMAT_OK;
+}
+
+static cmat_status read_tensor(const cmat_gguf *g, const char *path, const char *name, int64_t n_in,
+                               int64_t n_out, float *out, cmat_error *err)
+{
+    const cmat_gguf_tensor *t = cmat_gguf_tensor_find(g, name);
+    if (!t)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: tensor %s is missing", path, name);
+    if (t->n_dims != 2 || t->ne[0] != n_in || t->ne[1] != n_out)
+        return cmat_fail(
+            err, CMAT_ERR_FORMAT, "%s: tensor %s is (%lld, %lld), expected (%lld, %lld)", path,
+            name, (long long)t->ne[1], (long long)t->ne[0], (long long)n_out, (long long)n_in);
+    cmat_type_get((int)t->type)->to_f32(t->data, out, (size_t)(n_in * n_out));
+    for (int64_t i = 0; i < n_in * n_out; i++)
+        if (!isfinite(out[i]))
+            return cmat_fail(err, CMAT_ERR_FORMAT, "%s: tensor %s: a value is not a number", path,
+                             name);
+    return CMAT_OK;
+}
+
+static cmat_status read_pairs(const cmat_adapter *a, const cmat_gguf *g, const char *path,
+                              cmat_error *err)
+{
+    cmat_status st = CMAT_OK;
+    for (int l = 0; l < a->model->config.n_layers; l++)
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+            const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
+            const cmat_weight *w = &a->model->layers[l].w[k];
+            char name[NAME_MAX_LEN];
+            if (!p->a)
+                continue;
+            tensor_name(name, l, k, 'a');
+            if ((st = read_tensor(g, path, name, w->n_in, a->config.rank, p->a, err)) != CMAT_OK)
+                return st;
+            tensor_name(name, l, k, 'b');
+            if ((st = read_tensor(g, path, name, a->config.rank, w->n_out, p->b, err)) != CMAT_OK)
+                return st;
+        }
+    return st;
+}
+
+cmat_status cmat_adapter_from_gguf(cmat_adapter **out, const cmat_model *m, const cmat_gguf *g,
+                                   const char *path, cmat_error *err)
+{
+    cmat_lora_config c = {0};
+    double alpha = 0;
+    bool *wanted = cmat_xcalloc((size_t)m->config.n_layers * CMAT_N_LAYER_WEIGHTS, sizeof *wanted);
+    cmat_status st;
+    *out = NULL;
+    if ((st = need_str(g, "general.type", "adapter", path, err)) != CMAT_OK ||
+        (st = need_str(g, "adapter.type", "lora", path, err)) != CMAT_OK ||
+        (st = cmat_gguf_float(g, "adapter.lora.alpha", &alpha, err)) != CMAT_OK ||
+        (st = find_pairs(m, g, path, wanted, &c, err)) != CMAT_OK)
+        goto done;
+    c.alpha = (float)alpha;
+    if ((st = cmat_adapter_make(out, m, &c, wanted, err)) != CMAT_OK)
+        st = cmat_fail_prefix(err, st, "%s", path);
+    else if ((st = read_pairs(*out, g, path, err)) != CMAT_OK) {
+        cmat_adapter_free(*out);
+        *out = NULL;
+    }
+done:
+    free(wanted);
+    return st == CMAT_ERR_NOT_FOUND ? CMAT_ERR_FORMAT : st;
+}
+
+cmat_status cmat_adapter_load_gguf(cmat_adapter **out, const cmat_model *m, const char *path,
+                                   cmat_error *err)
+{
+    cmat_gguf *g = NULL;
+    cmat_status st = cmat_gguf_open(&g, path, err);
+    *out = NULL;
+    if (st == CMAT_OK)
+        st = cmat_adapter_from_gguf(out, m, g, path, err);
+    if (st == CMAT_OK)
+        (*out)->name = cmat_xstrdup(cmat_path_base(path));
+    cmat_gguf_close(g);
+    return st;
+}
