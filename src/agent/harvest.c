@@ -1,7 +1,10 @@
 /* harvest.c - rows for Actor and Checker out of the records of episodes. */
 #include "agent/harvest.h"
 #include "agent/episode_impl.h"
+#include "agent/lesson_pool.h"
+#include "agent/reflect.h"
 #include "agent/verdict.h"
+#include "core/hash.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -26,7 +29,9 @@ typedef struct {
     json_t *judged;        /* object: task, newline, action -> true */
     verdict_row *verdicts; /* (n_verdicts) */
     size_t n_verdicts, cap_verdicts;
-    cmat_status status; /* of what went wrong in a callback */
+    cmat_lesson_pool *lessons; /* NULL: none are shown */
+    bool slipping;             /* first actions are the environment's slips */
+    cmat_status status;        /* of what went wrong in a callback */
     cmat_error *err;
 } harvest;
 
@@ -122,6 +127,35 @@ static bool is_wanted(harvest *h, const char *task, json_t *messages)
     return true;
 }
 
+static const char *gold_of(const json_t *json)
+{
+    const json_t *gold = json_object_get(json_object_get(json, "task"), "gold");
+    const char *s = json_string_value(json_is_array(gold) ? json_array_get(gold, 0) : gold);
+    return s ? s : "";
+}
+
+static void draw_rng(const harvest *h, const char *task, uint64_t salt, cmat_rng *rng)
+{
+    cmat_rng_init_sub(rng, h->opts->seed, cmat_fnv1a(task, strlen(task)) + salt);
+}
+
+/* In a share of the rows, lessons stand before the task as they do in an episode. */
+static void show_lessons(const harvest *h, const cmat_episode_row *row, json_t *messages)
+{
+    cmat_rng rng;
+    cmat_buf b = {0};
+    draw_rng(h, row->task_id, h->slipping ? 1 : 2, &rng);
+    if (!h->lessons || (int)cmat_rng_below(&rng, 100) >= h->opts->lessons)
+        return;
+    json_t *task = json_array_get(messages, 1);
+    cmat_lesson_pool_draw(h->lessons, h->prompts,
+                          cmat_json_str(json_object_get(row->json, "task"), "instruction", ""),
+                          gold_of(row->json), &rng, &b);
+    cmat_buf_puts(&b, cmat_json_str(task, "content", ""));
+    json_object_set_new(task, "content", cmat_json_text(b.data, b.len));
+    cmat_buf_clear(&b);
+}
+
 /* --- the Actor's --- */
 
 /* Of all replies only the last is learned. */
@@ -158,6 +192,7 @@ static cmat_status add_repair(harvest *h, const cmat_episode_row *row, const cha
     weigh_last(messages);
     h->counts->n_actor++;
     h->counts->n_repairs++;
+    show_lessons(h, row, messages);
     return add_row(h, h->actor, messages, "actor", row->task_id, row->kind, "repair");
 }
 
@@ -192,13 +227,16 @@ static cmat_status add_actor_rows(harvest *h, const cmat_episode_row *row)
     cmat_trajectory t = {0};
     begin_dialogue(&t, row->json, system);
     add_clean_steps(&t, steps, json_array_size(steps));
-    json_t *messages = dialogue_messages(h, &t);
+    json_t *messages = h->slipping ? NULL : dialogue_messages(h, &t);
     cmat_trajectory_clear(&t);
+    for (size_t i = 0; st == CMAT_OK && h->slipping && i < json_array_size(steps); i++)
+        st = add_repair(h, row, system, i);
     if (messages && is_wanted(h, row->task_id, messages)) {
         if (cmat_json_str(row->json, "passing", NULL)) {
             json_decref(messages);
             st = add_step_rows(h, row, system);
         } else {
+            show_lessons(h, row, messages);
             st = add_row(h, h->actor, messages, "actor", row->task_id, row->kind, h->source);
         }
         h->counts->n_actor++;
@@ -225,7 +263,8 @@ static void add_reason(cmat_buf *out, const cmat_episode_row *row, const json_t 
         cmat_facts_reason(cmat_json_str(facts, "text", ""), &text);
     else if (cmat_json_bool(attempt, "executed", false) && cmat_json_bool(step, "error", false))
         cmat_buf_printf(&text, "it fails: %s", cmat_json_str(step, "observation", ""));
-    else if (cmat_json_bool(attempt, "executed", false) && row->error_kind)
+    else if (cmat_json_bool(attempt, "executed", false) && row->error_kind &&
+             strcmp(row->error_kind, "other") != 0)
         cmat_buf_puts(&text, row->error_kind);
     else
         cmat_buf_puts(&text, "it does not do what the task asks");
@@ -335,7 +374,7 @@ static void balance(harvest *h)
 /* Moves the Checker's rows into their set. */
 static cmat_status settle(harvest *h, cmat_status st)
 {
-    if (st == CMAT_OK && h->opts->balance && strcmp(h->source, "gold") != 0)
+    if (st == CMAT_OK && h->opts->balance && (strcmp(h->source, "gold") != 0 || h->opts->slips > 0))
         balance(h);
     for (size_t i = 0; i < h->n_verdicts; i++) {
         verdict_row *v = &h->verdicts[i];
@@ -403,23 +442,47 @@ cmat_status cmat_harvest(cmat_store *store, const cmat_prompts *prompts, const c
     return settle(&h, st != CMAT_OK ? st : h.status);
 }
 
+/* What an episode leaves for the rows of the others: its right reply, or what its slip teaches. */
+static void remember(harvest *h, const cmat_episode_row *row)
+{
+    const json_t *step = json_array_get(json_object_get(row->json, "steps"), 0),
+                 *first = json_array_get(json_object_get(step, "attempts"), 0);
+    const char *task = cmat_json_str(json_object_get(row->json, "task"), "instruction", ""),
+               *gold = gold_of(row->json), *reply = cmat_json_str(first, "reply", "");
+    cmat_buf lesson = {0};
+    if (!h->slipping)
+        cmat_buf_puts(&lesson, reply);
+    else
+        cmat_reflect_template(task, reply, gold, row->error_kind, NULL, &lesson);
+    if (lesson.len)
+        cmat_lesson_pool_add(h->lessons, task, gold, lesson.data, !h->slipping);
+    cmat_buf_clear(&lesson);
+}
+
 static void take_played(void *user, const cmat_task *task, const cmat_episode_row *row)
 {
     (void)task;
     harvest *h = user;
-    if (row->score >= 1)
+    if (h->lessons && (row->score >= 1 || h->slipping))
+        remember(h, row);
+    if (row->score >= 1 || h->slipping)
         take(h, row);
 }
 
 /* Answers in the Actor's place; the request's tag is its episode. */
 static char *oracle_reply(void *user, const cmat_llm_request *req)
 {
-    (void)user;
+    harvest *h = user;
     cmat_env *env = cmat_episode_env(req->tag);
     cmat_buf out = {0};
+    const cmat_task *task = cmat_episode_task(req->tag);
+    cmat_rng rng;
+    draw_rng(h, task->id, 3, &rng);
     cmat_buf_puts(&out,
                   ""); /* what cannot be answered ends as a wrong episode, which is not kept */
-    env->ops->oracle(env, &out);
+    const bool first = json_array_size(req->messages) == 2;
+    if (!h->slipping || !first || !env->ops->slip(env, &rng, &out))
+        env->ops->oracle(env, &out);
     return cmat_buf_detach(&out);
 }
 
@@ -458,6 +521,52 @@ static cmat_status has_oracle(const cmat_run_config *config, cmat_error *err)
     return CMAT_OK;
 }
 
+/* Plays the tasks with worked answers, or, when slipping, with a wrong first action. */
+static cmat_status play(harvest *h, const cmat_run_config *config, const cmat_task_list *tasks,
+                        cmat_error *err)
+{
+    cmat_run_config c = *config;
+    c.store = NULL;
+    c.phase = "gold";
+    c.opts.checker = h->slipping ? CMAT_CHECKER_FACTS : CMAT_CHECKER_OFF;
+    c.opts.retry = CMAT_RETRY_REASON;
+    c.opts.max_rejects = 1;
+    c.opts.samples = 1;
+    c.opts.constraint = c.opts.lessons = false;
+    c.opts.judge_rejected = h->slipping;
+    c.opts.record_facts = h->checker && h->opts->checker_facts;
+    c.opts.concurrency = 1; /* rows in the order of the tasks */
+    c.on_episode = take_played;
+    c.user = h;
+    c.llm = cmat_llm_scripted_new(oracle_reply, h);
+    cmat_llm_scripted_set_n_ctx(c.llm, 1 << 20);
+    cmat_status st = cmat_agent_run(&c, tasks, NULL, err);
+    cmat_llm_free(c.llm);
+    return st;
+}
+
+/* A share of the tasks, each with a slip first. */
+static cmat_status play_slips(harvest *h, const cmat_run_config *c, const cmat_task_list *tasks,
+                              cmat_error *err)
+{
+    cmat_task_list some = {0};
+    cmat_rng rng;
+    const cmat_env_ops *ops = c->env_ops ? c->env_ops : cmat_env_find(c->env);
+    if (!ops->slip)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "harvest: the environment %s has no slips",
+                         ops->name);
+    for (size_t i = 0; i < tasks->n; i++) {
+        draw_rng(h, tasks->items[i].id, 4, &rng);
+        if ((int)cmat_rng_below(&rng, 100) < h->opts->slips)
+            cmat_task_list_add(&some, tasks->items[i]);
+    }
+    h->slipping = true;
+    cmat_status st = play(h, c, &some, err);
+    h->slipping = false;
+    free(some.items); /* the tasks in it are the caller's */
+    return st;
+}
+
 cmat_status cmat_harvest_gold(const cmat_run_config *config, const cmat_task_list *tasks,
                               cmat_store *unsolved_in, const char *phase, int round,
                               const cmat_harvest_options *opts, cmat_dataset *actor,
@@ -476,23 +585,14 @@ cmat_status cmat_harvest_gold(const cmat_run_config *config, const cmat_task_lis
     if (st == CMAT_OK)
         st = find_unsolved(tasks, unsolved_in, phase, round, &unsolved, err);
     begin(&h, c.prompts, opts, actor, checker, counts ? counts : &own, "gold", err);
-    if (st != CMAT_OK)
-        goto done;
-    c.store = NULL;
-    c.phase = "gold";
-    c.opts.checker = CMAT_CHECKER_OFF;
-    c.opts.samples = 1;
-    c.opts.constraint = c.opts.lessons = c.opts.judge_rejected = false;
-    c.opts.record_facts = checker && opts->checker_facts;
-    c.opts.concurrency = 1; /* rows in the order of the tasks */
-    c.on_episode = take_played;
-    c.user = &h;
-    c.llm = cmat_llm_scripted_new(oracle_reply, NULL);
-    cmat_llm_scripted_set_n_ctx(c.llm, 1 << 20);
-    st = cmat_agent_run(&c, &unsolved, NULL, err);
-    cmat_llm_free(c.llm);
-done:
+    if (st == CMAT_OK && opts->lessons > 0)
+        h.lessons = cmat_lesson_pool_new();
+    if (st == CMAT_OK && opts->slips > 0)
+        st = play_slips(&h, &c, &unsolved, err);
+    if (st == CMAT_OK)
+        st = play(&h, &c, &unsolved, err);
     st = settle(&h, st != CMAT_OK ? st : h.status);
+    cmat_lesson_pool_free(h.lessons);
     free(unsolved.items); /* the tasks in it are the caller's */
     cmat_prompts_free(prompts);
     return st;

@@ -15,6 +15,10 @@ typedef struct {
     bool checker_facts; /* Checker rows show the facts (mode both); else they do not (mode model) */
     bool balance;       /* as many accept as reject rows, by dropping of the larger side */
     uint64_t seed;      /* chooses which */
+    int slips;   /* cmat_harvest_gold: percent of the tasks that are also played with a wrong first
+                    action, from the environment's slip, which the facts may send back */
+    int lessons; /* cmat_harvest_gold: percent of the Actor rows that show lessons and examples of
+                    the other tasks */
 } cmat_harvest_options;
 #define CMAT_HARVEST_OPTIONS_DEFAULT                                               \
     {                                                                              \
@@ -36,8 +40,9 @@ cmat_status cmat_harvest(cmat_store *store, const cmat_prompts *prompts, const c
 /* Worked answers: plays the tasks with the environment's own oracle in the Actor's place, through
  * the same prompts, and keeps those that score fully as Actor rows (source "gold"). Of config only
  * env, env_ops, env_opts, prompts and opts are used. `unsolved_in` NULL: all tasks; else only those
- * without a right episode there in (phase, round). checker (may be NULL) gets an `accept` row for
- * each of their actions. CMAT_ERR_UNSUPPORTED: no oracle. */
+ * without a right episode there in (phase, round). actor may be NULL; checker (may be NULL) gets
+ * an `accept` row for each of their actions, and a row for each slip that facts alone would not
+ * stop; with slips both are balanced. CMAT_ERR_UNSUPPORTED: no oracle. */
 cmat_status cmat_harvest_gold(const cmat_run_config *config, const cmat_task_list *tasks,
                               cmat_store *unsolved_in, const char *phase, int round,
                               const cmat_harvest_options *opts, cmat_dataset *actor,

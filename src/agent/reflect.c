@@ -79,6 +79,17 @@ static size_t add_difference(cmat_buf *out, const word *a, size_t n_a, const wor
     return n;
 }
 
+/* The statement of a reply's last line, without what leads it in ("Final: "). */
+static const char *statement_of(const char *reply)
+{
+    const char *line = strrchr(reply, '\n');
+    line = line && line[1] ? line + 1 : reply;
+    size_t n = 0;
+    while (isalpha((unsigned char)line[n]))
+        n++;
+    return n && line[n] == ':' && line[n + 1] == ' ' ? line + n + 2 : line;
+}
+
 bool cmat_reflect_template(const char *task, const char *action, const char *gold,
                            const char *error_kind, const char *observation, cmat_buf *out)
 {
@@ -87,7 +98,7 @@ bool cmat_reflect_template(const char *task, const char *action, const char *gol
     cmat_buf extra = {0}, missing = {0};
     if (!gold || !*gold)
         return false;
-    const size_t n_a = split_words(action, a, MAX_WORDS), n_g = split_words(gold, g, MAX_WORDS);
+    const size_t n_a = split_words(statement_of(action), a, MAX_WORDS), n_g = split_words(gold, g, MAX_WORDS);
     const size_t n_extra = add_difference(&extra, a, n_a, g, n_g);
     const size_t n_missing = add_difference(&missing, g, n_g, a, n_a);
     if (error_kind)

@@ -19,8 +19,8 @@
 typedef struct {
     cli_common common;
     const char *env; /* its name: the second word of the command */
-    char *database, *out, *tasks, *style, *questions, *tables;
-    int64_t n, seed, n_insert, n_update;
+    char *database, *out, *tasks, *style, *questions, *tables, *checker_rows;
+    int64_t n, seed, n_ask, n_insert, n_update, part, n_parts, slips, lessons;
     int split;
     bool rows;
 } env_opts;
@@ -38,15 +38,27 @@ static const cmat_option options[] = {
      0},
     {"tables", CMAT_OPT_STR, offsetof(env_opts, tables), NULL, 0, 0, NULL, "FILE",
      "the tables of --questions", 0},
+    {"asks", CMAT_OPT_INT, offsetof(env_opts, n_ask), "0", 0, 1e6, NULL, "N",
+     "questions made from --tables alone", 0},
     {"inserts", CMAT_OPT_INT, offsetof(env_opts, n_insert), "0", 0, 1e6, NULL, "N",
      "rows to add, from --tables", 0},
     {"updates", CMAT_OPT_INT, offsetof(env_opts, n_update), "0", 0, 1e6, NULL, "N",
      "changes, from --tables", 0},
-    {"n", CMAT_OPT_INT, offsetof(env_opts, n), "20", 1, 1e6, NULL, "N", "tasks to make", 'n'},
+    {"n", CMAT_OPT_INT, offsetof(env_opts, n), "20", 0, 1e6, NULL, "N", "tasks to make", 'n'},
+    {"part", CMAT_OPT_INT, offsetof(env_opts, part), "0", 0, 1e6, NULL, "K",
+     "with --parts: which part of the tables, from 0 on", 0},
+    {"parts", CMAT_OPT_INT, offsetof(env_opts, n_parts), "1", 1, 1e6, NULL, "N",
+     "cut --tables into so many parts, for as many processes", 0},
     {"split", CMAT_OPT_ENUM, offsetof(env_opts, split), "train", 0, 0, "train|valid|heldout", NULL,
      "tasks of one split never occur in another", 0},
     {"rows", CMAT_OPT_BOOL, offsetof(env_opts, rows), NULL, 0, 0, NULL, NULL,
      "instead of tasks write worked conversations, as `cmat tune` reads them", 0},
+    {"slips", CMAT_OPT_INT, offsetof(env_opts, slips), "0", 0, 100, NULL, "PERCENT",
+     "of the tasks that also give rows with a wrong first action, sent back with the reason", 0},
+    {"lessons", CMAT_OPT_INT, offsetof(env_opts, lessons), "0", 0, 100, NULL, "PERCENT",
+     "of the rows that show lessons and examples from other tasks", 0},
+    {"checker-rows", CMAT_OPT_STR, offsetof(env_opts, checker_rows), NULL, 0, 0, NULL, "FILE",
+     "where rows for the Checker go: right actions and slips, with its verdict", 0},
     {"style", CMAT_OPT_STR, offsetof(env_opts, style), "short", 0, 0, NULL, "NAME",
      "prompt style: short, agentbench", 0},
     {"seed", CMAT_OPT_INT, offsetof(env_opts, seed), "1", 0, 9e15, NULL, "N",
@@ -100,13 +112,28 @@ static cmat_status open_env(const env_opts *o, cmat_env **env, cmat_error *err)
     return cmat_env_open(env, o->env, &eo, err);
 }
 
+static cmat_status get_wiki_tasks(const env_opts *o, cmat_task_list *l, cmat_error *err)
+{
+    const db_wiki_options wo = {.n_select = (size_t)o->n,
+                                .n_ask = (size_t)o->n_ask,
+                                .n_insert = (size_t)o->n_insert,
+                                .n_update = (size_t)o->n_update,
+                                .seed = (uint64_t)o->seed,
+                                .split = o->split,
+                                .part = (int)o->part,
+                                .n_parts = (int)o->n_parts};
+    if (o->part >= o->n_parts)
+        return cmat_fail(err, CMAT_ERR_ARG, "--part goes from 0 to %d of %d parts",
+                         (int)o->n_parts - 1, (int)o->n_parts);
+    return db_wiki_tasks(o->questions, o->tables, &wo, l, err);
+}
+
 static cmat_status get_tasks(const env_opts *o, cmat_env *env, cmat_task_list *l, cmat_error *err)
 {
     if (o->tasks)
         return cmat_env_import(env->ops, o->tasks, l, err);
     if (o->questions && o->tables)
-        return db_wiki_tasks(o->questions, o->tables, (size_t)o->n, (size_t)o->n_insert,
-                             (size_t)o->n_update, (uint64_t)o->seed, l, err);
+        return get_wiki_tasks(o, l, err);
     if (!o->database && env->ops->world)
         return cmat_fail(err, CMAT_ERR_ARG,
                          "--database FILE, --tasks FILE, or --questions and --tables are needed");
@@ -120,17 +147,24 @@ static cmat_status save_rows(const env_opts *o, const cmat_task_list *l, cmat_er
 {
     cmat_run_config rc = {.env = o->env, .env_opts = {.path = o->database, .style = o->style}};
     cmat_harvest_options ho = CMAT_HARVEST_OPTIONS_DEFAULT;
-    cmat_dataset rows = {0};
+    cmat_dataset rows = {0}, verdicts = {0};
     cmat_status st;
 
+    ho.slips = (int)o->slips;
+    ho.lessons = (int)o->lessons;
+    ho.seed = (uint64_t)o->seed;
     if (!o->out)
         return cmat_fail(err, CMAT_ERR_ARG, "--out FILE says where the rows go");
     if ((st = cmat_options_init(cmat_agent_option_table, &rc.opts, err)) != CMAT_OK)
         return st;
-    st = cmat_harvest_gold(&rc, l, NULL, NULL, -1, &ho, &rows, NULL, NULL, err);
+    st = cmat_harvest_gold(&rc, l, NULL, NULL, -1, &ho, &rows, o->checker_rows ? &verdicts : NULL,
+                           NULL, err);
     if (st == CMAT_OK)
         st = cmat_dataset_save(&rows, o->out, err);
+    if (st == CMAT_OK && o->checker_rows)
+        st = cmat_dataset_save(&verdicts, o->checker_rows, err);
     cmat_dataset_clear(&rows);
+    cmat_dataset_clear(&verdicts);
     return st;
 }
 

@@ -420,5 +420,6 @@ const cmat_env_ops cmat_env_db = {
     .constraint = db_constraint_op,
     .score = db_env_score,
     .oracle = db_oracle,
+    .slip = db_env_slip,
     .error_kind = db_env_error_kind,
 };

@@ -49,4 +49,6 @@ bool db_answers_equal(const json_t *answer, const json_t *label, bool lenient);
 bool db_rows_equal(const json_t *answer, const json_t *gold);
 /* db_facts.c */
 cmat_status db_env_dry_run(cmat_env *env, const char *reply, cmat_facts *facts, cmat_error *err);
+/* db_slips.c */
+bool db_env_slip(cmat_env *env, cmat_rng *rng, cmat_buf *out);
 #endif

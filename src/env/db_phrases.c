@@ -21,6 +21,12 @@ static const char *const frames_singular[] = {
     "I'm [looking for|after] {np}.",
     "We need {np}.",
     "[Do you know|Can anyone tell me] {np}?",
+    "[Tell me|Let me know|I wonder|I'd like to know|Find out|Check] what {np} is.",
+    "[Could|Can|Would] you [check|look up|tell me] what {np} is?",
+    "[I was wondering|I am curious] what {np} is.",
+    "[So, what|And what|Hi, what|Quick question: what] is {np}?",
+    "[Let me know|Look up|Return|Display|State|Compute] {np}.",
+    "Do we know {np}?",
 };
 static const char *const frames_plural[] = {
     "What are {np}?",
@@ -30,6 +36,11 @@ static const char *const frames_plural[] = {
     "[Can|Could|Would] you [list|show me|give me|find|tell me] {np}[|, please]?",
     "I'm [looking for|after] {np}.",
     "We need [|a list of] {np}.",
+    "[Tell me|Let me know|I'd like to know|Find out] what {np} are.",
+    "[Could|Can|May] I [see|have|get] {np}[|, please]?",
+    "[Let me see|Look up|Print|Fetch|Bring up] {np}.",
+    "[Hi, what|And what|So what] are {np}?",
+    "[What about|How about] {np}?",
 };
 static const char *const frames_order[] = {
     "{np}.",
@@ -41,6 +52,10 @@ static const char *const frames_order[] = {
     "I [need|want|would like] you to {np}.",
     "We [need|have] to {np}.",
     "Kindly {np}.",
+    "[Could|Would] you {np} for me?",
+    "[Go ahead and|Make sure to|Remember to|You should] {np}.",
+    "It is time to {np}.",
+    "My request: {np}.",
 };
 
 static const char *slot_find(const phrase_slot *slots, const char *name, size_t n)
@@ -136,7 +151,11 @@ void phrase_say(cmat_buf *out, cmat_rng *rng, const char *const *templates, int 
         frames = frames_order;
         n_frames = LEN(frames_order);
     }
-    if (frames)
+    const char *np = cmat_buf_str(&raw);
+    bool terse = frames && *t != '!' && strncmp(np, "the ", 4) == 0 && cmat_rng_below(rng, 12) == 0;
+    if (terse) /* as into a search box */
+        cmat_buf_puts(&framed, np + 4);
+    else if (frames)
         phrase_fill(&framed, rng, frames[cmat_rng_below(rng, (uint64_t)n_frames)],
                     (phrase_slot[]){{"np", cmat_buf_str(&raw)}, {0}});
     else

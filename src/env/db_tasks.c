@@ -3,6 +3,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "env/db_render.h"
 #include "env/db_splits.h"
 #include <stdio.h>
@@ -13,7 +14,8 @@ enum { MAX_ANSWER_ROWS = 20, MAX_ANSWER_BYTES = 600, TRIES_A_TURN = 24, MAX_EMPT
 
 static const db_family *const family_lists[] = {db_families_filter, db_families_rank,
                                                 db_families_group,  db_families_join,
-                                                db_families_nested, db_families_write};
+                                                db_families_nested, db_families_plain,
+                                                db_families_reach,  db_families_write};
 
 /* A set of hashes with counts, open addressing. */
 typedef struct {
@@ -123,6 +125,19 @@ bool db_oracle_accepted(const cmat_acceptor *a, const char *think, const char *s
     return ok && a->ops->done(a, state);
 }
 
+size_t db_thought_length(const char *think)
+{
+    enum { MOST = 150 };
+    static const char *const ends[] = {" where ", ": ", " joined with ", ", order by "};
+    size_t n = strlen(think);
+    for (size_t i = 0; n > MOST && i < sizeof ends / sizeof *ends; i++) {
+        const char *p = strstr(think, ends[i]);
+        if (p && p > think)
+            n = (size_t)(p - think);
+    }
+    return n > MOST ? cmat_utf8_valid_prefix(think, MOST) : n;
+}
+
 static cmat_status add_task(const db_family *f, const db_draft *d, json_t *answer,
                             cmat_task_list *out, cmat_error *err)
 {
@@ -173,7 +188,10 @@ static cmat_status take_turn(maker *m, const db_family *f, cmat_error *err)
         cmat_status st = CMAT_OK;
         bool done = false;
         cmat_rng_init_sub(&m->g.rng, m->seed * 3 + (uint64_t)m->split, m->attempt++);
-        if (f->make(&m->g, &d) && db_split_of(d.sql) == m->split && d.text.len <= 400) {
+        bool made = f->make(&m->g, &d);
+        if (made)
+            d.think = gen_fmt(&m->g, "%.*s", (int)db_thought_length(d.think), d.think);
+        if (made && db_split_of(d.sql) == m->split && d.text.len <= 400) {
             uint8_t *q = set_slot(&m->questions, db_text_hash(cmat_buf_str(&d.text)));
             uint8_t *s = set_slot(&m->statements, db_text_hash(d.sql));
             /* one statement in few wordings: more of them would be weight, not practice */

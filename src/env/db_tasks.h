@@ -72,10 +72,15 @@ typedef struct {
 
 /* One list a file, ended by a NULL name. */
 extern const db_family db_families_filter[], db_families_rank[], db_families_group[],
-    db_families_join[], db_families_nested[], db_families_write[];
+    db_families_join[], db_families_nested[], db_families_plain[], db_families_reach[],
+    db_families_write[];
 
 /* True when the acceptor lets the oracle's reply through: "Think: ...", then "Final: ...". */
 bool db_oracle_accepted(const cmat_acceptor *a, const char *think, const char *sql);
+
+/* How many bytes of a thought to keep: the grammar takes only so many, and a long one ends where
+ * its conditions or columns begin. */
+size_t db_thought_length(const char *think);
 
 cmat_status db_gen_open(db_gen *g, db_world *world, cmat_error *err);
 void db_gen_close(db_gen *g);

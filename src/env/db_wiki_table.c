@@ -14,6 +14,7 @@ enum {
     MAX_COLUMNS = 14,
     MAX_HEADER = 40,
     MAX_CELL = 80,
+    MAX_CASED = 200,
     MAX_BYTES = 12000
 };
 
@@ -113,13 +114,30 @@ static bool name_ok(const char *s)
     return true;
 }
 
-static bool make_headers(wiki_table *t, const json_t *columns, const json_t *questions, bool every)
+/* Some cell has a capital letter: the table is spelled as on its page, not in lower case. */
+static bool is_cased(const json_t *rows)
+{
+    size_t r, c;
+    const json_t *row, *cell;
+    json_array_foreach(rows, r, row) json_array_foreach(row, c, cell)
+    {
+        const char *s = json_string_value(cell);
+        for (; s && *s; s++)
+            if (isupper((unsigned char)*s))
+                return true;
+    }
+    return false;
+}
+
+static bool make_headers(wiki_table *t, const json_t *columns, const json_t *questions, bool every,
+                         bool cased)
 {
     for (int c = 0; c < t->n_columns; c++) {
         const char *raw = json_string_value(json_array_get(columns, (size_t)c));
         if (!raw || !name_ok(raw))
             return false;
-        t->columns[c] = header_in_questions(t, raw, questions);
+        t->columns[c] = cased ? cmat_arena_strdup(&t->arena, raw)
+                              : header_in_questions(t, raw, questions);
         if (!t->columns[c]) {
             cmat_buf b = {0};
             join_tokens(&b, raw);
@@ -144,7 +162,7 @@ static bool is_number(const char *s)
     return digit;
 }
 
-static bool make_rows(wiki_table *t, const json_t *rows)
+static bool make_rows(wiki_table *t, const json_t *rows, bool cased)
 {
     size_t bytes = 0;
     for (int r = 0; r < t->n_rows; r++) {
@@ -154,11 +172,16 @@ static bool make_rows(wiki_table *t, const json_t *rows)
             return false;
         for (int c = 0; c < t->n_columns; c++) {
             const char *raw = json_string_value(json_array_get(row, (size_t)c));
-            if (!raw || strlen(raw) > MAX_CELL || strpbrk(raw, "\\\n\t`"))
+            if (!raw || strlen(raw) > (cased ? MAX_CASED : MAX_CELL) || strpbrk(raw, cased ? "\\\t`" : "\\\n\t`"))
                 return false;
             cmat_buf b = {0};
-            join_tokens(&b, raw);
-            capitalise(&b, true);
+            if (cased) {
+                for (const char *p = raw; *p; p++)
+                    cmat_buf_puts(&b, *p == '\n' ? ", " : (char[]){*p, 0});
+            } else {
+                join_tokens(&b, raw);
+                capitalise(&b, true);
+            }
             bytes += b.len + 4;
             t->rows[r][c] = kept(t, &b);
         }
@@ -266,8 +289,9 @@ bool wiki_table_make(wiki_table *t, const json_t *table, const json_t *questions
     t->columns = cmat_arena_alloc(&t->arena, sizeof(*t->columns) * w);
     t->numeric = cmat_arena_alloc(&t->arena, w);
     t->rows = cmat_arena_alloc(&t->arena, sizeof(*t->rows) * h);
-    if (!make_headers(t, columns, questions, cmat_rng_below(rng, 100) < 45) ||
-        !make_rows(t, rows)) {
+    bool cased = is_cased(rows);
+    if (!make_headers(t, columns, questions, cmat_rng_below(rng, 100) < 45, cased) ||
+        !make_rows(t, rows, cased)) {
         wiki_table_clear(t);
         return false;
     }

@@ -114,6 +114,9 @@ typedef struct {
      * back exactly; equal states give equal bytes. Both NULL: not supported. */
     cmat_status (*snapshot)(cmat_env *env, cmat_buf *out, cmat_error *err);
     cmat_status (*restore)(cmat_env *env, const void *state, size_t len, cmat_error *err);
+    /* A first reply that is wrong in one respect, as a model might write it, appended to out;
+     * false: none. It may by chance be right. NULL: no such practice. */
+    bool (*slip)(cmat_env *env, cmat_rng *rng, cmat_buf *out);
     /* The error kind of a failed episode by the paper's names ("wrong column", ...), or NULL. */
     const char *(*error_kind)(cmat_env *env);
 } cmat_env_ops;
