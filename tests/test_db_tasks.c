@@ -278,6 +278,7 @@ static void test_wiki(void **state)
     char *q = temp_path(), *t = temp_path();
     cmat_error err;
     cmat_task_list l = {0}, again = {0};
+    const db_wiki_options o = {.n_select = 5, .n_insert = 3, .n_update = 3, .seed = 1, .split = -1};
     write_text(t,
                "{\"table_id\": \"1\", \"columns\": [\"player\", \"no\", \"height (cm)\"], "
                "\"rows\": [[\"ana lima\", \"7\", \"170\"], "
@@ -292,7 +293,7 @@ static void test_wiki(void **state)
                "\"COUNT\", \"sel\": 0, \"conds\": [[2, \">\", \"169\"]], \"answer\": [\"3\"]}\n"
                "{\"table_id\": \"1\", \"question\": \"a question whose answer is wrong\", \"agg\": "
                "\"\", \"sel\": 1, \"conds\": [[0, \"=\", \"rui sa\"]], \"answer\": [\"1\"]}\n");
-    assert_int_equal(db_wiki_tasks(q, t, 5, 3, 3, 1, &l, &err), CMAT_OK);
+    assert_int_equal(db_wiki_tasks(q, t, &o, &l, &err), CMAT_OK);
     assert_int_equal(l.n,
                      8); /* the wrong one is left out, and so is the table with two equal headers */
     size_t writes = 0;
@@ -312,13 +313,13 @@ static void test_wiki(void **state)
         assert_non_null(strstr(cmat_json_str(j, "note", ""), "The name of this table is "));
     }
     assert_int_equal(writes, 6);
-    assert_int_equal(db_wiki_tasks(q, t, 5, 3, 3, 1, &again, &err), CMAT_OK);
+    assert_int_equal(db_wiki_tasks(q, t, &o, &again, &err), CMAT_OK);
     for (size_t i = 0; i < l.n; i++)
         assert_string_equal(l.items[i].id, again.items[i].id);
     cmat_task_list_clear(&l);
     cmat_task_list_clear(&again);
     write_text(q, "{broken\n");
-    assert_int_not_equal(db_wiki_tasks(q, t, 5, 3, 3, 1, &l, &err), CMAT_OK);
+    assert_int_not_equal(db_wiki_tasks(q, t, &o, &l, &err), CMAT_OK);
     drop(q);
     drop(t);
 }

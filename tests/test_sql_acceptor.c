@@ -322,7 +322,9 @@ static void test_accepts_wiki(void **state)
         "\"conds\": [[0, \"=\", \"Bo Berg\"], [3, \">\", 7]], \"answer\": [\"12\"]}\n",
         file);
     fclose(file);
-    assert_int_equal(db_wiki_tasks(q, t, 1, 6, 6, 4, &l, &err), CMAT_OK);
+    const db_wiki_options o = {
+        .n_select = 1, .n_ask = 20, .n_insert = 6, .n_update = 6, .seed = 4, .split = -1};
+    assert_int_equal(db_wiki_tasks(q, t, &o, &l, &err), CMAT_OK);
     assert_true(l.n >= 8);
     for (size_t i = 0; i < l.n; i++) {
         const json_t *j = l.items[i].json;

@@ -98,7 +98,8 @@ bool cmat_reflect_template(const char *task, const char *action, const char *gol
     cmat_buf extra = {0}, missing = {0};
     if (!gold || !*gold)
         return false;
-    const size_t n_a = split_words(statement_of(action), a, MAX_WORDS), n_g = split_words(gold, g, MAX_WORDS);
+    const size_t n_a = split_words(statement_of(action), a, MAX_WORDS),
+                 n_g = split_words(gold, g, MAX_WORDS);
     const size_t n_extra = add_difference(&extra, a, n_a, g, n_g);
     const size_t n_missing = add_difference(&missing, g, n_g, a, n_a);
     if (error_kind)

@@ -17,8 +17,8 @@ static const struct {
      "[most expensive|dearest|priciest|costliest]", "[cheapest|least expensive|most affordable]",
      "[more expensive|dearer|pricier]", "[cheaper|less expensive]"},
     {"age", "oldest", "youngest", "older", "younger"},
-    {"salary|wage|pay", "[best-paid|highest-paid]", "[worst-paid|lowest-paid]",
-     "better paid", "worse paid"},
+    {"salary|wage|pay", "[best-paid|highest-paid]", "[worst-paid|lowest-paid]", "better paid",
+     "worse paid"},
     {"weight|weight kg|mass", "heaviest", "lightest", "heavier", "lighter"},
     {"height|height cm|height m", "[tallest|highest]", "[lowest|shortest]", "[taller|higher]",
      "[lower|shorter]"},
@@ -59,8 +59,8 @@ typedef struct {
     const char *where, *think, *T, *t_one, *adjective;
 } extreme;
 
-/* A table with a column that has an adjective (without `adjective`: any number) and what rows are called
- * by. */
+/* A table with a column that has an adjective (without `adjective`: any number) and what rows are
+ * called by. */
 static bool pick_extreme(db_gen *g, bool adjective, extreme *x)
 {
     db_cond w;
@@ -170,10 +170,8 @@ static bool plain_best(db_gen *g, db_draft *d)
 static bool plain_of_best(db_gen *g, db_draft *d)
 {
     static const char *const say[] = {
-        "=the {e} of the {a} {t}",
-        "What {e} does the {a} {t} have?",
-        "=the {e} of our {a} {t}",
-        "Take the {a} {t}: what is its {e}?",
+        "=the {e} of the {a} {t}",    "What {e} does the {a} {t} have?",
+        "=the {e} of our {a} {t}",    "Take the {a} {t}: what is its {e}?",
         "Which {e} has the {a} {t}?",
     };
     extreme x;
@@ -298,8 +296,8 @@ static bool which_of_two(db_gen *g, db_draft *d)
     d->n_rows = 1;
     d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s ORDER BY %s%s LIMIT 1", r.label, r.tab, in,
                      r.name, dir);
-    d->think = gen_fmt(g, "%s of %s where %s, order by %s%s, first 1", r.label, r.tab, in, r.name,
-                       dir);
+    d->think =
+        gen_fmt(g, "%s of %s where %s, order by %s%s, first 1", r.label, r.tab, in, r.name, dir);
     const char *x = by_name ? GEN_FILL(g, most ? adjectives[k].more : adjectives[k].less, {0})
                             : GEN_FILL(g, most ? "[higher|larger]" : "[lower|smaller]", {0});
     gen_say(g, d, by_name ? named : say, 3,
@@ -346,12 +344,13 @@ static bool like_row(db_gen *g, db_draft *d)
     const char *v = c < 0 || label < 0 ? NULL : gen_value(g, t, label);
     if (!v)
         return false;
-    const char *tab = gen_tab(g, t), *name = gen_col(g, t, c, false), *L = gen_col(g, t, label, false),
-               *lit = gen_literal(g, t, label, v);
+    const char *tab = gen_tab(g, t), *name = gen_col(g, t, c, false),
+               *L = gen_col(g, t, label, false), *lit = gen_literal(g, t, label, v);
     if (gen_double(g, gen_fmt(g, "SELECT COUNT(*) FROM %s WHERE %s = %s", tab, L, lit)) != 1)
         return false;
-    d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s = (SELECT %s FROM %s WHERE %s = %s) AND %s != %s",
-                     L, tab, name, name, tab, L, lit, L, lit);
+    d->sql =
+        gen_fmt(g, "SELECT %s FROM %s WHERE %s = (SELECT %s FROM %s WHERE %s = %s) AND %s != %s", L,
+                tab, name, name, tab, L, lit, L, lit);
     d->think = gen_fmt(g, "%s of %s with the %s of %s = %s, without it", L, tab, name, L, lit);
     GEN_SAY(g, d, say, {"T", g->tables[t].many}, {"c", g->tables[t].cols[c].human},
             {"ss", g->tables[t].cols[label].plural}, {"a", gen_say_value(g, t, label, v)});
@@ -359,9 +358,13 @@ static bool like_row(db_gen *g, db_draft *d)
 }
 
 const db_family db_families_plain[] = {
-    {"plain_top", 5, plain_top},       {"plain_best", 4, plain_best},
-    {"plain_of_best", 2, plain_of_best}, {"nth_best", 2, nth_best},
-    {"difference", 1, difference},     {"which_of_two", 1, which_of_two},
-    {"two_together", 1, two_together}, {"like_row", 1, like_row},
+    {"plain_top", 5, plain_top},
+    {"plain_best", 4, plain_best},
+    {"plain_of_best", 2, plain_of_best},
+    {"nth_best", 2, nth_best},
+    {"difference", 1, difference},
+    {"which_of_two", 1, which_of_two},
+    {"two_together", 1, two_together},
+    {"like_row", 1, like_row},
     {0},
 };

@@ -22,7 +22,8 @@ static bool pick_edge(db_gen *g, int child, edge *e)
     return true;
 }
 
-/* "payment 17", "the product Alba Mug": a row of t by its key or its name; its condition in *sql. */
+/* "payment 17", "the product Alba Mug": a row of t by its key or its name; its condition in *sql.
+ */
 static const char *named_row(db_gen *g, int t, const char **sql)
 {
     int key = g->tables[t].label >= 0 && gen_chance(g, 60) ? g->tables[t].label : g->tables[t].key;
@@ -144,10 +145,10 @@ static bool parents_of(db_gen *g, db_draft *d)
     d->sql = counted ? gen_fmt(g, "SELECT COUNT(DISTINCT %s) FROM %s WHERE %s", key,
                                gen_tab(g, l.child), w.sql)
                      : gen_fmt(g, "SELECT DISTINCT %s FROM %s WHERE %s", name, l.from, w.sql);
-    d->think = counted ? gen_fmt(g, "count distinct %s of %s where %s", key, gen_tab(g, l.child),
-                                 w.sql)
-                       : gen_fmt(g, "list distinct %s joined with %s where %s", name,
-                                 gen_tab(g, l.child), w.sql);
+    d->think = counted
+                   ? gen_fmt(g, "count distinct %s of %s where %s", key, gen_tab(g, l.child), w.sql)
+                   : gen_fmt(g, "list distinct %s joined with %s where %s", name,
+                             gen_tab(g, l.child), w.sql);
     gen_say(g, d, counted ? count : list, counted ? LEN(count) : LEN(list),
             (phrase_slot[]){{"P", g->tables[l.parent].many},
                             {"C", g->tables[l.child].many},
@@ -214,8 +215,8 @@ static bool best_of_parent(db_gen *g, db_draft *d)
     d->top = d->n_rows = 1;
     d->sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s ORDER BY %s%s LIMIT 1", name, l.from, cond, num,
                      dir);
-    d->rank_sql = gen_fmt(g, "SELECT %s FROM %s WHERE %s ORDER BY %s%s LIMIT 2", num, l.from, cond,
-                          num, dir);
+    d->rank_sql =
+        gen_fmt(g, "SELECT %s FROM %s WHERE %s ORDER BY %s%s LIMIT 2", num, l.from, cond, num, dir);
     d->think = gen_fmt(g, "%s joined with %s where %s, order by %s%s, first 1", name,
                        gen_tab(g, l.parent), cond, num, dir);
     GEN_SAY(g, d, say, {"c1", g->tables[l.child].one}, {"C", g->tables[l.child].many}, {"P", l.ref},
@@ -227,7 +228,7 @@ static bool best_of_parent(db_gen *g, db_draft *d)
 }
 
 const db_family db_families_reach[] = {
-    {"far_lookup", 3, far_lookup},   {"near_lookup", 4, near_lookup},
-    {"parents_of", 4, parents_of},   {"with_parent", 2, with_parent},
+    {"far_lookup", 3, far_lookup},         {"near_lookup", 4, near_lookup},
+    {"parents_of", 4, parents_of},         {"with_parent", 2, with_parent},
     {"best_of_parent", 2, best_of_parent}, {0},
 };

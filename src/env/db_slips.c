@@ -206,8 +206,8 @@ static bool lost_condition(slip *s, cmat_buf *out)
         and = p;
     if (strstr(where, " BETWEEN "))
         and = NULL;
-    const char *from = and ? and : where;
-    if (!and && strncmp(s->sql, "SELECT", 6) != 0)
+    const char *from = and? and : where;
+    if (!and&&strncmp(s->sql, "SELECT", 6) != 0)
         return false; /* a change of all rows would be too crude */
     const char *end = from + strlen(from);
     static const char *const tails[] = {" GROUP BY ", " ORDER BY ", " LIMIT "};

@@ -12,10 +12,9 @@
 
 enum { MAX_ANSWER_ROWS = 20, MAX_ANSWER_BYTES = 600, TRIES_A_TURN = 24, MAX_EMPTY_ROUNDS = 12 };
 
-static const db_family *const family_lists[] = {db_families_filter, db_families_rank,
-                                                db_families_group,  db_families_join,
-                                                db_families_nested, db_families_plain,
-                                                db_families_reach,  db_families_write};
+static const db_family *const family_lists[] = {
+    db_families_filter, db_families_rank,  db_families_group, db_families_join,
+    db_families_nested, db_families_plain, db_families_reach, db_families_write};
 
 /* A set of hashes with counts, open addressing. */
 typedef struct {

@@ -80,6 +80,8 @@ const char *wiki_compared(wiki *w, int c)
 const char *wiki_lower(wiki *w, const char *header)
 {
     cmat_buf b = {0};
+    if (strpbrk(header, "abcdefghijklmnopqrstuvwxyz") == NULL) /* "W-L-T" */
+        return cmat_arena_strdup(&w->arena, header);
     for (const char *p = header; *p; p++) {
         bool again = isupper((unsigned char)p[1]) || (p > header && isupper((unsigned char)p[-1]));
         cmat_buf_putc(&b, again ? *p : (char)tolower((unsigned char)*p));
@@ -261,11 +263,10 @@ static cmat_status add_task(wiki *w, const wiki_draft *d, const json_t *answer)
     for (int c = 0; c < t->n_columns; c++)
         cmat_buf_printf(&note, "%s%s", c ? "," : "", t->columns[c]);
     cmat_buf_putc(&note, '.');
-    json_t *j =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:s, s:b, s:O}", "id", id, "env",
-                  "db", "kind", d->kind, "type", d->writes ? "write" : "select", "instruction",
-                  cmat_buf_str(&d->text), "note", cmat_buf_str(&note), "sql", d->sql, "gold",
-                  d->sql, "think", d->think, "mysql", 1, "table", w->json);
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:s, s:b, s:O}", "id", id,
+                          "env", "db", "kind", d->kind, "type", d->writes ? "write" : "select",
+                          "instruction", cmat_buf_str(&d->text), "note", cmat_buf_str(&note), "sql",
+                          d->sql, "gold", d->sql, "think", d->think, "mysql", 1, "table", w->json);
     cmat_buf_clear(&key);
     cmat_buf_clear(&note);
     if (j && d->writes)
@@ -408,12 +409,15 @@ static json_t *group_questions(const json_t *questions)
 /* Of `left` tasks over n tables, how many this one gives: on average its share. */
 static size_t share(wiki *w, size_t left, size_t n)
 {
+    if (n == 0) /* a late pass: what is missing comes from the tables that can give it */
+        return left > 0;
     return left / n + (cmat_rng_below(&w->rng, n) < left % n);
 }
 
 static cmat_status add_questions(wiki *w, const json_t *questions, size_t want, size_t *left)
 {
-    size_t total = json_array_size(questions), start = total ? (size_t)wiki_below(w, (int)total) : 0;
+    size_t total = json_array_size(questions),
+           start = total ? (size_t)wiki_below(w, (int)total) : 0;
     cmat_status st = CMAT_OK;
     for (size_t i = 0; i < total && want && st == CMAT_OK; i++) {
         const json_t *q = json_array_get(questions, (start + i) % total);
@@ -475,9 +479,9 @@ static const json_t **choose_tables(wiki *w, const json_t *tables, const db_wiki
     const json_t **list = cmat_xcalloc(json_array_size(tables) + 1, sizeof(*list)), *t;
     size_t i;
     *n = 0;
-    json_array_foreach(tables, i, t) if (
-        (o->split < 0 || db_wiki_split(table_id(t)) == o->split) &&
-        (o->n_parts <= 1 || i % (size_t)o->n_parts == (size_t)o->part)) list[(*n)++] = t;
+    json_array_foreach(tables, i, t) if ((o->split < 0 || db_wiki_split(table_id(t)) == o->split) &&
+                                         (o->n_parts <= 1 || i % (size_t)o->n_parts ==
+                                                                 (size_t)o->part)) list[(*n)++] = t;
     cmat_rng_shuffle(&w->rng, list, *n, sizeof(*list));
     return list;
 }
@@ -490,13 +494,13 @@ static cmat_status make_all(wiki *w, const json_t *tables, const json_t *by_tabl
     const json_t **list = choose_tables(w, tables, opts, &n);
     db_wiki_options left = *opts;
     cmat_status st = CMAT_OK;
-    for (size_t pass = 0; pass < 3 && st == CMAT_OK; pass++) {
-        if (pass) /* questions that were not reached or fit have had their turn */
+    for (size_t pass = 0; pass < 12 && st == CMAT_OK; pass++) {
+        if (pass) /* questions have had their turn */
             left.n_select = 0;
         for (size_t i = 0; i < n && st == CMAT_OK; i++)
             if (left.n_select + left.n_ask + left.n_insert + left.n_update > 0)
                 st = use_table(w, list[i], json_object_get(by_table, table_id(list[i])), &left,
-                               n - i);
+                               pass < 3 ? n - i : 0);
     }
     free(list);
     return st;

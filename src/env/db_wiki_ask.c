@@ -129,9 +129,8 @@ static const char *equals(wiki *w, int c, const char *v)
     return wiki_fmt(w, "%s = %s", wiki_col(w, c), wiki_text(w, v));
 }
 
-#define SAY(w, d, templates, ...)                                    \
-    phrase_say(&(d)->text, &(w)->rng, templates, LEN(templates),     \
-               (phrase_slot[]){__VA_ARGS__, {0}})
+#define SAY(w, d, templates, ...) \
+    phrase_say(&(d)->text, &(w)->rng, templates, LEN(templates), (phrase_slot[]){__VA_ARGS__, {0}})
 
 /* ---- conditions ---- */
 
@@ -161,9 +160,12 @@ static bool pick_filter(wiki *w, int except, filter *f)
         f->sql = equals(w, c, v);
         f->equal = true;
         f->value = v;
-        f->words = wiki_chance(w, 60) ? wiki_clause(w, t->columns[c], v, t->numeric[c])
-                                      : WIKI_FILL(w, "[with {c} {v}|whose {c} is {v}|where the {c} is {v}|with {v} as {c}]",
-                                                  {"c", wiki_lower(w, t->columns[c])}, {"v", v});
+        f->words =
+            wiki_chance(w, 60)
+                ? wiki_clause(w, t->columns[c], v, t->numeric[c])
+                : WIKI_FILL(w,
+                            "[with {c} {v}|whose {c} is {v}|where the {c} is {v}|with {v} as {c}]",
+                            {"c", wiki_lower(w, t->columns[c])}, {"v", v});
         return true;
     }
     f->equal = false;
@@ -471,8 +473,8 @@ static bool most_common(wiki *w, wiki_draft *d, const about *a)
         return false;
     const char *col = wiki_col(w, c);
     d->kind = "ranking";
-    d->sql = wiki_fmt(w, "SELECT %s FROM %s GROUP BY %s ORDER BY COUNT(*) DESC LIMIT 1", col, a->T,
-                      col);
+    d->sql =
+        wiki_fmt(w, "SELECT %s FROM %s GROUP BY %s ORDER BY COUNT(*) DESC LIMIT 1", col, a->T, col);
     d->think = wiki_fmt(w, "%s of %s with the most rows", col, a->T);
     SAY(w, d, say, {"c", wiki_lower(w, w->t->columns[c])}, {"ss", a->ss});
     return true;
@@ -501,11 +503,10 @@ static bool difference(wiki *w, wiki_draft *d, const about *a)
     bool turn = wiki_chance(w, 30);
     int k = wiki_below(w, LEN(say));
     turn = turn && k == 1; /* "between B and A" is the same difference */
-    phrase_say(&d->text, &w->rng, &say[k], 1,
-               (phrase_slot[]){{"c", wiki_lower(w, w->t->columns[c])},
-                               {"a", turn ? v : u},
-                               {"b", turn ? u : v},
-                               {0}});
+    phrase_say(
+        &d->text, &w->rng, &say[k], 1,
+        (phrase_slot[]){
+            {"c", wiki_lower(w, w->t->columns[c])}, {"a", turn ? v : u}, {"b", turn ? u : v}, {0}});
     return true;
 }
 
@@ -547,8 +548,8 @@ static bool which_of_two(wiki *w, wiki_draft *d, const about *a)
     const char *cond = wiki_fmt(w, "%s IN (%s, %s)", a->S, wiki_text(w, u), wiki_text(w, v)),
                *x = wiki_number(w, c), *dir = most ? " DESC" : "";
     d->kind = "ranking";
-    d->sql = wiki_fmt(w, "SELECT %s FROM %s WHERE %s ORDER BY %s%s LIMIT 1", a->S, a->T, cond, x,
-                      dir);
+    d->sql =
+        wiki_fmt(w, "SELECT %s FROM %s WHERE %s ORDER BY %s%s LIMIT 1", a->S, a->T, cond, x, dir);
     d->think = wiki_fmt(w, "%s of %s where %s, order by %s%s, first 1", a->S, a->T, cond, x, dir);
     SAY(w, d, say, {"s", a->s}, {"c", wiki_lower(w, w->t->columns[c])}, {"a", u}, {"b", v},
         {"er", most ? WIKI_FILL(w, "[more|higher|larger|greater]", {0})
@@ -570,10 +571,10 @@ static bool more_than(wiki *w, wiki_draft *d, const about *a)
     bool most = wiki_chance(w, 60);
     const char *x = wiki_number(w, c), *by = equals(w, a->lead, u);
     d->kind = "counting";
-    d->sql = wiki_fmt(w, "SELECT COUNT(*) FROM %s WHERE %s %s (SELECT %s FROM %s WHERE %s)", a->T, x,
-                      most ? ">" : "<", x, a->T, by);
-    d->think = wiki_fmt(w, "count %s where %s is %s than where %s", a->T, x, most ? "more" : "less",
-                        by);
+    d->sql = wiki_fmt(w, "SELECT COUNT(*) FROM %s WHERE %s %s (SELECT %s FROM %s WHERE %s)", a->T,
+                      x, most ? ">" : "<", x, a->T, by);
+    d->think =
+        wiki_fmt(w, "count %s where %s is %s than where %s", a->T, x, most ? "more" : "less", by);
     SAY(w, d, say, {"ss", a->ss}, {"c", wiki_lower(w, w->t->columns[c])}, {"a", u},
         {"er", most ? "higher" : "lower"});
     return true;
@@ -595,7 +596,8 @@ static bool same_as(wiki *w, wiki_draft *d, const about *a)
     d->kind = "other";
     d->sql = wiki_fmt(w, "SELECT %s FROM %s WHERE %s = (SELECT %s FROM %s WHERE %s) AND %s != %s",
                       a->S, a->T, wiki_col(w, c), wiki_col(w, c), a->T, by, a->S, wiki_text(w, u));
-    d->think = wiki_fmt(w, "%s of %s with the %s of %s, without it", a->S, a->T, wiki_col(w, c), by);
+    d->think =
+        wiki_fmt(w, "%s of %s with the %s of %s, without it", a->S, a->T, wiki_col(w, c), by);
     SAY(w, d, say, {"s", a->s}, {"ss", a->ss}, {"c", wiki_lower(w, w->t->columns[c])}, {"a", u});
     return true;
 }
@@ -605,15 +607,22 @@ static bool same_as(wiki *w, wiki_draft *d, const about *a)
 static bool look_up(wiki *w, wiki_draft *d, const about *a)
 {
     static const char *const say[] = {
-        "=the {c} [of|for] {a}",        "[What|Which] {c} [did|does] {a} have?",
-        "What [is|was] {a}'s {c}?",     "=the {c} [of|for] the {s} {a}",
-        "{a}'s {c}?",                   "=the {c} [when|where] the {s} is {a}",
-        "What {c} is listed for {a}?",  "[Tell me|Give|Name] the {c} [of|for|when it is] {a}.",
-        "=the {c} with {a} as the {s}", "=the {c} that {a} has",
+        "=the {c} [of|for] {a}",
+        "[What|Which] {c} [did|does] {a} have?",
+        "What [is|was] {a}'s {c}?",
+        "=the {c} [of|for] the {s} {a}",
+        "{a}'s {c}?",
+        "=the {c} [when|where] the {s} is {a}",
+        "What {c} is listed for {a}?",
+        "[Tell me|Give|Name] the {c} [of|for|when it is] {a}.",
+        "=the {c} with {a} as the {s}",
+        "=the {c} that {a} has",
     };
     static const char *const number[] = {
-        "How many {c} [did|does] {a} have?", "How many {c} are [listed|recorded|there] for {a}?",
-        "=the [number of |]{c} [of|for] {a}", "How many {c} did {a} [get|score|record|have]?",
+        "How many {c} [did|does] {a} have?",
+        "How many {c} are [listed|recorded|there] for {a}?",
+        "=the [number of |]{c} [of|for] {a}",
+        "How many {c} did {a} [get|score|record|have]?",
         "=the total {c} for {a}",
     };
     int c = pick(w, ANY, a->lead), r;
@@ -650,7 +659,8 @@ static bool look_up_two(wiki *w, wiki_draft *d, const about *a)
         return false;
     const char *by = equals(w, a->lead, u);
     d->kind = "other";
-    d->sql = wiki_fmt(w, "SELECT %s, %s FROM %s WHERE %s", wiki_col(w, c), wiki_col(w, e), a->T, by);
+    d->sql =
+        wiki_fmt(w, "SELECT %s, %s FROM %s WHERE %s", wiki_col(w, c), wiki_col(w, e), a->T, by);
     d->think = wiki_fmt(w, "%s, %s of %s where %s", wiki_col(w, c), wiki_col(w, e), a->T, by);
     SAY(w, d, say, {"c", wiki_lower(w, w->t->columns[c])}, {"e", wiki_lower(w, w->t->columns[e])},
         {"a", u});
@@ -707,8 +717,8 @@ static bool aggregate(wiki *w, wiki_draft *d, const about *a)
         return false;
     const char *x = wiki_fmt(w, "%s(%s)", functions[k].sql, wiki_number(w, c));
     d->kind = wiki_fmt(w, "aggregation-%s", functions[k].sql);
-    d->sql = wiki_fmt(w, "SELECT %s FROM %s%s%s", x, a->T, f.sql ? " WHERE " : "",
-                      f.sql ? f.sql : "");
+    d->sql =
+        wiki_fmt(w, "SELECT %s FROM %s%s%s", x, a->T, f.sql ? " WHERE " : "", f.sql ? f.sql : "");
     d->think = wiki_fmt(w, "%s of %s%s%s", x, a->T, f.sql ? " where " : "", f.sql ? f.sql : "");
     phrase_slot slots[] = {
         {"f", WIKI_FILL(w, functions[k].words, {0})},
@@ -737,10 +747,10 @@ bool wiki_ask(wiki *w, wiki_draft *d)
     static const struct {
         bool (*make)(wiki *, wiki_draft *, const about *);
         int weight;
-    } makers[] = {{count_where, 12}, {count_value, 10}, {count_all, 5},      {ranking, 18},
-                  {ranking_where, 6}, {most_common, 5}, {difference, 5},     {together, 3},
-                  {which_of_two, 5},  {more_than, 3},   {same_as, 3},        {look_up, 12},
-                  {look_up_two, 3},   {list_where, 12}, {aggregate, 8}};
+    } makers[] = {{count_where, 12},  {count_value, 10}, {count_all, 5},  {ranking, 18},
+                  {ranking_where, 6}, {most_common, 5},  {difference, 5}, {together, 3},
+                  {which_of_two, 5},  {more_than, 3},    {same_as, 3},    {look_up, 12},
+                  {look_up_two, 3},   {list_where, 12},  {aggregate, 8}};
     about a;
     int total = 0, k = 0;
     if (!begin(w, &a))

@@ -31,8 +31,8 @@ typedef struct {
     int n_words;
     link links[MAX_LINKS];
     int n_links;
-    int overlap[WIKI_MAX_COLUMNS]; /* words of the header in the question */
-    bool number[WIKI_MAX_COLUMNS]; /* cells begin with numbers */
+    int overlap[WIKI_MAX_COLUMNS];  /* words of the header in the question */
+    bool number[WIKI_MAX_COLUMNS];  /* cells begin with numbers */
     const char *sql, *think, *kind; /* the best so far */
     int score;
 } search;
@@ -80,13 +80,16 @@ static bool has_any(const search *q, const char *const *list)
 }
 
 static const char *const beyond[] = {
-    "before", "after",   "previous", "next",   "prior", "besides",  "other than", "apart", "except",
-    "not",    "didn't",  "consecutive", "between", "both", "same", "above", "below", "followed",
-    "only",   "average", "percent",  "row",    "ever", "without", "neither", "follows", "until",
-    "since",  "if", "order", "right", "directly", "immediately", "instead", "also", "each", NULL};
-static const char *const common[] = {"the", "of", "in",  "a",   "an",   "to",  "and", "for", "was",
-                                     "is",  "at", "on",  "did", "how",  "many", "what", "who", "no",
-                                     "with", "by", "one", "or", "total", "name", "list", "yes", NULL};
+    "before", "after",  "previous", "next",     "prior",       "besides", "other than",
+    "apart",  "except", "not",      "didn't",   "consecutive", "between", "both",
+    "same",   "above",  "below",    "followed", "only",        "average", "percent",
+    "row",    "ever",   "without",  "neither",  "follows",     "until",   "since",
+    "if",     "order",  "right",    "directly", "immediately", "instead", "also",
+    "each",   NULL};
+static const char *const common[] = {"the",  "of",    "in",   "a",    "an",   "to",  "and",
+                                     "for",  "was",   "is",   "at",   "on",   "did", "how",
+                                     "many", "what",  "who",  "no",   "with", "by",  "one",
+                                     "or",   "total", "name", "list", "yes",  NULL};
 static const char *const most_words[] = {"most",    "highest", "largest", "biggest", "greatest",
                                          "longest", "tallest", "maximum", "top",     NULL};
 static const char *const least_words[] = {"least",    "lowest",  "smallest", "fewest",
@@ -196,9 +199,8 @@ static void offer_counts(search *q, const char *T)
 {
     static const struct {
         const char *words, *op;
-    } ops[] = {{"more than ", ">"},  {"over ", ">"},     {"greater than ", ">"},
-               {"at least ", ">="},  {"less than ", "<"}, {"under ", "<"},
-               {"fewer than ", "<"}, {"at most ", "<="}};
+    } ops[] = {{"more than ", ">"}, {"over ", ">"},  {"greater than ", ">"}, {"at least ", ">="},
+               {"less than ", "<"}, {"under ", "<"}, {"fewer than ", "<"},   {"at most ", "<="}};
     wiki *w = q->w;
     const wiki_table *t = w->t;
     const char *where = where_of(q, -1);
@@ -254,11 +256,10 @@ static void offer_likes(search *q, const char *T)
                 if (!p || (p > t->rows[r][c] && isalnum((unsigned char)p[-1])) ||
                     isalnum((unsigned char)p[n]) || p[n] == '%' || p[n] == '_')
                     continue;
-                const char *cond =
-                    wiki_fmt(w, "%s LIKE '%%%.*s%%'", wiki_col(w, c), (int)n, p);
+                const char *cond = wiki_fmt(w, "%s LIKE '%%%.*s%%'", wiki_col(w, c), (int)n, p);
                 /* one hit, or all rows, says little */
-                json_t *a = wiki_answer(
-                    w, wiki_fmt(w, "SELECT COUNT(*) FROM %s WHERE %s", T, cond));
+                json_t *a =
+                    wiki_answer(w, wiki_fmt(w, "SELECT COUNT(*) FROM %s WHERE %s", T, cond));
                 const char *count = json_string_value(json_array_get(a, 0));
                 bool tells = count && strcmp(count, "1") != 0 &&
                              strcmp(count, wiki_fmt(w, "%d", t->n_rows)) != 0;
@@ -385,8 +386,7 @@ cmat_status wiki_search_question(wiki *w, const json_t *question, bool *added)
                 .question = cmat_json_str(question, "question", ""),
                 .known = json_object_get(question, "answer")};
     *added = false;
-    if (strlen(q.question) > MAX_LENGTH || has_any(&q, beyond) ||
-        json_array_size(q.known) == 0)
+    if (strlen(q.question) > MAX_LENGTH || has_any(&q, beyond) || json_array_size(q.known) == 0)
         return CMAT_OK;
     q.n_words = split(q.question, q.words, MAX_WORDS);
     read_headers(&q);

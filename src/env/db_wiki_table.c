@@ -136,8 +136,8 @@ static bool make_headers(wiki_table *t, const json_t *columns, const json_t *que
         const char *raw = json_string_value(json_array_get(columns, (size_t)c));
         if (!raw || !name_ok(raw))
             return false;
-        t->columns[c] = cased ? cmat_arena_strdup(&t->arena, raw)
-                              : header_in_questions(t, raw, questions);
+        t->columns[c] =
+            cased ? cmat_arena_strdup(&t->arena, raw) : header_in_questions(t, raw, questions);
         if (!t->columns[c]) {
             cmat_buf b = {0};
             join_tokens(&b, raw);
@@ -172,7 +172,8 @@ static bool make_rows(wiki_table *t, const json_t *rows, bool cased)
             return false;
         for (int c = 0; c < t->n_columns; c++) {
             const char *raw = json_string_value(json_array_get(row, (size_t)c));
-            if (!raw || strlen(raw) > (cased ? MAX_CASED : MAX_CELL) || strpbrk(raw, cased ? "\\\t`" : "\\\n\t`"))
+            if (!raw || strlen(raw) > (cased ? MAX_CASED : MAX_CELL) ||
+                strpbrk(raw, cased ? "\\\t`" : "\\\n\t`"))
                 return false;
             cmat_buf b = {0};
             if (cased) {

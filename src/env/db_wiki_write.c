@@ -34,9 +34,9 @@ static const char *new_value(wiki *w, int c)
 {
     const json_t *pool = json_object_get(w->pool.by_header, wiki_lower(w, w->t->columns[c]));
     if (json_array_size(pool) > 0 && wiki_chance(w, w->t->numeric[c] ? 20 : 60))
-        return cmat_arena_strdup(
-            &w->arena, json_string_value(json_array_get(
-                           pool, (size_t)wiki_below(w, (int)json_array_size(pool)))));
+        return cmat_arena_strdup(&w->arena,
+                                 json_string_value(json_array_get(
+                                     pool, (size_t)wiki_below(w, (int)json_array_size(pool)))));
     return like_column(w, c);
 }
 
@@ -244,19 +244,19 @@ static void order_insert(wiki *w, wiki_draft *d, const cells *x, int lead)
         rest.vals[rest.n++] = x->vals[i];
     }
     const char *name = w->t->name;
-    phrase_say(&d->text, &w->rng, insert_say, LEN(insert_say),
-               (phrase_slot[]){{"Q", wiki_below(w, 3) ? wiki_quoted(w, name)
-                                                      : wiki_fmt(w, "`%s`", name)},
-                               {"T", name},
-                               {"x", pairs(w, manner, x)},
-                               {"r", pairs(w, manner, &rest)},
-                               {"l", x->vals[lead]},
-                               {"L", wiki_quoted(w, x->vals[lead])},
-                               {"k", names[lead]},
-                               {"n", wiki_fmt(w, "%d", x->n)},
-                               {"c", quoted_list(w, names, x->n)},
-                               {"v", quoted_list(w, x->vals, x->n)},
-                               {0}});
+    phrase_say(
+        &d->text, &w->rng, insert_say, LEN(insert_say),
+        (phrase_slot[]){{"Q", wiki_below(w, 3) ? wiki_quoted(w, name) : wiki_fmt(w, "`%s`", name)},
+                        {"T", name},
+                        {"x", pairs(w, manner, x)},
+                        {"r", pairs(w, manner, &rest)},
+                        {"l", x->vals[lead]},
+                        {"L", wiki_quoted(w, x->vals[lead])},
+                        {"k", names[lead]},
+                        {"n", wiki_fmt(w, "%d", x->n)},
+                        {"c", quoted_list(w, names, x->n)},
+                        {"v", quoted_list(w, x->vals, x->n)},
+                        {0}});
 }
 
 bool wiki_insert(wiki *w, wiki_draft *d)
@@ -391,23 +391,23 @@ static void say_update(wiki *w, wiki_draft *d, const cells *x, int key, const ch
     bool whole = said != kv; /* with a second condition: only as a part of the row's name */
     for (int i = 0; i < x->n; i++)
         told[i] = pair(w, N_MANNERS - 1, x->cols[i], x->vals[i]);
-    phrase_slot slots[] = {{"T", w->t->name},
-                           {"Q", wiki_quoted(w, w->t->name)},
-                           {"c", wiki_below(w, 3) ? wiki_lower(w, c) : c},
-                           {"C", wiki_quoted(w, c)},
-                           {"v", wiki_below(w, 2) ? x->vals[0] : wiki_quoted(w, x->vals[0])},
-                           {"V", wiki_quoted(w, x->vals[0])},
-                           {"k", said},
-                           {"kc", kc},
-                           {"kcl", wiki_lower(w, kc)},
-                           {"KC", wiki_quoted(w, kc)},
-                           {"KV", whole ? said : wiki_quoted(w, kv)},
-                           {"kk", whole ? wiki_fmt(w, "for %s", said)
-                                        : wiki_clause(w, kc, kv, w->t->numeric[key])},
-                           {"x", pairs(w, wiki_below(w, N_MANNERS), x)},
-                           {"i", pairs(w, 6, x)},
-                           {"t", joined(w, told, x->n)},
-                           {0}};
+    phrase_slot slots[] = {
+        {"T", w->t->name},
+        {"Q", wiki_quoted(w, w->t->name)},
+        {"c", wiki_below(w, 3) ? wiki_lower(w, c) : c},
+        {"C", wiki_quoted(w, c)},
+        {"v", wiki_below(w, 2) ? x->vals[0] : wiki_quoted(w, x->vals[0])},
+        {"V", wiki_quoted(w, x->vals[0])},
+        {"k", said},
+        {"kc", kc},
+        {"kcl", wiki_lower(w, kc)},
+        {"KC", wiki_quoted(w, kc)},
+        {"KV", whole ? said : wiki_quoted(w, kv)},
+        {"kk", whole ? wiki_fmt(w, "for %s", said) : wiki_clause(w, kc, kv, w->t->numeric[key])},
+        {"x", pairs(w, wiki_below(w, N_MANNERS), x)},
+        {"i", pairs(w, 6, x)},
+        {"t", joined(w, told, x->n)},
+        {0}};
     if (x->n == 1 && wiki_chance(w, 75))
         phrase_say(&d->text, &w->rng, update_one_say, LEN(update_one_say), slots);
     else if (wiki_chance(w, 50))
