@@ -5,7 +5,7 @@
 export CMAT_MODEL="$scratch/tiny.gguf"
 "$CMAT" env shop --out shop.sqlite || fail "no shop"
 expect 0 "$CMAT" env tasks --database shop.sqlite -n 12 --rows --out rows.jsonl
-options="--quiet --max-steps 8 --save-every 1 --valid-share 0.2"
+options="--quiet --max-steps 8 --save-every 1 --valid-share 0.2 --batch-tokens 2560"
 lstm="--method p-tuning --encoder lstm --encoder-hidden 16 --virtual-tokens 12"
 
 expect 0 "$CMAT" tune $options $lstm --out lstm rows.jsonl
