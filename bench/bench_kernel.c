@@ -271,14 +271,14 @@ static void run_attention(void *ctx)
 {
     attention_case *a = ctx;
     kernel->attention(a->o, H * HEAD, a->lse, a->q, H * HEAD, a->k, a->v, G * HEAD, a->seg,
-                      a->n_seg, H, G, HEAD);
+                      a->n_seg, H, G, HEAD, 0);
 }
 
 static void run_attention_backward(void *ctx)
 {
     attention_case *a = ctx;
     kernel->attention_backward(a->dq, a->dk, a->dv, a->dout, H * HEAD, a->o, a->lse, a->q, H * HEAD,
-                               a->k, a->v, G * HEAD, a->seg, a->n_seg, H, G, HEAD);
+                               a->k, a->v, G * HEAD, a->seg, a->n_seg, H, G, HEAD, 0);
 }
 
 static void bench_attention(int n_seg, int n)
@@ -327,7 +327,7 @@ static void bench_paged(int n_seqs, int n, int n_past)
     const size_t kv = (size_t)(n_seqs * n_pages * PAGE * G * HEAD);
     const size_t nq = (size_t)(n_seqs * n * H * HEAD);
     int32_t *pages = cmat_xcalloc((size_t)(n_seqs * n_pages), sizeof *pages);
-    paged_case p = {{floats(kv), floats(kv), PAGE}, {{0}}, n_seqs, floats(nq), floats(nq)};
+    paged_case p = {{floats(kv), floats(kv), PAGE, 0}, {{0}}, n_seqs, floats(nq), floats(nq)};
     for (int i = 0; i < n_seqs * n_pages; i++)
         pages[i] = i;
     for (int i = 0; i < n_seqs; i++)

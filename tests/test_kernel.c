@@ -362,6 +362,84 @@ static void test_lora_rows(void **state)
     each_kernel(lora_rows_match);
 }
 
+static double gelu(double x)
+{
+    return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+}
+
+static void geglu_matches(const cmat_kernel_ops *k)
+{
+    enum { T = 3, F = 131, N = T * F };
+    float *gate = random_floats(N, 3, 1), *up = random_floats(N, 1, 2),
+          *dh = random_floats(N, 1, 3);
+    float *h = cmat_xmalloc(N * sizeof *h), *dgate = copy_floats(gate, N),
+          *dup = copy_floats(up, N);
+    gate[0] = dgate[0] = -200, gate[1] = dgate[1] = 200; /* no overflow on either side */
+    k->geglu(h, gate, up, T, F);
+    k->geglu_backward(dgate, dup, dh, dgate, dup, T, F); /* in place */
+    for (int i = 0; i < N; i++) {
+        const double g = (double)gate[i], e = 1e-5, slope = (gelu(g + e) - gelu(g - e)) / (2 * e);
+        const double want[3] = {gelu(g) * (double)up[i], (double)dh[i] * (double)up[i] * slope,
+                                (double)dh[i] * gelu(g)};
+        assert_true(fabs((double)h[i] - want[0]) <= 1e-5 * (1 + fabs(want[0])));
+        assert_true(fabs((double)dgate[i] - want[1]) <= 1e-5 * (1 + fabs(want[1])));
+        assert_true(fabs((double)dup[i] - want[2]) <= 1e-5 * (1 + fabs(want[2])));
+    }
+    free(gate);
+    free(up);
+    free(dh);
+    free(h);
+    free(dgate);
+    free(dup);
+}
+
+static void test_geglu(void **state)
+{
+    (void)state;
+    each_kernel(geglu_matches);
+}
+
+/* Heads among others' columns: as rmsnorm and its backward on each head by itself. */
+static void head_norm_matches(const cmat_kernel_ops *k)
+{
+    enum { T = 5, H = 3, D = 20, LD = H * D + 7, N = T * LD };
+    float *x = random_floats(N, 2, 1), *y = copy_floats(x, N), *dy = random_floats(N, 1, 2);
+    float *dx = copy_floats(dy, N), *g = random_floats(D, 1, 3), inv[T * H];
+    k->head_norm(y, LD, inv, g, T, H, D, 1e-5f);
+    k->head_norm_backward(dx, LD, x, LD, g, inv, T, H, D);
+    for (int t = 0; t < T; t++) {
+        for (int h = 0; h < H; h++) {
+            const int at = t * LD + h * D;
+            float want[D], want_inv, dwant[D] = {0};
+            cmat_kernel_cpu.rmsnorm(want, &want_inv, x + at, g, 1, D, 1e-5f);
+            cmat_kernel_cpu.rmsnorm_backward(dwant, NULL, dy + at, x + at, g, &want_inv, 1, D);
+            check_nmse("head norm", y + at, want, D, F32_BOUND);
+            check_nmse("head norm backward", dx + at, dwant, D, F32_BOUND);
+        }
+        for (int i = H * D; i < LD; i++) { /* what is beside the heads stays */
+            assert_true(y[t * LD + i] == x[t * LD + i]);
+            assert_true(dx[t * LD + i] == dy[t * LD + i]);
+        }
+    }
+    k->add_row(y, LD, g, T, D);
+    for (int t = 0; t < T; t++)
+        for (int i = 0; i < D; i++)
+            y[t * LD + i] -= g[i];
+    k->head_norm(x, LD, NULL, g, T, H, D, 1e-5f);
+    check_nmse("a row added and taken away", y, x, N, F32_BOUND);
+    free(x);
+    free(y);
+    free(dy);
+    free(dx);
+    free(g);
+}
+
+static void test_head_norm(void **state)
+{
+    (void)state;
+    each_kernel(head_norm_matches);
+}
+
 static void cross_entropy_matches(const cmat_kernel_ops *k)
 {
     enum { N = 7, V = 1003 };
@@ -524,6 +602,10 @@ int main(void)
         cmocka_unit_test(test_lora_rows), cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_add_scale), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_best),
+        cmocka_unit_test(test_swiglu),    cmocka_unit_test(test_geglu),
+        cmocka_unit_test(test_head_norm), cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_adamw),     cmocka_unit_test(test_add_scale),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ static void each_kernel(void (*fn)(const cmat_kernel_ops *k))
 typedef struct {
     const cmat_kernel_ops *kernel;
     const cmat_segment *seg;
-    int n_seg, T, H, G, d;
+    int n_seg, T, H, G, d, window;
     float *q, *k, *v, *o, *lse, *dout, *dq, *dk, *dv;
 } batch;
 
@@ -45,14 +45,14 @@ static void batch_clear(batch *b)
 static void forward(batch *b)
 {
     b->kernel->attention(b->o, b->H * b->d, b->lse, b->q, b->H * b->d, b->k, b->v, b->G * b->d,
-                         b->seg, b->n_seg, b->H, b->G, b->d);
+                         b->seg, b->n_seg, b->H, b->G, b->d, b->window);
 }
 
 static void backward(batch *b)
 {
     b->kernel->attention_backward(b->dq, b->dk, b->dv, b->dout, b->H * b->d, b->o, b->lse, b->q,
                                   b->H * b->d, b->k, b->v, b->G * b->d, b->seg, b->n_seg, b->H,
-                                  b->G, b->d);
+                                  b->G, b->d, b->window);
 }
 
 static double loss(void *ctx)
@@ -68,16 +68,23 @@ static double loss(void *ctx)
 static const cmat_segment with_prefix[] = {
     {0, 5, 0, 0, 0}, {5, 4, 0, 5, 5}, {9, 3, 0, 5, 5}, {12, 7, 0, 0, 0}};
 
-static void gradients(const cmat_kernel_ops *k)
+static void gradients_window(const cmat_kernel_ops *k, int window)
 {
     batch b;
     batch_init(&b, k, with_prefix, 4, 19, 6, 2, 8);
+    b.window = window;
     forward(&b);
     backward(&b);
     check_gradient("attention dq", loss, &b, b.q, b.dq, 19 * 6 * 8, 60, 1e-2, 5e-3);
     check_gradient("attention dk", loss, &b, b.k, b.dk, 19 * 2 * 8, 60, 1e-2, 5e-3);
     check_gradient("attention dv", loss, &b, b.v, b.dv, 19 * 2 * 8, 60, 1e-2, 5e-3);
     batch_clear(&b);
+}
+
+static void gradients(const cmat_kernel_ops *k)
+{
+    gradients_window(k, 0);
+    gradients_window(k, 3);
 }
 
 static void test_gradients(void **state)
@@ -87,16 +94,18 @@ static void test_gradients(void **state)
 }
 
 /* Any table against plain on one set of segments. */
-static void compare(const cmat_kernel_ops *k, const cmat_segment *seg, int n_seg, int T, int H,
-                    int G, int d)
+static void compare_window(const cmat_kernel_ops *k, const cmat_segment *seg, int n_seg, int T,
+                           int H, int G, int d, int window)
 {
     char what[96];
     batch b, ref;
     batch_init(&b, k, seg, n_seg, T, H, G, d);
     batch_init(&ref, &cmat_kernel_cpu, seg, n_seg, T, H, G, d);
+    b.window = ref.window = window;
     forward(&b);
     forward(&ref);
-    snprintf(what, sizeof what, "%s attention T=%d H=%d G=%d d=%d", k->name, T, H, G, d);
+    snprintf(what, sizeof what, "%s attention T=%d H=%d G=%d d=%d window=%d", k->name, T, H, G, d,
+             window);
     check_nmse(what, b.o, ref.o, (size_t)(T * H * d), BOUND);
     check_nmse(what, b.lse, ref.lse, (size_t)(T * H), BOUND);
     backward(&b);
@@ -106,6 +115,14 @@ static void compare(const cmat_kernel_ops *k, const cmat_segment *seg, int n_seg
     check_nmse(what, b.dv, ref.dv, (size_t)(T * G * d), BOUND);
     batch_clear(&b);
     batch_clear(&ref);
+}
+
+static void compare(const cmat_kernel_ops *k, const cmat_segment *seg, int n_seg, int T, int H,
+                    int G, int d)
+{
+    static const int windows[] = {0, 2, 17, 100, 1000};
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+        compare_window(k, seg, n_seg, T, H, G, d, windows[i]);
 }
 
 static void equals_plain(const cmat_kernel_ops *k)
@@ -129,6 +146,41 @@ static void test_equals_plain(void **state)
 {
     (void)state;
     each_kernel(equals_plain);
+}
+
+/* A row's output does not change with what its window leaves out, and does with the first it sees:
+ * without a prefix, and with one that the window begins in. */
+static void window_hides(const cmat_kernel_ops *k)
+{
+    enum { T = 30, H = 2, G = 1, D = 16, W = 7, P = 12, LAST = T - 1 };
+    static const cmat_segment plain[] = {{0, T, 0, 0, 0}};
+    static const cmat_segment prefix[] = {
+        {0, P, 0, 0, 0}, {P, T - P - 6, 0, 0, 0}, {T - 6, 6, 0, P, P}};
+    for (int i = 0; i < 2; i++) {
+        const cmat_segment *seg = i ? prefix : plain;
+        /* with the prefix, LAST is at position P + 5 and sees its 6 and the prefix's last */
+        const int first = i ? P - 1 : LAST - W + 1;
+        batch b;
+        float before[H * D];
+        batch_init(&b, k, seg, i ? 3 : 1, T, H, G, D);
+        b.window = W;
+        forward(&b);
+        memcpy(before, b.o + LAST * H * D, sizeof before);
+        for (int j = 0; j < first * D; j++)
+            b.k[j] += 3, b.v[j] -= 2;
+        forward(&b);
+        assert_memory_equal(before, b.o + LAST * H * D, sizeof before);
+        b.v[first * D] += 1;
+        forward(&b);
+        assert_true(fabsf(before[0] - b.o[LAST * H * D]) > 1e-4f);
+        batch_clear(&b);
+    }
+}
+
+static void test_window(void **state)
+{
+    (void)state;
+    each_kernel(window_hides);
 }
 
 /* A prefix shared by two samples: outputs and gradients of repeating it. */
@@ -173,7 +225,7 @@ static void test_shared_prefix(void **state)
 }
 
 /* Two sequences in the paged cache, fed in pieces, against the packed form. */
-static void paged_equals_packed(const cmat_kernel_ops *k)
+static void paged_window(const cmat_kernel_ops *k, int window)
 {
     enum { H = 9, G = 3, D = 64, Q = H * D, KV = G * D, PAGE = 16, T = 100, A = 61, B = T - A };
     static const cmat_segment seg[] = {{0, A, 0, 0, 0}, {A, B, 0, 0, 0}};
@@ -181,10 +233,12 @@ static void paged_equals_packed(const cmat_kernel_ops *k)
     static const int steps[] = {0, 20, 21, 22, 30, 39}; /* positions fed before each step */
     batch b;
     batch_init(&b, &cmat_kernel_cpu, seg, 2, T, H, G, D);
+    b.window = window;
     forward(&b);
     cmat_paged_kv kv = {.k = cmat_xcalloc(8 * PAGE * KV, sizeof(float)),
                         .v = cmat_xcalloc(8 * PAGE * KV, sizeof(float)),
-                        .page_size = PAGE};
+                        .page_size = PAGE,
+                        .window = window};
     float *q = cmat_xmalloc(2 * 30 * Q * sizeof *q), *o = cmat_xmalloc(2 * 30 * Q * sizeof *o);
     for (int s = 0; s < 5; s++) {
         const int n = steps[s + 1] - steps[s], past = steps[s];
@@ -206,10 +260,41 @@ static void paged_equals_packed(const cmat_kernel_ops *k)
     batch_clear(&b);
 }
 
+static void paged_equals_packed(const cmat_kernel_ops *k)
+{
+    static const int windows[] = {0, 1, 9, 25, 500};
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+        paged_window(k, windows[i]);
+}
+
+/* Contexts of several chunks, decoded with a window: each table against plain. */
+static void paged_long(const cmat_kernel_ops *k)
+{
+    enum { H = 4, G = 2, D = 32, Q = H * D, KV = G * D, PAGE = 16, N = 400, PAGES = N / PAGE };
+    static const int windows[] = {0, 5, 128, 129, 300};
+    int32_t pages[PAGES];
+    float *keys = random_floats(N * KV, 1, 1), *values = random_floats(N * KV, 1, 2);
+    float *q = random_floats(Q, 1, 3), o[Q], want[Q];
+    for (int i = 0; i < PAGES; i++)
+        pages[i] = PAGES - 1 - i;
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+        for (int past = N - 1; past > 100; past -= 133) {
+            const cmat_paged_kv kv = {keys, values, PAGE, windows[i]};
+            const cmat_paged_seq seq = {0, 1, past, pages};
+            k->attention_paged(o, Q, q, Q, &kv, &seq, 1, H, G, D);
+            cmat_kernel_cpu.attention_paged(want, Q, q, Q, &kv, &seq, 1, H, G, D);
+            check_nmse("paged with a window", o, want, Q, 1e-10);
+        }
+    free(keys);
+    free(values);
+    free(q);
+}
+
 static void test_paged(void **state)
 {
     (void)state;
     each_kernel(paged_equals_packed);
+    each_kernel(paged_long);
 }
 
 static void threads_same_bits(const cmat_kernel_ops *k)
@@ -239,9 +324,9 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),     cmocka_unit_test(test_equals_plain),
-        cmocka_unit_test(test_shared_prefix), cmocka_unit_test(test_paged),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_gradients), cmocka_unit_test(test_equals_plain),
+        cmocka_unit_test(test_window),    cmocka_unit_test(test_shared_prefix),
+        cmocka_unit_test(test_paged),     cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

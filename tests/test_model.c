@@ -122,7 +122,7 @@ static void refuses_what_does_not_fit(void **state)
          .u32 = 8},
         {.drop_key = "llama.rope.dimension_count",
          .set_u32 = "llama.rope.dimension_count",
-         .u32 = 8},
+         .u32 = 18},
         {.drop_key = "llama.attention.layer_norm_rms_epsilon",
          .set_f32 = "llama.attention.layer_norm_rms_epsilon",
          .f32 = NAN},

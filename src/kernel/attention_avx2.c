@@ -75,15 +75,17 @@ typedef struct {
     float max[CMAT_BLOCK_ROWS], sum[CMAT_BLOCK_ROWS];
 } forward_state;
 
-/* Scores of one row in a key block to probabilities, relative to the row's running maximum; [lo,
- * end) of the row is what the product with V will read. */
-static void softmax_row(forward_state *f, int row, int lo, int hi, int end, int d)
+/* Scores lo .. hi-1 of one row in a key block to probabilities, relative to the row's running
+ * maximum; the rest of [begin, end), which the product with V will read, to zero. */
+static void softmax_row(forward_state *f, int row, int begin, int lo, int hi, int end, int d)
 {
     float *s = f->s + row * CMAT_SCORE_LD;
     if (hi <= lo) {
-        memset(s + lo, 0, (size_t)(end - lo) * sizeof *s);
+        memset(s + begin, 0, (size_t)(end - begin) * sizeof *s);
         return;
     }
+    for (int j = begin; j < lo; j++)
+        s[j] = 0;
     const float block_max = max_of(s + lo, hi - lo);
     if (block_max > f->max[row]) {
         const float c = expf(f->max[row] - block_max); /* 0 the first time */
@@ -98,15 +100,16 @@ static void key_block(forward_state *f, const cmat_query_block *b, const cmat_ke
                       const cmat_span *span, int at)
 {
     const int rows = b->n * b->heads, d = b->d;
-    int lo, end;
-    cmat_span_range(span, at, b->first + b->n - 1, &lo, &end); /* the last position sees most */
+    int lo, end, unused;
+    cmat_span_range(span, at, b->first, &lo, &unused); /* what any of the positions sees */
+    cmat_span_range(span, at, b->first + b->n - 1, &unused, &end);
     if (end <= lo)
         return;
     cmat_attention_scores(f->s, f->q, rows, d, store->kt + (size_t)at * (size_t)d, lo, end);
     for (int row = 0; row < rows; row++) {
         int row_lo, hi;
         cmat_span_range(span, at, b->first + row / b->heads, &row_lo, &hi);
-        softmax_row(f, row, lo, hi, end, d);
+        softmax_row(f, row, lo, row_lo, hi, end, d);
     }
     cmat_attention_product(rows, d, end - lo, f->s + lo, CMAT_SCORE_LD, 1,
                            store->v + (size_t)(at + lo) * store->ldv, store->ldv, f->o, (size_t)d,
@@ -127,7 +130,7 @@ void cmat_attention_avx2_forward(const cmat_query_block *b, const cmat_key_store
         f.sum[row] = 0;
     }
     for (const cmat_span *s = b->spans; s < b->spans + b->n_spans; s++)
-        for (int at = s->first / CMAT_BLOCK_KEYS * CMAT_BLOCK_KEYS; at < s->end;
+        for (int at = cmat_span_first(s, b->first) / CMAT_BLOCK_KEYS * CMAT_BLOCK_KEYS; at < s->end;
              at += CMAT_BLOCK_KEYS)
             key_block(&f, b, store, s, at);
     for (int row = 0; row < rows; row++) {
@@ -163,10 +166,10 @@ int cmat_segments_end(const cmat_segment *seg, int n_seg)
 
 void cmat_avx2_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
                          const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H, int G,
-                         int d)
+                         int d, int window)
 {
     if (!cmat_attention_avx2_fits(H, G, d)) {
-        cmat_plain_attention(o, ldo, lse, q, ldq, k, v, ldkv, seg, n_seg, H, G, d);
+        cmat_plain_attention(o, ldo, lse, q, ldq, k, v, ldkv, seg, n_seg, H, G, d, window);
         return;
     }
     const int heads = H / G, step = cmat_attention_avx2_block(heads),
@@ -202,8 +205,9 @@ void cmat_avx2_attention(float *o, int ldo, float *lse, const float *q, int ldq,
                                   .heads = heads,
                                   .d = d};
             if (s->n_prefix)
-                b.spans[b.n_spans++] = (cmat_span){s->prefix, s->prefix + s->n_prefix, false, 0};
-            b.spans[b.n_spans++] = (cmat_span){s->row, s->row + s->n, true, s->row};
+                b.spans[b.n_spans++] = (cmat_span){s->prefix, s->prefix + s->n_prefix,
+                                                   s->prefix + s->n_prefix, window};
+            b.spans[b.n_spans++] = (cmat_span){s->row, s->row + s->n, s->row, window};
             cmat_attention_avx2_forward(
                 &b, &(cmat_key_store){kt + g * head, v + g * (size_t)d, (size_t)ldkv});
         }

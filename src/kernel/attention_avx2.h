@@ -27,11 +27,12 @@ enum {
     CMAT_MAX_HEAD_DIM = 256
 };
 
-/* Keys first .. end-1 of a store; causal: position i of the segment sees only up to own + i. */
+/* Keys first .. end-1 of a store, of which position i of the segment sees those up to own + i; with
+ * a window only the last `window` of these. own is the key that stands at the segment's position 0,
+ * or would if the span (a prefix) went on so far. */
 typedef struct {
     int first, end;
-    bool causal;
-    int own; /* the key that stands at the segment's position 0 (causal only) */
+    int own, window;
 } cmat_span;
 
 /* The keys and values of one key/value head. */
@@ -59,11 +60,19 @@ bool cmat_attention_avx2_fits(int H, int G, int d);
 int cmat_attention_avx2_block(int heads);
 void cmat_attention_avx2_forward(const cmat_query_block *b, const cmat_key_store *store);
 
+/* The first key that position i sees. */
+static inline int cmat_span_first(const cmat_span *s, int i)
+{
+    const int first = s->window ? s->own + i + 1 - s->window : 0;
+    return first > s->first ? first : s->first;
+}
+
 /* Keys of block `at` that position i sees within the span: lo .. hi-1 relative to the block. */
 static inline void cmat_span_range(const cmat_span *s, int at, int i, int *lo, int *hi)
 {
-    const int end = s->causal && s->own + i + 1 < s->end ? s->own + i + 1 : s->end;
-    *lo = s->first > at ? s->first - at : 0;
+    const int end = s->own + i + 1 < s->end ? s->own + i + 1 : s->end;
+    const int first = cmat_span_first(s, i);
+    *lo = first > at ? first - at : 0;
     *hi = end - at < CMAT_BLOCK_KEYS ? end - at : CMAT_BLOCK_KEYS;
 }
 
@@ -76,11 +85,11 @@ int cmat_segments_end(const cmat_segment *seg, int n_seg);
 /* The tables' operations. */
 void cmat_avx2_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
                          const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H, int G,
-                         int d);
+                         int d, int window);
 void cmat_avx2_attention_backward(float *dq, float *dk, float *dv, const float *dout, int ldo,
                                   const float *o, const float *lse, const float *q, int ldq,
                                   const float *k, const float *v, int ldkv, const cmat_segment *seg,
-                                  int n_seg, int H, int G, int d);
+                                  int n_seg, int H, int G, int d, int window);
 void cmat_avx2_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                                const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
 

@@ -23,7 +23,7 @@ typedef struct {
     size_t ldq, ldo, ldkv;
     const cmat_segment *seg;
     const int *family; /* of each segment */
-    int n_seg, n_families, n_lanes, T, H, G, d, heads, step;
+    int n_seg, n_families, n_lanes, T, H, G, d, window, heads, step;
     size_t head;    /* floats of one head's panels */
     float *kt, *vt; /* (G, head) */
     float *partial; /* (n_lanes, 2, T, G, d): dk, dv of each lane; NULL when there is one lane */
@@ -48,11 +48,14 @@ static float dot(const float *a, const float *b, int n)
     return cmat_avx2_sum(s);
 }
 
-/* p: scores to probabilities; ds: dout V^T to p (ds - delta). Zero outside lo .. hi up to end. */
-static void score_gradient(float *p, float *ds, int lo, int hi, int end, float lse, float delta)
+/* p: scores to probabilities; ds: dout V^T to p (ds - delta). Zero in the rest of [begin, end). */
+static void score_gradient(float *p, float *ds, int begin, int lo, int hi, int end, float lse,
+                           float delta)
 {
     const __m256 l = _mm256_set1_ps(lse), dl = _mm256_set1_ps(delta);
-    int j = lo;
+    int j = begin;
+    for (; j < lo && j < end; j++)
+        p[j] = ds[j] = 0;
     for (; j < hi; j += 8) {
         __m256 e = cmat_avx2_exp(_mm256_sub_ps(_mm256_loadu_ps(p + j), l));
         __m256 g = _mm256_mul_ps(e, _mm256_sub_ps(_mm256_loadu_ps(ds + j), dl));
@@ -72,8 +75,9 @@ static void key_block(const job *b, state *s, int g, const cmat_span *span, int 
 {
     const int d = b->d;
     const size_t panels = (size_t)g * b->head + (size_t)at * (size_t)d, ld = (size_t)d;
-    int lo, end;
-    cmat_span_range(span, at, s->first + n - 1, &lo, &end);
+    int lo, end, unused;
+    cmat_span_range(span, at, s->first, &lo, &unused);
+    cmat_span_range(span, at, s->first + n - 1, &unused, &end);
     if (end <= lo)
         return;
     cmat_attention_scores(s->p, s->q, s->rows, d, b->kt + panels, lo, end);
@@ -81,8 +85,8 @@ static void key_block(const job *b, state *s, int g, const cmat_span *span, int 
     for (int row = 0; row < s->rows; row++) {
         int row_lo, hi;
         cmat_span_range(span, at, s->first + row / b->heads, &row_lo, &hi);
-        score_gradient(s->p + row * CMAT_SCORE_LD, s->ds + row * CMAT_SCORE_LD, lo,
-                       hi < lo ? lo : hi, end, s->lse[row], s->delta[row]);
+        score_gradient(s->p + row * CMAT_SCORE_LD, s->ds + row * CMAT_SCORE_LD, lo, row_lo, hi, end,
+                       s->lse[row], s->delta[row]);
     }
     const size_t key = (size_t)(at + lo) * b->ldkv;
     const size_t to = (size_t)(at + lo) * (b->partial ? (size_t)(b->G * d) : b->ldkv);
@@ -128,14 +132,15 @@ static void store_block(const job *b, const state *s, const cmat_segment *seg, i
 static void query_block(const job *b, state *s, const cmat_segment *seg, int g, int first)
 {
     const int n = seg->n - first < b->step ? seg->n - first : b->step;
-    const cmat_span spans[2] = {{seg->row, seg->row + seg->n, true, seg->row},
-                                {seg->prefix, seg->prefix + seg->n_prefix, false, 0}};
+    const int prefix_end = seg->prefix + seg->n_prefix;
+    const cmat_span spans[2] = {{seg->row, seg->row + seg->n, seg->row, b->window},
+                                {seg->prefix, prefix_end, prefix_end, b->window}};
     s->first = first;
     s->rows = n * b->heads;
     load_block(b, s, seg, g);
     for (int i = 0; i < (seg->n_prefix ? 2 : 1); i++)
-        for (int at = spans[i].first / CMAT_BLOCK_KEYS * CMAT_BLOCK_KEYS; at < spans[i].end;
-             at += CMAT_BLOCK_KEYS)
+        for (int at = cmat_span_first(&spans[i], first) / CMAT_BLOCK_KEYS * CMAT_BLOCK_KEYS;
+             at < spans[i].end; at += CMAT_BLOCK_KEYS)
             key_block(b, s, g, &spans[i], n, at);
     store_block(b, s, seg, g);
 }
@@ -217,11 +222,11 @@ static void run(job *b)
 void cmat_avx2_attention_backward(float *dq, float *dk, float *dv, const float *dout, int ldo,
                                   const float *o, const float *lse, const float *q, int ldq,
                                   const float *k, const float *v, int ldkv, const cmat_segment *seg,
-                                  int n_seg, int H, int G, int d)
+                                  int n_seg, int H, int G, int d, int window)
 {
     if (!cmat_attention_avx2_fits(H, G, d)) {
         cmat_plain_attention_backward(dq, dk, dv, dout, ldo, o, lse, q, ldq, k, v, ldkv, seg, n_seg,
-                                      H, G, d);
+                                      H, G, d, window);
         return;
     }
     int *family = cmat_scratch_take((size_t)n_seg * sizeof *family);
@@ -248,6 +253,7 @@ void cmat_avx2_attention_backward(float *dq, float *dk, float *dv, const float *
              .H = H,
              .G = G,
              .d = d,
+             .window = window,
              .heads = H / G,
              .step = cmat_attention_avx2_block(H / G),
              .head = head};

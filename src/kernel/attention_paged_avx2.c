@@ -63,7 +63,7 @@ static void many_rows(float *o, int ldo, const float *q, int ldq, const cmat_pag
                                     .n = s->n - first < step ? s->n - first : step,
                                     .heads = heads,
                                     .d = d,
-                                    .spans = {{0, n_keys, true, s->n_past}},
+                                    .spans = {{0, n_keys, s->n_past, kv->window}},
                                     .n_spans = 1};
         cmat_attention_avx2_forward(&b, &(cmat_key_store){kt + g * head, v + g * head, (size_t)d});
     }
@@ -189,33 +189,41 @@ static void merge(float *o, float *partials, int at, int n_chunks, int r, int he
         o[i] /= sum;
 }
 
-static int chunks_of(const cmat_paged_seq *s, int i)
+/* The first position that row i attends to, and the number of chunks from there to its own. */
+static int first_of(const cmat_paged_kv *kv, const cmat_paged_seq *s, int i)
 {
-    return (s->n_past + i + CHUNK) / CHUNK;
+    const int end = s->n_past + i + 1;
+    return kv->window && end > kv->window ? end - kv->window : 0;
+}
+
+static int chunks_of(const cmat_paged_kv *kv, const cmat_paged_seq *s, int i)
+{
+    return (s->n_past + i - first_of(kv, s, i) + CHUNK) / CHUNK;
 }
 
 /* Items of one row and key/value head lie together, in order of keys. */
-static int list_items(item *list, const cmat_paged_seq *seqs, int n_seqs, int G)
+static int list_items(item *list, const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
+                      int G)
 {
     int n = 0;
     for (int s = 0; s < n_seqs; s++)
         for (int i = 0; i < seqs[s].n && seqs[s].n < FEW; i++)
             for (int g = 0; g < G; g++)
-                for (int c = 0; c < chunks_of(&seqs[s], i); c++, n++)
+                for (int c = 0; c < chunks_of(kv, &seqs[s], i); c++, n++)
                     if (list)
-                        list[n] = (item){s, i, g, c * CHUNK};
+                        list[n] = (item){s, i, g, first_of(kv, &seqs[s], i) + c * CHUNK};
     return n;
 }
 
 static void few_rows(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                      const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d)
 {
-    const int heads = H / G, n = list_items(NULL, seqs, n_seqs, G), threads = cmat_threads();
+    const int heads = H / G, n = list_items(NULL, kv, seqs, n_seqs, G), threads = cmat_threads();
     if (!n)
         return;
     item *list = cmat_scratch_take((size_t)n * sizeof *list);
     float *partials = cmat_scratch_take((size_t)n * (size_t)(heads * (d + 2)) * sizeof *partials);
-    list_items(list, seqs, n_seqs, G);
+    list_items(list, kv, seqs, n_seqs, G);
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(dynamic)
@@ -230,10 +238,10 @@ static void few_rows(float *o, int ldo, const float *q, int ldq, const cmat_page
         for (int at = 0; at < n; at++) {
             const item *it = list + at;
             const cmat_paged_seq *s = seqs + it->seq;
-            for (int r = 0; it->first == 0 && r < heads; r++)
+            for (int r = 0; it->first == first_of(kv, s, it->i) && r < heads; r++)
                 merge(o + (size_t)(s->row + it->i) * (size_t)ldo +
                           (size_t)((it->g * heads + r) * d),
-                      partials, at, chunks_of(s, it->i), r, heads, d);
+                      partials, at, chunks_of(kv, s, it->i), r, heads, d);
         }
     }
     cmat_scratch_give(list);

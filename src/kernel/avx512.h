@@ -20,11 +20,12 @@ void cmat_avx512_few_rows(float *y, int ldy, const float *x, int ldx, const cmat
 /* attention_avx2.h's, with tiles of 6 x 32 */
 void cmat_avx512_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
                            const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H,
-                           int G, int d);
+                           int G, int d, int window);
 void cmat_avx512_attention_backward(float *dq, float *dk, float *dv, const float *dout, int ldo,
                                     const float *o, const float *lse, const float *q, int ldq,
                                     const float *k, const float *v, int ldkv,
-                                    const cmat_segment *seg, int n_seg, int H, int G, int d);
+                                    const cmat_segment *seg, int n_seg, int H, int G, int d,
+                                    int window);
 void cmat_avx512_attention_paged(float *o, int ldo, const float *q, int ldq,
                                  const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
                                  int H, int G, int d);

@@ -53,6 +53,52 @@ static void rmsnorm_backward(float *dx, float *dg, const float *dy, const float 
         }
 }
 
+static void head_norm(float *x, int ldx, float *inv_rms, const float *g, int T, int n_heads, int d,
+                      float eps)
+{
+    const int n_threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+    for (int t = 0; t < T; t++)
+        for (int h = 0; h < n_heads; h++) {
+            float *xh = x + (size_t)t * (size_t)ldx + (size_t)(h * d);
+            double sum = 0;
+            for (int i = 0; i < d; i++)
+                sum += (double)xh[i] * (double)xh[i];
+            const float inv = 1 / sqrtf((float)(sum / d) + eps);
+            for (int i = 0; i < d; i++)
+                xh[i] *= inv * g[i];
+            if (inv_rms)
+                inv_rms[t * n_heads + h] = inv;
+        }
+}
+
+/* The formula of rmsnorm_backward, written over dy. */
+static void head_norm_backward(float *dx, int lddx, const float *x, int ldx, const float *g,
+                               const float *inv_rms, int T, int n_heads, int d)
+{
+    const int n_threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+    for (int t = 0; t < T; t++)
+        for (int h = 0; h < n_heads; h++) {
+            float *dxh = dx + (size_t)t * (size_t)lddx + (size_t)(h * d);
+            const float *xh = x + (size_t)t * (size_t)ldx + (size_t)(h * d);
+            const float inv = inv_rms[t * n_heads + h];
+            double sum = 0;
+            for (int i = 0; i < d; i++)
+                sum += (double)(g[i] * dxh[i]) * (double)(xh[i] * inv);
+            const float mean = (float)(sum / d);
+            for (int i = 0; i < d; i++)
+                dxh[i] = inv * (g[i] * dxh[i] - xh[i] * inv * mean);
+        }
+}
+
+void cmat_plain_add_row(float *y, int ldy, const float *row, int T, int n)
+{
+    for (int t = 0; t < T; t++)
+        for (int i = 0; i < n; i++)
+            y[(size_t)t * (size_t)ldy + (size_t)i] += row[i];
+}
+
 static void rope(float *x, int ldx, const float *cos_sin, const int32_t *pos, int T, int n_heads,
                  int d, bool neox, bool inverse)
 {
@@ -97,6 +143,36 @@ static void swiglu_backward(float *dgate, float *dup, const float *dh, const flo
     for (size_t i = 0; i < n; i++) {
         const float g = gate[i], u = up[i], s = sigmoid(g), dhi = dh[i];
         dgate[i] = dhi * u * s * (1 + g * (1 - s));
+        dup[i] = dhi * g * s;
+    }
+}
+
+/* gelu(g) = g sigmoid(z) with z = 2 sqrt(2/pi) (g + 0.044715 g^3) */
+static const float GELU_A = 1.5957691216F, GELU_B = 0.044715F;
+
+static void geglu(float *h, const float *gate, const float *up, int T, int F)
+{
+    const size_t n = (size_t)T * (size_t)F;
+    const int n_threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+    for (size_t i = 0; i < n; i++) {
+        const float g = gate[i];
+        h[i] = g * sigmoid(GELU_A * (g + GELU_B * g * g * g)) * up[i];
+    }
+}
+
+/* gelu'(g) = s (1 + g (1 - s) z') with s = sigmoid(z) */
+static void geglu_backward(float *dgate, float *dup, const float *dh, const float *gate,
+                           const float *up, int T, int F)
+{
+    const size_t n = (size_t)T * (size_t)F;
+    const int n_threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(n_threads)
+    for (size_t i = 0; i < n; i++) {
+        const float g = gate[i], u = up[i], dhi = dh[i];
+        const float s = sigmoid(GELU_A * (g + GELU_B * g * g * g));
+        const float dz = GELU_A * (1 + 3 * GELU_B * g * g);
+        dgate[i] = dhi * u * s * (1 + g * (1 - s) * dz);
         dup[i] = dhi * g * s;
     }
 }
@@ -174,9 +250,14 @@ const cmat_kernel_ops cmat_kernel_cpu = {
     .embed = cmat_plain_embed,
     .rmsnorm = rmsnorm,
     .rmsnorm_backward = rmsnorm_backward,
+    .head_norm = head_norm,
+    .head_norm_backward = head_norm_backward,
+    .add_row = cmat_plain_add_row,
     .rope = rope,
     .swiglu = swiglu,
     .swiglu_backward = swiglu_backward,
+    .geglu = geglu,
+    .geglu_backward = geglu_backward,
     .attention = cmat_plain_attention,
     .attention_backward = cmat_plain_attention_backward,
     .kv_store = cmat_plain_kv_store,

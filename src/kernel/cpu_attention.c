@@ -1,7 +1,8 @@
 /* kernel/cpu_attention.c - plain attention over packed segments and over the paged cache.
  *
  *   s_ij = q_i . k_j / sqrt(d)    p_ij = exp(s_ij - lse_i)    o_i = sum_j p_ij v_j
- * where j runs over the segment's prefix and its own rows up to i. Backward, with
+ * where j runs over the segment's prefix and its own rows up to i, with a window over the last of
+ * them only. Backward, with
  * delta_i = dout_i . o_i (arXiv 2205.14135, appendix B):
  *   dv_j += p_ij dout_i    ds_ij = p_ij (dout_i . v_j - delta_i)
  *   dq_i = sum_j ds_ij k_j / sqrt(d)    dk_j += ds_ij q_i / sqrt(d) */
@@ -31,6 +32,12 @@ static size_t key_row(const cmat_segment *s, int j)
     return (size_t)(j < s->n_prefix ? s->prefix + j : s->row + j - s->n_prefix);
 }
 
+/* The first of n keys that the last of them sees. */
+static int first_key(int n, int window)
+{
+    return window && n > window ? n - window : 0;
+}
+
 /* Scores become probabilities in place; returns the log-sum-exp. */
 static float softmax(float *s, int n)
 {
@@ -46,23 +53,23 @@ static float softmax(float *s, int n)
 }
 
 static void segment_row(float *o, float *lse, float *p, const float *q, const float *k,
-                        const float *v, int ldkv, const cmat_segment *s, int i, int d)
+                        const float *v, int ldkv, const cmat_segment *s, int i, int d, int window)
 {
-    const int n = s->n_prefix + i + 1;
+    const int n = s->n_prefix + i + 1, first = first_key(n, window);
     const float scale = 1 / sqrtf((float)d);
-    for (int j = 0; j < n; j++)
+    for (int j = first; j < n; j++)
         p[j] = scale * dot(q, k + key_row(s, j) * (size_t)ldkv, d);
-    const float l = softmax(p, n);
+    const float l = softmax(p + first, n - first);
     if (lse)
         *lse = l;
     memset(o, 0, (size_t)d * sizeof *o);
-    for (int j = 0; j < n; j++)
+    for (int j = first; j < n; j++)
         axpy(o, p[j], v + key_row(s, j) * (size_t)ldkv, d);
 }
 
 void cmat_plain_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
                           const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H,
-                          int G, int d)
+                          int G, int d, int window)
 {
     const int n_threads = cmat_threads();
     for (const cmat_segment *s = seg; s < seg + n_seg; s++) {
@@ -76,7 +83,7 @@ void cmat_plain_attention(float *o, int ldo, float *lse, const float *q, int ldq
                     segment_row(o + t * (size_t)ldo + (size_t)(h * d),
                                 lse ? lse + t * (size_t)H + (size_t)h : NULL, p,
                                 q + t * (size_t)ldq + (size_t)(h * d), k + kv, v + kv, ldkv, s, i,
-                                d);
+                                d, window);
                 }
             free(p);
         }
@@ -86,11 +93,12 @@ void cmat_plain_attention(float *o, int ldo, float *lse, const float *q, int ldq
 /* One query row and head; dk, dv, k, v start at the row's key/value head. */
 static void backward_row(float *dq, float *dk, float *dv, const float *dout, const float *o,
                          float lse, const float *q, const float *k, const float *v, int ldkv,
-                         const cmat_segment *s, int i, int d)
+                         const cmat_segment *s, int i, int d, int window)
 {
     const float scale = 1 / sqrtf((float)d), delta = dot(dout, o, d);
+    const int n = s->n_prefix + i + 1;
     memset(dq, 0, (size_t)d * sizeof *dq);
-    for (int j = 0; j < s->n_prefix + i + 1; j++) {
+    for (int j = first_key(n, window); j < n; j++) {
         const size_t at = key_row(s, j) * (size_t)ldkv;
         const float p = expf(scale * dot(q, k + at, d) - lse);
         const float ds = scale * p * (dot(dout, v + at, d) - delta);
@@ -104,7 +112,8 @@ static void backward_row(float *dq, float *dk, float *dv, const float *dout, con
 void cmat_plain_attention_backward(float *dq, float *dk, float *dv, const float *dout, int ldo,
                                    const float *o, const float *lse, const float *q, int ldq,
                                    const float *k, const float *v, int ldkv,
-                                   const cmat_segment *seg, int n_seg, int H, int G, int d)
+                                   const cmat_segment *seg, int n_seg, int H, int G, int d,
+                                   int window)
 {
     const int n_threads = cmat_threads();
 #pragma omp parallel for schedule(dynamic) num_threads(n_threads)
@@ -117,7 +126,7 @@ void cmat_plain_attention_backward(float *dq, float *dk, float *dv, const float 
                     const size_t at_q = t * (size_t)ldq + hd, at_o = t * (size_t)ldo + hd;
                     backward_row(dq + at_q, dk + kv, dv + kv, dout + at_o, o + at_o,
                                  lse[t * (size_t)H + (size_t)h], q + at_q, k + kv, v + kv, ldkv, s,
-                                 i, d);
+                                 i, d, window);
                 }
     }
 }
@@ -146,11 +155,12 @@ static void paged_row(float *o, float *p, const float *q, const cmat_paged_kv *k
                       const cmat_paged_seq *seq, int n, int g, int G, int d)
 {
     const float scale = 1 / sqrtf((float)d);
-    for (int j = 0; j < n; j++)
+    const int first = first_key(n, kv->window);
+    for (int j = first; j < n; j++)
         p[j] = scale * dot(q, kv->k + paged_at(kv, seq, j, G, d) + (size_t)(g * d), d);
-    softmax(p, n);
+    softmax(p + first, n - first);
     memset(o, 0, (size_t)d * sizeof *o);
-    for (int j = 0; j < n; j++)
+    for (int j = first; j < n; j++)
         axpy(o, p[j], kv->v + paged_at(kv, seq, j, G, d) + (size_t)(g * d), d);
 }
 

@@ -72,6 +72,18 @@ static void rmsnorm(float *y, float *inv_rms, const float *x, const float *g, in
         norm_row(y + (size_t)t * n, inv_rms ? inv_rms + t : NULL, x + (size_t)t * n, g, n, eps);
 }
 
+static void head_norm(float *x, int ldx, float *inv_rms, const float *g, int T, int n_heads, int d,
+                      float eps)
+{
+    const int threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(threads) if (T * n_heads * d > SERIAL)
+    for (int t = 0; t < T; t++)
+        for (int h = 0; h < n_heads; h++) {
+            float *xh = x + (size_t)t * (size_t)ldx + (size_t)(h * d);
+            norm_row(xh, inv_rms ? inv_rms + t * n_heads + h : NULL, xh, g, (size_t)d, eps);
+        }
+}
+
 /* dx += inv (g dy - x inv mean(g dy x inv)) */
 static void norm_backward_row(float *dx, const float *dy, const float *x, const float *g, float inv,
                               size_t D)
@@ -113,6 +125,33 @@ static void rmsnorm_backward(float *dx, float *dg, const float *dy, const float 
         }
         store(dg + i, s, n - i);
     }
+}
+
+/* dx = inv (g dx - x inv mean(g dx x inv)), dx being dy before */
+static void head_norm_backward(float *dx, int lddx, const float *x, int ldx, const float *g,
+                               const float *inv_rms, int T, int n_heads, int d)
+{
+    const int threads = cmat_threads();
+    const size_t n = (size_t)d;
+#pragma omp parallel for schedule(static) num_threads(threads) if (T * n_heads * d > SERIAL)
+    for (int t = 0; t < T; t++)
+        for (int h = 0; h < n_heads; h++) {
+            float *dxh = dx + (size_t)t * (size_t)lddx + (size_t)(h * d);
+            const float *xh = x + (size_t)t * (size_t)ldx + (size_t)(h * d);
+            const float inv = inv_rms[t * n_heads + h];
+            __m256 s = _mm256_setzero_ps();
+            for (size_t i = 0; i < n; i += 8) {
+                const __m256 gdy = _mm256_mul_ps(load(g + i, n - i), load(dxh + i, n - i));
+                s = _mm256_fmadd_ps(gdy, load(xh + i, n - i), s);
+            }
+            const float mean = cmat_avx2_sum(s) * inv / (float)d;
+            const __m256 a = _mm256_set1_ps(inv), b = _mm256_set1_ps(inv * inv * mean);
+            for (size_t i = 0; i < n; i += 8) {
+                const __m256 gdy = _mm256_mul_ps(load(g + i, n - i), load(dxh + i, n - i));
+                const __m256 v = _mm256_mul_ps(a, gdy);
+                store(dxh + i, _mm256_fnmadd_ps(b, load(xh + i, n - i), v), n - i);
+            }
+        }
 }
 
 /* Pairs (2i, 2i+1): even lanes a c - b s, odd lanes b c + a s. */
@@ -204,6 +243,60 @@ static void swiglu_backward(float *dgate, float *dup, const float *dh, const flo
     for (size_t i = 0; i < n; i += CHUNK)
         swiglu_backward_chunk(dgate + i, dup + i, dh + i, gate + i, up + i,
                               n - i < CHUNK ? n - i : CHUNK);
+}
+
+/* sigmoid(z) of gelu(g) = g sigmoid(z), z = 2 sqrt(2/pi) (g + 0.044715 g^3); *dz: z's slope. */
+static inline __m256 gelu_sigmoid(__m256 g, __m256 *dz)
+{
+    const __m256 a = _mm256_set1_ps(1.5957691216F), ab = _mm256_set1_ps(1.5957691216F * 0.044715F);
+    const __m256 g2 = _mm256_mul_ps(g, g);
+    *dz = _mm256_fmadd_ps(_mm256_mul_ps(ab, _mm256_set1_ps(3)), g2, a);
+    return cmat_avx2_sigmoid(_mm256_mul_ps(g, _mm256_fmadd_ps(ab, g2, a)));
+}
+
+static void geglu_chunk(float *h, const float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i += 8) {
+        __m256 g = load(gate + i, n - i), dz;
+        const __m256 gelu = _mm256_mul_ps(g, gelu_sigmoid(g, &dz));
+        store(h + i, _mm256_mul_ps(gelu, load(up + i, n - i)), n - i);
+    }
+}
+
+static void geglu(float *h, const float *gate, const float *up, int T, int F)
+{
+    const size_t n = (size_t)T * (size_t)F;
+    const int threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(threads) if (n > SERIAL / 4)
+    for (size_t i = 0; i < n; i += CHUNK)
+        geglu_chunk(h + i, gate + i, up + i, n - i < CHUNK ? n - i : CHUNK);
+}
+
+/* dup = dh gelu(g), dgate = dh up s (1 + g (1 - s) z') */
+static void geglu_backward_chunk(float *dgate, float *dup, const float *dh, const float *gate,
+                                 const float *up, size_t n)
+{
+    const __m256 one = _mm256_set1_ps(1);
+    for (size_t i = 0; i < n; i += 8) {
+        const __m256 g = load(gate + i, n - i), u = load(up + i, n - i), dhi = load(dh + i, n - i);
+        __m256 dz;
+        const __m256 s = gelu_sigmoid(g, &dz);
+        const __m256 gdz = _mm256_mul_ps(g, dz);
+        const __m256 slope = _mm256_mul_ps(s, _mm256_fmadd_ps(gdz, _mm256_sub_ps(one, s), one));
+        store(dgate + i, _mm256_mul_ps(_mm256_mul_ps(dhi, u), slope), n - i);
+        store(dup + i, _mm256_mul_ps(dhi, _mm256_mul_ps(g, s)), n - i);
+    }
+}
+
+static void geglu_backward(float *dgate, float *dup, const float *dh, const float *gate,
+                           const float *up, int T, int F)
+{
+    const size_t n = (size_t)T * (size_t)F;
+    const int threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(threads) if (n > SERIAL / 4)
+    for (size_t i = 0; i < n; i += CHUNK)
+        geglu_backward_chunk(dgate + i, dup + i, dh + i, gate + i, up + i,
+                             n - i < CHUNK ? n - i : CHUNK);
 }
 
 static float row_max(const float *x, size_t n)
@@ -349,9 +442,14 @@ const cmat_kernel_ops cmat_kernel_avx2 = {
     .embed = cmat_plain_embed,
     .rmsnorm = rmsnorm,
     .rmsnorm_backward = rmsnorm_backward,
+    .head_norm = head_norm,
+    .head_norm_backward = head_norm_backward,
+    .add_row = cmat_plain_add_row,
     .rope = rope,
     .swiglu = swiglu,
     .swiglu_backward = swiglu_backward,
+    .geglu = geglu,
+    .geglu_backward = geglu_backward,
     .attention = cmat_avx2_attention,
     .attention_backward = cmat_avx2_attention_backward,
     .kv_store = cmat_plain_kv_store,
@@ -375,9 +473,14 @@ const cmat_kernel_ops cmat_kernel_avx512 = {
     .embed = cmat_plain_embed,
     .rmsnorm = rmsnorm,
     .rmsnorm_backward = rmsnorm_backward,
+    .head_norm = head_norm,
+    .head_norm_backward = head_norm_backward,
+    .add_row = cmat_plain_add_row,
     .rope = rope,
     .swiglu = swiglu,
     .swiglu_backward = swiglu_backward,
+    .geglu = geglu,
+    .geglu_backward = geglu_backward,
     .attention = cmat_avx512_attention,
     .attention_backward = cmat_avx512_attention_backward,
     .kv_store = cmat_plain_kv_store,

@@ -64,6 +64,7 @@ typedef struct {
 typedef struct {
     float *k, *v;
     int page_size;
+    int window; /* rows attend to the last `window` positions only, themselves included; 0: all */
 } cmat_paged_kv;
 
 /* Which elements are dropped: a hash of (seed, row + i, column) decides for row i of a call, so
@@ -130,6 +131,17 @@ typedef struct cmat_kernel_ops {
     /* Adds into dx; dg (D) may be NULL (frozen). */
     void (*rmsnorm_backward)(float *dx, float *dg, const float *dy, const float *x, const float *g,
                              const float *inv_rms, int T, int D);
+    /* The same for each head of x (T, n_heads, d), rows ldx apart, in place; inv_rms (T, n_heads)
+     * may be NULL. This and the next operations marked so may be missing (NULL) from a table, which
+     * then cannot run the architectures that need them. */
+    void (*head_norm)(float *x, int ldx, float *inv_rms, const float *g, int T, int n_heads, int d,
+                      float eps); /* may be missing */
+    /* dx comes as the gradient of the result and becomes that of x, which is as it was before. */
+    void (*head_norm_backward)(float *dx, int lddx, const float *x, int ldx, const float *g,
+                               const float *inv_rms, int T, int n_heads,
+                               int d); /* may be missing */
+    /* y_t += row for T rows of n, ldy apart */
+    void (*add_row)(float *y, int ldy, const float *row, int T, int n); /* may be missing */
 
     /* Rotates x (T, n_heads, d), rows ldx apart, in place. cos_sin: (n_ctx, d/2, 2) table made by
      * cmat_rope_table; pos (T). neox false: pairs are (2i, 2i+1) (GGUF llama layout); true: (i, i +
@@ -143,17 +155,24 @@ typedef struct cmat_kernel_ops {
     void (*swiglu_backward)(float *dgate, float *dup, const float *dh, const float *gate,
                             const float *up, int T, int F);
 
+    /* h = gelu(gate) * up, gelu(x) = x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))): the tanh form
+     * (arXiv 1606.08415, section 2); as swiglu otherwise. May be missing. */
+    void (*geglu)(float *h, const float *gate, const float *up, int T, int F);
+    void (*geglu_backward)(float *dgate, float *dup, const float *dh, const float *gate,
+                           const float *up, int T, int F);
+
     /* o (T, H, d) = softmax(q k^T / sqrt(d)) v within segments; k, v (T, G, d); rows ldq / ldkv /
      * ldo floats apart. lse (T, H), the log-sum-exp of each row's scores, is kept for backward; may
-     * be NULL. */
+     * be NULL. window: with W > 0 a row attends to the last W positions only, itself included;
+     * those of a prefix end right before the segment's first. 0: to all. */
     void (*attention)(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
                       const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H, int G,
-                      int d);
+                      int d, int window);
     /* Overwrites dq; adds into dk, dv (several segments share a prefix). */
     void (*attention_backward)(float *dq, float *dk, float *dv, const float *dout, int ldo,
                                const float *o, const float *lse, const float *q, int ldq,
                                const float *k, const float *v, int ldkv, const cmat_segment *seg,
-                               int n_seg, int H, int G, int d);
+                               int n_seg, int H, int G, int d, int window);
 
     /* Stores k, v (n rows of (G, d), ldkv apart) at positions seq->n_past.. of the paged cache. */
     void (*kv_store)(const cmat_paged_kv *kv, const cmat_paged_seq *seq, const float *k,

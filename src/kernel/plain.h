@@ -21,15 +21,18 @@ void cmat_plain_embed(float *out, const cmat_weight *w, const int32_t *ids, int 
 
 void cmat_plain_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
                           const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H,
-                          int G, int d);
+                          int G, int d, int window);
 void cmat_plain_attention_backward(float *dq, float *dk, float *dv, const float *dout, int ldo,
                                    const float *o, const float *lse, const float *q, int ldq,
                                    const float *k, const float *v, int ldkv,
-                                   const cmat_segment *seg, int n_seg, int H, int G, int d);
+                                   const cmat_segment *seg, int n_seg, int H, int G, int d,
+                                   int window);
 void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seq, const float *k,
                          const float *v, int ldkv, int G, int d);
 void cmat_plain_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                                 const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
+
+void cmat_plain_add_row(float *y, int ldy, const float *row, int T, int n);
 
 /* host.c */
 void *cmat_host_alloc(size_t bytes);

@@ -110,9 +110,6 @@ cmat_status cmat_config_check(cmat_model_config *c, cmat_error *err)
     if (c->n_rot % 2 != 0 || c->n_rot < 2 || c->n_rot > c->head_dim)
         return cmat_fail(err, CMAT_ERR_FORMAT, "model: %d of a head's %d values are turned",
                          c->n_rot, c->head_dim);
-    if (c->n_rot != c->head_dim)
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "model: heads are turned in part (%d of %d)",
-                         c->n_rot, c->head_dim);
     if (c->n_rot > CMAT_MAX_ROPE_DIM)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "model: heads of %d values (at most %d)",
                          c->n_rot, CMAT_MAX_ROPE_DIM);

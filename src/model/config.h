@@ -43,6 +43,12 @@ typedef struct {
     cmat_rope_config rope, rope_local;
 } cmat_model_config;
 
+/* Positions that a row of a layer attends to, itself included; 0: all before it. */
+static inline int cmat_config_window(const cmat_model_config *c, int layer)
+{
+    return c->layer_flags[layer] & CMAT_LAYER_WINDOW ? c->window : 0;
+}
+
 /* From a GGUF's metadata (n_vocab and rope factors in tensors: from its tensors). */
 cmat_status cmat_config_from_gguf(cmat_model_config *c, const cmat_gguf *g, cmat_error *err);
 /* From Hugging Face's config.json, of which j is the whole object. */

@@ -1,8 +1,10 @@
-/* model/forward.c - the llama architecture (arXiv 2302.13971): RMSNorm, rotary positions,
- * grouped-query attention over the paged cache, SwiGLU. In the last layer only the rows whose
- * logits are wanted go on after attention. */
+/* model/forward.c - decoders of llama's shape (arXiv 2302.13971): RMSNorm, rotary positions,
+ * grouped-query attention over the paged cache, a gated network; what else an architecture has is
+ * in its layers and configuration (model/arch.h). In the last layer only the rows whose logits are
+ * wanted go on after attention. */
 #include "model/forward.h"
 #include "core/mem.h"
+#include "model/rope.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +201,8 @@ static void embed_rows(cmat_forward *f, const cmat_batch *b)
             n++;
         if (n > 0) {
             f->m->kernel->embed(x, &f->m->token_embd, b->tokens + i, n);
+            if (f->m->config.embd_scale != 1)
+                f->m->kernel->scale(x, f->m->config.embd_scale, (size_t)n * D);
             continue;
         }
         n = 1;
@@ -234,13 +238,20 @@ static void attention(cmat_forward *f, cmat_kv *kv, const cmat_batch *b, int lay
     const cmat_paged_kv *pages = cmat_kv_layer(kv, layer);
     const int d = c->head_dim, q_dim = c->n_heads * d, kv_dim = c->n_kv_heads * d;
     const int ld = q_dim + 2 * kv_dim;
+    const float *turn = cmat_model_rope(f->m, layer);
     float *q = f->qkv, *key = q + q_dim, *value = key + kv_dim;
     k->rmsnorm(f->xn, NULL, f->x, l->attn_norm, b->n_rows, c->n_embd, c->rms_eps);
     product(f, q, ld, f->xn, c->n_embd, layer, CMAT_W_Q, &f->all, false);
     product(f, key, ld, f->xn, c->n_embd, layer, CMAT_W_K, &f->all, false);
     product(f, value, ld, f->xn, c->n_embd, layer, CMAT_W_V, &f->all, false);
-    k->rope(q, ld, f->m->rope_cos_sin, b->pos, b->n_rows, c->n_heads, d, c->rope_neox, false);
-    k->rope(key, ld, f->m->rope_cos_sin, b->pos, b->n_rows, c->n_kv_heads, d, c->rope_neox, false);
+    if (l->qkv_bias)
+        k->add_row(q, ld, l->qkv_bias, b->n_rows, ld);
+    if (l->q_norm) {
+        k->head_norm(q, ld, NULL, l->q_norm, b->n_rows, c->n_heads, d, c->rms_eps);
+        k->head_norm(key, ld, NULL, l->k_norm, b->n_rows, c->n_kv_heads, d, c->rms_eps);
+    }
+    cmat_rope_heads(k, c, q, ld, turn, b->pos, b->n_rows, c->n_heads, false);
+    cmat_rope_heads(k, c, key, ld, turn, b->pos, b->n_rows, c->n_kv_heads, false);
     put_prefixes(b, key, value, ld, layer, (size_t)kv_dim);
     for (int i = 0; i < b->n_seqs; i++) {
         const size_t at = (size_t)b->seqs[i].row * (size_t)ld;
@@ -264,18 +275,34 @@ static void keep_wanted(cmat_forward *f, const cmat_batch *b)
     }
 }
 
-/* x += o(att); x += down(silu(gate(norm x)) * up(norm x)) */
+/* x += y W^T, or x += norm(y W^T) where the architecture has a norm there. */
+static void add_product(cmat_forward *f, const float *y, int ldy, int layer, int weight,
+                        const float *norm, const row_set *s)
+{
+    const cmat_model_config *c = &f->m->config;
+    const int D = c->n_embd;
+    if (!norm) {
+        product(f, f->x, D, y, ldy, layer, weight, s, true);
+        return;
+    }
+    product(f, f->xn, D, y, ldy, layer, weight, s, false);
+    f->m->kernel->rmsnorm(f->xn, NULL, f->xn, norm, s->n, D, c->rms_eps);
+    f->m->kernel->add(f->x, f->xn, (size_t)s->n * (size_t)D);
+}
+
+/* x += o(att); x += down(act(gate(norm x)) * up(norm x)) */
 static void feed_forward(cmat_forward *f, int layer, const row_set *s)
 {
     const cmat_model_config *c = &f->m->config;
     const cmat_kernel_ops *k = f->m->kernel;
+    const cmat_layer *l = &f->m->layers[layer];
     const int D = c->n_embd, F = c->n_ff;
-    product(f, f->x, D, f->att, c->n_heads * c->head_dim, layer, CMAT_W_O, s, true);
-    k->rmsnorm(f->xn, NULL, f->x, f->m->layers[layer].ffn_norm, s->n, D, c->rms_eps);
+    add_product(f, f->att, c->n_heads * c->head_dim, layer, CMAT_W_O, l->post_attn_norm, s);
+    k->rmsnorm(f->xn, NULL, f->x, l->ffn_norm, s->n, D, c->rms_eps);
     product(f, f->gate, F, f->xn, D, layer, CMAT_W_GATE, s, false);
     product(f, f->up, F, f->xn, D, layer, CMAT_W_UP, s, false);
-    k->swiglu(f->h, f->gate, f->up, s->n, F);
-    product(f, f->x, D, f->h, F, layer, CMAT_W_DOWN, s, true);
+    (c->arch->gelu ? k->geglu : k->swiglu)(f->h, f->gate, f->up, s->n, F);
+    add_product(f, f->h, F, layer, CMAT_W_DOWN, l->post_ffn_norm, s);
 }
 
 void cmat_forward_run(cmat_forward *f, cmat_kv *kv, const cmat_batch *b)

@@ -60,6 +60,7 @@ cmat_status cmat_kv_new(cmat_kv **out, const cmat_model_config *c, int n_pages, 
         kv->layers[l].k = kv->data + (size_t)(2 * l) * layer_floats;
         kv->layers[l].v = kv->data + (size_t)(2 * l + 1) * layer_floats;
         kv->layers[l].page_size = CMAT_KV_PAGE;
+        kv->layers[l].window = cmat_config_window(c, l);
     }
     kv->pages = cmat_xcalloc((size_t)n_pages, sizeof *kv->pages);
     kv->free_pages = cmat_xcalloc((size_t)n_pages, sizeof *kv->free_pages);

@@ -35,6 +35,17 @@ static void template_init(cmat_model *m)
         m->chat_template = NULL;
 }
 
+cmat_status cmat_model_check_kernel(const cmat_model_config *c, const cmat_kernel_ops *k,
+                                    cmat_error *err)
+{
+    const cmat_arch *a = c->arch;
+    if ((a->qk_norm && (!k->head_norm || !k->head_norm_backward)) || (a->qkv_bias && !k->add_row) ||
+        (a->gelu && (!k->geglu || !k->geglu_backward)))
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                         "model: the %s kernels cannot run the architecture %s", k->name, a->name);
+    return CMAT_OK;
+}
+
 cmat_status cmat_model_open_source(cmat_model **out, cmat_source *src, const cmat_model_config *c,
                                    const cmat_kernel_ops *kernel, cmat_error *err)
 {
@@ -50,7 +61,8 @@ cmat_status cmat_model_open_source(cmat_model **out, cmat_source *src, const cma
         m->kernel = cmat_kernel_best();
         goto fail;
     }
-    if ((st = cmat_model_bind(m, err)) != CMAT_OK || (st = ropes_init(m, err)) != CMAT_OK)
+    if ((st = cmat_model_check_kernel(c, m->kernel, err)) != CMAT_OK ||
+        (st = cmat_model_bind(m, err)) != CMAT_OK || (st = ropes_init(m, err)) != CMAT_OK)
         goto fail;
     *out = m;
     return CMAT_OK;

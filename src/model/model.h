@@ -65,18 +65,16 @@ const char *cmat_model_origin(cmat_model *m);
 /* Names of the adapters that `cmat export` merged into its weights; NULL: none. */
 const char *cmat_model_merged(const cmat_model *m);
 
-/* What turns q and k of a layer; NULL: they are not turned. */
+/* CMAT_ERR_UNSUPPORTED: k lacks an operation that the architecture needs. */
+cmat_status cmat_model_check_kernel(const cmat_model_config *c, const cmat_kernel_ops *k,
+                                    cmat_error *err);
+/* The table that turns q and k of a layer; NULL: they are not turned. */
 static inline const float *cmat_model_rope(const cmat_model *m, int layer)
 {
     const int flags = m->config.layer_flags[layer];
     if (flags & CMAT_LAYER_NO_ROPE)
         return NULL;
     return flags & CMAT_LAYER_LOCAL_ROPE ? m->rope_local : m->rope_cos_sin;
-}
-/* Positions that a row of a layer attends to, itself included; 0: all before it. */
-static inline int cmat_config_window(const cmat_model_config *c, int layer)
-{
-    return c->layer_flags[layer] & CMAT_LAYER_WINDOW ? c->window : 0;
 }
 
 /* Renders messages (JSON array of {role, content}) with the model's template and tokenizes it;

@@ -1,7 +1,6 @@
 /* model/rope.c - stretching of rotary positions, and their tables. */
 #include "model/rope.h"
 #include "core/mem.h"
-#include "kernel/kernel.h"
 #include <math.h>
 
 static const double TWO_PI = 6.283185307179586;

@@ -3,6 +3,7 @@
  *   f_i = theta^(-2i/n_rot) / divisors[i],   0 <= i < n_rot/2. */
 #ifndef CMAT_MODEL_ROPE_H
 #define CMAT_MODEL_ROPE_H
+#include "kernel/kernel.h"
 #include "model/config.h"
 
 /* No stretching: divisors and magnitude 1. */
@@ -38,4 +39,15 @@ float cmat_rope_longrope_magnitude(float factor, int n_ctx_orig);
  * above 0. CMAT_ERR_NOMEM. */
 cmat_status cmat_rope_table_new(float **out, const cmat_model_config *c, const cmat_rope_config *r,
                                 cmat_error *err);
+/* Turns q and k, whose heads lie side by side (T, n_heads, head_dim), rows ldx apart, by a table
+ * in k's memory; table NULL: leaves them. Where only a part of a head is turned, head by head. */
+static inline void cmat_rope_heads(const cmat_kernel_ops *k, const cmat_model_config *c, float *x,
+                                   int ldx, const float *table, const int32_t *pos, int T,
+                                   int n_heads, bool inverse)
+{
+    const int n_calls = c->n_rot == c->head_dim ? 1 : n_heads;
+    for (int i = 0; table && i < n_calls; i++)
+        k->rope(x + (size_t)i * (size_t)c->head_dim, ldx, table, pos, T, n_heads / n_calls,
+                c->n_rot, c->rope_neox, inverse);
+}
 #endif

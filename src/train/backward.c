@@ -1,4 +1,4 @@
-/* train/backward.c - the llama block backward for the adapters' gradients; the base is frozen.
+/* train/backward.c - a decoder block backward for the adapters' gradients; the base is frozen.
  *
  * dx holds the gradient of the loss with respect to the layer's output and, after each half of the
  * block, with respect to that half's input: the residual path is dx itself, each half adds to it.
@@ -22,18 +22,34 @@ static void project_grads(cmat_pass *p, const cmat_batch *b, int l, int w, const
     cmat_lora_backward(p, b, l, w, NULL, 0, dy, lddy, x, ldx);
 }
 
+/* The gradient of what goes into the norm after attention or network, from dx, that of what comes
+ * out: dx itself where there is no such norm, else p->dxn. */
+static const float *later_norm_backward(cmat_pass *p, int T, int l, int act, const float *norm)
+{
+    const int D = p->model->config.n_embd;
+    if (!norm)
+        return p->dx;
+    const float *out = cmat_act_in(p, l, act, T);
+    p->k->rmsnorm(p->xn, p->inv_rms, out, norm, T, D, p->model->config.rms_eps);
+    p->k->zero(p->dxn, (size_t)T * (size_t)D);
+    p->k->rmsnorm_backward(p->dxn, NULL, p->dx, out, norm, p->inv_rms, T, D);
+    return p->dxn;
+}
+
 static void ffn_backward(cmat_pass *p, const cmat_batch *b, int l)
 {
     const cmat_model *m = p->model;
-    const float *norm = p->base.layers[l].ffn_norm;
+    const float *norm = p->base.layers[l].ffn_norm, *dy;
+    const bool gelu = m->config.arch->gelu;
     cmat_dims n = cmat_pass_dims(p, b->n_rows);
     const float *xmid = cmat_act_in(p, l, CMAT_ACT_XMID, n.T);
     float *gate = cmat_act_in(p, l, CMAT_ACT_GATE, n.T), *up = cmat_act_in(p, l, CMAT_ACT_UP, n.T);
 
-    p->k->swiglu(p->h, gate, up, n.T, n.F);
-    project_backward(p, b, l, CMAT_W_DOWN, p->dh, n.F, p->dx, n.D, p->h, n.F, false);
+    (gelu ? p->k->geglu : p->k->swiglu)(p->h, gate, up, n.T, n.F);
+    dy = later_norm_backward(p, n.T, l, CMAT_ACT_FFN_OUT, p->base.layers[l].post_ffn_norm);
+    project_backward(p, b, l, CMAT_W_DOWN, p->dh, n.F, dy, n.D, p->h, n.F, false);
     /* gate and up are not needed again: their gradients take their place */
-    p->k->swiglu_backward(gate, up, p->dh, gate, up, n.T, n.F);
+    (gelu ? p->k->geglu_backward : p->k->swiglu_backward)(gate, up, p->dh, gate, up, n.T, n.F);
     p->k->rmsnorm(p->xn, p->inv_rms, xmid, norm, n.T, n.D, m->config.rms_eps);
     project_backward(p, b, l, CMAT_W_GATE, p->dxn, n.D, gate, n.F, p->xn, n.D, false);
     project_backward(p, b, l, CMAT_W_UP, p->dxn, n.D, up, n.F, p->xn, n.D, true);
@@ -43,21 +59,22 @@ static void ffn_backward(cmat_pass *p, const cmat_batch *b, int l)
 static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
 {
     const cmat_model *m = p->model;
-    const float *norm = p->base.layers[l].attn_norm;
+    const float *norm = p->base.layers[l].attn_norm, *dy;
     cmat_dims n = cmat_pass_dims(p, b->n_rows);
     const float *x = cmat_act_in(p, l, CMAT_ACT_X, n.T), *o = cmat_act_in(p, l, CMAT_ACT_O, n.T);
-    const float *qkv = cmat_act_in(p, l, CMAT_ACT_QKV, n.T);
+    float *kept = cmat_act_in(p, l, CMAT_ACT_QKV, n.T), *qkv;
     int q_width = n.H * n.d, kv_width = n.G * n.d;
     float *dq = p->dqkv, *dk = dq + q_width, *dv = dk + kv_width;
 
-    project_backward(p, b, l, CMAT_W_O, p->dout, q_width, p->dx, n.D, o, q_width, false);
+    dy = later_norm_backward(p, n.T, l, CMAT_ACT_ATTN_OUT, p->base.layers[l].post_attn_norm);
+    project_backward(p, b, l, CMAT_W_O, p->dout, q_width, dy, n.D, o, q_width, false);
+    qkv = cmat_layer_qkv(p, b, l, kept);
     p->k->zero(p->dqkv, (size_t)n.T * (size_t)n.qkv);
     p->k->attention_backward(dq, dk, dv, p->dout, q_width, o, p->layers[l].lse, qkv, n.qkv,
                              qkv + q_width, qkv + q_width + kv_width, n.qkv, b->seg, b->n_seg, n.H,
-                             n.G, n.d);
+                             n.G, n.d, cmat_config_window(&m->config, l));
     cmat_prefix_take_grads(p, b, l, dk, dv, n.qkv);
-    p->k->rope(dq, n.qkv, p->base.rope_cos_sin, b->pos, n.T, n.H + n.G, n.d, m->config.rope_neox,
-               true);
+    cmat_layer_qkv_backward(p, b, l, kept, p->dqkv);
     p->k->rmsnorm(p->xn, p->inv_rms, x, norm, n.T, n.D, m->config.rms_eps);
     if (l == 0 &&
         !p->has_embeddings) { /* nothing below needs dx: the adapters' own gradients only */

@@ -27,9 +27,22 @@ static cmat_status weight_copy(cmat_weight *out, const cmat_weight *w, int uses,
 static cmat_status layer_copy(cmat_layer *out, const cmat_layer *l, const cmat_model_config *c,
                               int uses, const cmat_kernel_ops *k, cmat_error *err)
 {
-    cmat_status st = vector_copy(&out->attn_norm, l->attn_norm, (size_t)c->n_embd, k, err);
-    if (st == CMAT_OK)
-        st = vector_copy(&out->ffn_norm, l->ffn_norm, (size_t)c->n_embd, k, err);
+    const size_t D = (size_t)c->n_embd, d = (size_t)c->head_dim;
+    const size_t qkv = (size_t)(c->n_heads + 2 * c->n_kv_heads) * d;
+    const struct {
+        float **to;
+        const float *from;
+        size_t n;
+    } vectors[] = {{&out->attn_norm, l->attn_norm, D},
+                   {&out->ffn_norm, l->ffn_norm, D},
+                   {&out->q_norm, l->q_norm, d},
+                   {&out->k_norm, l->k_norm, d},
+                   {&out->post_attn_norm, l->post_attn_norm, D},
+                   {&out->post_ffn_norm, l->post_ffn_norm, D},
+                   {&out->qkv_bias, l->qkv_bias, qkv}};
+    cmat_status st = CMAT_OK;
+    for (size_t i = 0; st == CMAT_OK && i < sizeof vectors / sizeof *vectors; i++)
+        st = vector_copy(vectors[i].to, vectors[i].from, vectors[i].n, k, err);
     for (int w = 0; st == CMAT_OK && w < CMAT_N_LAYER_WEIGHTS; w++)
         st = weight_copy(&out->w[w], &l->w[w], uses, k, err);
     return st;
@@ -47,8 +60,10 @@ static cmat_status base_copy(cmat_base *base, const cmat_model *m, const cmat_ke
             return cmat_fail_prefix(err, st, "layer %d", l);
     if ((st = vector_copy(&base->output_norm, m->output_norm, (size_t)c->n_embd, k, err)) !=
             CMAT_OK ||
-        (st = vector_copy(&base->rope_cos_sin, m->rope_cos_sin,
-                          (size_t)c->n_ctx * (size_t)c->head_dim, k, err)) != CMAT_OK ||
+        (st = vector_copy(&base->rope_cos_sin, m->rope_cos_sin, (size_t)c->n_ctx * (size_t)c->n_rot,
+                          k, err)) != CMAT_OK ||
+        (st = vector_copy(&base->rope_local, m->rope_local, (size_t)c->n_ctx * (size_t)c->n_rot, k,
+                          err)) != CMAT_OK ||
         (st = weight_copy(&base->output, &m->output, c->tied ? uses | CMAT_USE_EMBED : uses, k,
                           err)) != CMAT_OK)
         return st;
@@ -72,7 +87,8 @@ cmat_status cmat_base_init(cmat_base *base, cmat_model *m, const cmat_kernel_ops
                         .token_embd = m->token_embd,
                         .output = m->output,
                         .output_norm = m->output_norm,
-                        .rope_cos_sin = m->rope_cos_sin};
+                        .rope_cos_sin = m->rope_cos_sin,
+                        .rope_local = m->rope_local};
     return st;
 }
 
@@ -82,14 +98,18 @@ void cmat_base_clear(cmat_base *base, const cmat_model *m, const cmat_kernel_ops
         for (int l = 0; l < m->config.n_layers; l++) {
             for (int w = 0; w < CMAT_N_LAYER_WEIGHTS; w++)
                 k->release(&base->layers[l].w[w]);
-            k->free(base->layers[l].attn_norm);
-            k->free(base->layers[l].ffn_norm);
+            cmat_layer *b = &base->layers[l];
+            float *vectors[] = {b->attn_norm,      b->ffn_norm,      b->q_norm,  b->k_norm,
+                                b->post_attn_norm, b->post_ffn_norm, b->qkv_bias};
+            for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+                k->free(vectors[i]);
         }
         k->release(&base->output);
         if (!m->config.tied)
             k->release(&base->token_embd);
         k->free(base->output_norm);
         k->free(base->rope_cos_sin);
+        k->free(base->rope_local);
         free(base->layers);
     }
     *base = (cmat_base){0};

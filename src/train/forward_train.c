@@ -1,12 +1,17 @@
-/* train/forward_train.c - the llama block forward with its activations kept, and the loss.
+/* train/forward_train.c - a decoder block forward with its activations kept, and the loss.
  *
  *   xn = rmsnorm(x)                  q, k, v = xn Wq^T, xn Wk^T, xn Wv^T (each + LoRA)
  *   o = attention(rope(q), rope(k), v)               xmid = x + o Wo^T
  *   xn = rmsnorm(xmid)               gate, up = xn Wg^T, xn Wu^T
- *   y = xmid + (silu(gate) * up) Wd^T
+ *   y = xmid + (act(gate) * up) Wd^T
  *
- * Kept: x, q k v after rope, o, xmid, gate, up, and each LoRA's x A^T. The norms and the SwiGLU
- * product are cheap and computed again. */
+ * and, by architecture: biases on q, k, v; rmsnorm of each head of q and k before rope; rmsnorm of
+ * what attention and network give before it is added.
+ *
+ * Kept: x, q k v after rope (before the heads' norms where there are such), o, xmid, gate, up, what
+ * goes into the later norms, and each LoRA's x A^T. The norms and the gated product are cheap and
+ * computed again. */
+#include "model/rope.h"
 #include "train/pass.h"
 
 /* y = x W^T (accumulate: +=) and the adapters' part. */
@@ -21,25 +26,92 @@ static void project(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, i
         cmat_dora_end(p, b, l, w, y, ldy, accumulate);
 }
 
+static const float *layer_rope(const cmat_pass *p, int l)
+{
+    const float *own = cmat_model_rope(p->model, l);
+    return !own ? NULL : own == p->model->rope_local ? p->base.rope_local : p->base.rope_cos_sin;
+}
+
+float *cmat_layer_qkv(cmat_pass *p, const cmat_batch *b, int l, float *kept)
+{
+    const cmat_model_config *c = &p->model->config;
+    const cmat_layer *layer = &p->base.layers[l];
+    cmat_dims n = cmat_pass_dims(p, b->n_rows);
+    float *q = p->qkv, *k_inv;
+    if (!layer->q_norm)
+        return kept;
+    k_inv = p->head_inv + (size_t)n.T * (size_t)n.H;
+    p->k->copy(q, kept, (size_t)n.T * (size_t)n.qkv);
+    p->k->head_norm(q, n.qkv, p->head_inv, layer->q_norm, n.T, n.H, n.d, c->rms_eps);
+    p->k->head_norm(q + n.H * n.d, n.qkv, k_inv, layer->k_norm, n.T, n.G, n.d, c->rms_eps);
+    cmat_rope_heads(p->k, c, q, n.qkv, layer_rope(p, l), b->pos, n.T, n.H + n.G, false);
+    cmat_prefix_put(p, b, l, q + n.H * n.d, q + (n.H + n.G) * n.d, n.qkv);
+    return q;
+}
+
+void cmat_layer_qkv_backward(cmat_pass *p, const cmat_batch *b, int l, const float *kept,
+                             float *dqkv)
+{
+    const cmat_layer *layer = &p->base.layers[l];
+    cmat_dims n = cmat_pass_dims(p, b->n_rows);
+    const int k = n.H * n.d;
+    cmat_rope_heads(p->k, &p->model->config, dqkv, n.qkv, layer_rope(p, l), b->pos, n.T, n.H + n.G,
+                    true);
+    if (!layer->q_norm)
+        return;
+    p->k->head_norm_backward(dqkv, n.qkv, kept, n.qkv, layer->q_norm, p->head_inv, n.T, n.H, n.d);
+    p->k->head_norm_backward(dqkv + k, n.qkv, kept + k, n.qkv, layer->k_norm,
+                             p->head_inv + (size_t)n.T * (size_t)n.H, n.T, n.G, n.d);
+}
+
+/* y = x + a W^T, or x + norm(a W^T) with what goes into the norm kept as activation act; y NULL:
+ * only what the backward pass needs of it. */
+static void add_projection(cmat_pass *p, const cmat_batch *b, int l, int w, float *y,
+                           const float *x, const float *a, int lda, const float *norm, int act)
+{
+    const int D = p->model->config.n_embd;
+    const size_t n = (size_t)b->n_rows * (size_t)D;
+    if (norm) {
+        float *out = cmat_act_out(p, l, act);
+        project(p, b, l, w, out, D, a, lda, false);
+        if (!y)
+            return;
+        p->k->rmsnorm(y, NULL, out, norm, b->n_rows, D, p->model->config.rms_eps);
+        p->k->add(y, x, n);
+    } else if (!y) {
+        cmat_lora_forward(p, b, l, w, NULL, 0, a, lda);
+    } else {
+        p->k->copy(y, x, n);
+        project(p, b, l, w, y, D, a, lda, true);
+    }
+}
+
 static void attention_forward(cmat_pass *p, const cmat_batch *b, int l, const float *x, float *xmid)
 {
     const cmat_model *m = p->model;
+    const cmat_layer *layer = &p->base.layers[l];
     cmat_dims n = cmat_pass_dims(p, b->n_rows);
     float *qkv = cmat_act_out(p, l, CMAT_ACT_QKV), *o = cmat_act_out(p, l, CMAT_ACT_O);
     float *k = qkv + n.H * n.d, *v = k + n.G * n.d;
 
-    p->k->rmsnorm(p->xn, NULL, x, p->base.layers[l].attn_norm, n.T, n.D, m->config.rms_eps);
+    p->k->rmsnorm(p->xn, NULL, x, layer->attn_norm, n.T, n.D, m->config.rms_eps);
     project(p, b, l, CMAT_W_Q, qkv, n.qkv, p->xn, n.D, false);
     project(p, b, l, CMAT_W_K, k, n.qkv, p->xn, n.D, false);
     project(p, b, l, CMAT_W_V, v, n.qkv, p->xn, n.D, false);
-    /* q and k heads lie side by side: one call turns both */
-    p->k->rope(qkv, n.qkv, p->base.rope_cos_sin, b->pos, n.T, n.H + n.G, n.d, m->config.rope_neox,
-               false);
-    cmat_prefix_put(p, b, l, k, v, n.qkv);
+    if (layer->qkv_bias)
+        p->k->add_row(qkv, n.qkv, layer->qkv_bias, n.T, n.qkv);
+    if (!layer->q_norm) { /* q and k heads lie side by side: one call turns both */
+        cmat_rope_heads(p->k, &m->config, qkv, n.qkv, layer_rope(p, l), b->pos, n.T, n.H + n.G,
+                        false);
+        cmat_prefix_put(p, b, l, k, v, n.qkv);
+    }
+    qkv = cmat_layer_qkv(p, b, l, qkv);
+    k = qkv + n.H * n.d;
+    v = k + n.G * n.d;
     p->k->attention(o, n.H * n.d, p->layers[l].lse, qkv, n.qkv, k, v, n.qkv, b->seg, b->n_seg, n.H,
-                    n.G, n.d);
-    p->k->copy(xmid, x, (size_t)n.T * (size_t)n.D);
-    project(p, b, l, CMAT_W_O, xmid, n.D, o, n.H * n.d, true);
+                    n.G, n.d, cmat_config_window(&m->config, l));
+    add_projection(p, b, l, CMAT_W_O, xmid, x, o, n.H * n.d, layer->post_attn_norm,
+                   CMAT_ACT_ATTN_OUT);
 }
 
 void cmat_layer_forward(cmat_pass *p, const cmat_batch *b, int l, float *y, bool keep)
@@ -54,15 +126,13 @@ void cmat_layer_forward(cmat_pass *p, const cmat_batch *b, int l, float *y, bool
     project(p, b, l, CMAT_W_GATE, gate, n.F, p->xn, n.D, false);
     project(p, b, l, CMAT_W_UP, up, n.F, p->xn, n.D, false);
     if (keep)
-        for (int i = 0; i < CMAT_N_ACTS; i++)
+        for (int i = 0; i < CMAT_ACT_FFN_OUT; i++)
             cmat_act_keep(p, l, i, n.T);
-    p->k->swiglu(p->h, gate, up, n.T, n.F);
-    if (!y) {
-        cmat_lora_forward(p, b, l, CMAT_W_DOWN, NULL, 0, p->h, n.F);
-        return;
-    }
-    p->k->copy(y, xmid, (size_t)n.T * (size_t)n.D);
-    project(p, b, l, CMAT_W_DOWN, y, n.D, p->h, n.F, true);
+    (m->config.arch->gelu ? p->k->geglu : p->k->swiglu)(p->h, gate, up, n.T, n.F);
+    add_projection(p, b, l, CMAT_W_DOWN, y, xmid, p->h, n.F, p->base.layers[l].post_ffn_norm,
+                   CMAT_ACT_FFN_OUT);
+    if (keep)
+        cmat_act_keep(p, l, CMAT_ACT_FFN_OUT, n.T);
 }
 
 void cmat_pass_forward(cmat_pass *p, const cmat_batch *b, bool keep)

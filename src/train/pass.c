@@ -35,6 +35,9 @@ size_t cmat_act_width(const cmat_model_config *c, int act)
     case CMAT_ACT_GATE:
     case CMAT_ACT_UP:
         return (size_t)c->n_ff;
+    case CMAT_ACT_ATTN_OUT:
+    case CMAT_ACT_FFN_OUT:
+        return c->arch->post_norms ? (size_t)c->n_embd : 0;
     default:
         return (size_t)c->n_embd;
     }
@@ -87,6 +90,10 @@ static void carve_all(cmat_pass *p, carver *c, bool backward)
     p->xn = carve(c, T, D, f);
     p->h = carve(c, T, F, f);
     p->inv_rms = carve(c, T, 1, f);
+    if (cfg->arch->qk_norm) {
+        p->qkv = carve(c, T, cmat_act_width(cfg, CMAT_ACT_QKV), f);
+        p->head_inv = carve(c, T, (size_t)(cfg->n_heads + cfg->n_kv_heads), f);
+    }
     p->hx = carve(c, B, D, f);
     p->hxn = carve(c, B, D, f);
     p->logits = carve(c, B, (size_t)cfg->n_vocab, f);
@@ -161,8 +168,8 @@ cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *a
             p->max_rank = adapters[i]->config.rank;
     }
     p->layers = cmat_xcalloc((size_t)m->config.n_layers, sizeof *p->layers);
-    cmat_status st = CMAT_OK;
-    if (p->has_dora && p->k->device)
+    cmat_status st = cmat_model_check_kernel(&m->config, p->k, err);
+    if (st == CMAT_OK && p->has_dora && p->k->device)
         st = cmat_fail(err, CMAT_ERR_UNSUPPORTED, "train: DoRA tunes on the processor, not on %s",
                        p->k->name);
     if (st == CMAT_OK)

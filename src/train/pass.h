@@ -14,6 +14,8 @@ enum {
     CMAT_ACT_XMID,
     CMAT_ACT_GATE,
     CMAT_ACT_UP,
+    CMAT_ACT_ATTN_OUT, /* what the norms after attention and network take, where there are such */
+    CMAT_ACT_FFN_OUT,
     CMAT_N_ACTS
 };
 
@@ -29,7 +31,7 @@ typedef struct {
 typedef struct {
     cmat_layer *layers; /* (n_layers) */
     cmat_weight token_embd, output;
-    float *output_norm, *rope_cos_sin;
+    float *output_norm, *rope_cos_sin, *rope_local;
     bool copied;
 } cmat_base;
 
@@ -62,6 +64,8 @@ typedef struct {
     float *dx, *xn, *dxn;    /* (T, D) */
     float *h, *dh;           /* (T, F) */
     float *dqkv;             /* (T, (H + 2G) d) */
+    float *qkv;              /* the same: q and k normalised and turned, where they are both */
+    float *head_inv;         /* (T, H + G): q's, then k's; with head norms, else NULL */
     float *dout;             /* (T, H d) */
     float *du;               /* (T, max_rank) */
     float *dora;             /* (T, the widest output) when an adapter is DoRA's, else NULL */
@@ -114,6 +118,13 @@ size_t cmat_act_width(const cmat_model_config *c, int act);
 float *cmat_act_out(cmat_pass *p, int l, int act);
 void cmat_act_keep(cmat_pass *p, int l, int act, int T);
 float *cmat_act_in(cmat_pass *p, int l, int act, int T);
+/* What attention reads of layer l, from the kept q, k and v: these themselves, unless heads have
+ * norms, whose backward pass needs what was before them. */
+float *cmat_layer_qkv(cmat_pass *p, const cmat_batch *b, int l, float *kept);
+/* dqkv, the gradient of what cmat_layer_qkv gave last, becomes that of kept before rope and norms.
+ */
+void cmat_layer_qkv_backward(cmat_pass *p, const cmat_batch *b, int l, const float *kept,
+                             float *dqkv);
 /* Computes layer l from its input, which is in cmat_act_out(p, l, CMAT_ACT_X); y (T, D), its
  * output, may be NULL. */
 void cmat_layer_forward(cmat_pass *p, const cmat_batch *b, int l, float *y, bool keep);

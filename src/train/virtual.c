@@ -61,6 +61,15 @@ static bool next_run(virtual_run *r, const cmat_batch *b)
     return true;
 }
 
+static void embed_tokens(const cmat_pass *p, const cmat_batch *b, int row, int n, float *x)
+{
+    const size_t D = (size_t)p->model->config.n_embd;
+    x += (size_t)row * D;
+    p->k->embed(x, &p->base.token_embd, b->ids + row, n);
+    if (p->model->config.embd_scale != 1)
+        p->k->scale(x, p->model->config.embd_scale, (size_t)n * D);
+}
+
 void cmat_virtual_embed(const cmat_pass *p, const cmat_batch *b, float *x)
 {
     const size_t D = (size_t)p->model->config.n_embd;
@@ -69,7 +78,7 @@ void cmat_virtual_embed(const cmat_pass *p, const cmat_batch *b, float *x)
     while (next_run(&r, b)) {
         float *rows = x + (size_t)r.row * D;
         if (r.row > done)
-            p->k->embed(x + (size_t)done * D, &p->base.token_embd, b->ids + done, r.row - done);
+            embed_tokens(p, b, done, r.row - done, x);
         if (cmat_adapter_is_prefix(p->adapters[r.adapter]))
             p->k->zero(rows, (size_t)r.n * D);
         else
@@ -77,7 +86,7 @@ void cmat_virtual_embed(const cmat_pass *p, const cmat_batch *b, float *x)
         done = r.row + r.n;
     }
     if (b->n_rows > done)
-        p->k->embed(x + (size_t)done * D, &p->base.token_embd, b->ids + done, b->n_rows - done);
+        embed_tokens(p, b, done, b->n_rows - done, x);
 }
 
 void cmat_virtual_embed_backward(cmat_pass *p, const cmat_batch *b)
