@@ -166,11 +166,12 @@ cmat_status cmat_episode_new(cmat_episode **out, const cmat_episode_shared *shar
     e->json = json_object();
     e->temperature = k == 0 ? 0 : shared->opts->temperature;
     e->trajectory.raw = env->opts.style && strcmp(env->opts.style, "agentbench") == 0;
-    e->trajectory.passing = env->ops->passing;
     if (st == CMAT_OK)
         st = cmat_env_reset(env, &e->task, &obs, err);
     if (st != CMAT_OK)
         goto done;
+    if (env->ops->passing && strstr(cmat_buf_str(&obs.text), env->ops->passing))
+        e->trajectory.passing = env->ops->passing;
     cmat_rng_init_sub(&e->rng, (uint64_t)shared->opts->seed,
                       cmat_fnv1a(e->task.id, strlen(e->task.id)) +
                           0x9e3779b97f4a7c15u * (uint64_t)k);

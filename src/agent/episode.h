@@ -8,7 +8,7 @@
  *
  *  "task": {"id", "kind", "instruction", "gold", "answer", ...}, "schema", "phase", "round", "k",
  *  "checker", "temperature", "raw_observations": true in the style agentbench,
- *      "passing": as cmat_env_ops.passing, where there is one
+ *      "passing": as cmat_env_ops.passing, where the first observation holds it
  *  "system", "checker_system": names of texts in the store ("..._text": the texts, without one)
  *  "start": the first user turn; "lessons": [ids]
  *  "steps": [{"attempts": [...], "observation", "error", "seconds"}]; where there is an observation

@@ -296,6 +296,8 @@ const cli_command cli_env = {
         "heldout.jsonl\n"
         "  cmat env tasks --database mine.sqlite -n 500 --rows --out rows.jsonl\n"
         "  cmat env play --database examples/shop.sqlite\n"
+        "  cmat env play house -n 3\n"
+        "  cmat env tasks house --tasks json_2.1.1/valid_seen --rows --out rows.jsonl\n"
         "  cmat env tasks --questions q.jsonl --tables t.jsonl -n 2000 --inserts 1000 --updates "
         "1000 -o wiki.jsonl",
     .options = options,

@@ -91,6 +91,7 @@ const cli_command cli_eval = {
         "  cmat eval db --database examples/shop.sqlite --actor runs/shop/adapters/actor\n"
         "  cmat eval db --tasks dev.jsonl --style agentbench --checker off --out base.json\n"
         "  cmat eval db --tasks dev.jsonl --actor runs/wiki/adapters/actor --compare base.json\n"
+        "  cmat eval house --tasks json_2.1.1/valid_seen -n 20\n"
         "  cmat eval db --tasks dev.jsonl --url http://127.0.0.1:8080/v1",
     .options = options,
     .opts_size = sizeof(eval_opts),

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const cmat_env_ops cmat_env_db;
-const cmat_env_ops *const cmat_envs[] = {&cmat_env_db, NULL};
+extern const cmat_env_ops cmat_env_db, cmat_env_house;
+const cmat_env_ops *const cmat_envs[] = {&cmat_env_db, &cmat_env_house, NULL};
 
 cmat_status cmat_task_init(cmat_task *t, json_t *json, cmat_error *err)
 {
@@ -70,7 +70,7 @@ cmat_status cmat_task_list_load(cmat_task_list *l, const char *path, cmat_error 
         if ((st = cmat_task_init(&t, json_array_get(all, i), err)) == CMAT_OK)
             cmat_task_list_add(l, t);
         else
-            st = cmat_fail_prefix(err, st, "%s: entry %zu: ", path, i + 1);
+            st = cmat_fail_prefix(err, st, "%s: entry %zu", path, i + 1);
     }
     while (st != CMAT_OK && l->n > n)
         cmat_task_clear(&l->items[--l->n]);

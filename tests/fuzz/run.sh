@@ -1,12 +1,12 @@
 #!/bin/sh
 # Builds and runs fuzz targets: tests/fuzz/run.sh [SECONDS EACH [TARGET...]] (needs clang). Targets: gguf, safetensors,
-# zip, template, tokenizer, sql. Corpora are kept in $FUZZ_DIR (default /tmp/cmat-fuzz) and go on where the last run
+# zip, template, tokenizer, sql, house. Corpora are kept in $FUZZ_DIR (default /tmp/cmat-fuzz) and go on where the last run
 # ended; what was found lies beside them.
 set -eu
 cd "$(dirname "$0")/../.."
 secs=${1:-60}
 [ $# -gt 0 ] && shift
-targets=${*:-gguf safetensors zip template tokenizer sql}
+targets=${*:-gguf safetensors zip template tokenizer sql house}
 dir=${FUZZ_DIR:-/tmp/cmat-fuzz}
 build=build-fuzz
 [ -f $build/build.ninja ] || CC=clang meson setup $build -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
@@ -51,6 +51,14 @@ SQL: CREATE TABLE u AS SELECT * FROM t JOIN t AS s USING (n)
 EOF
 }
 
+seed_house() {
+    printf '\000(define (problem p) (:objects a - agent l - location b - receptacle) (:init (atLocation a l) (receptacleAtLocation b l) (openable b)) (:goal (exists (?r - receptacle) (opened ?r))))' > "$1/problem"
+    printf '\001(define (domain d) (:types agent location - thing) (:predicates (at ?a - agent ?l - location)) (:action go :parameters (?a - agent) :precondition (or (exists (?l - location) (at ?a ?l)) (not (= ?a ?a))) :effect (when (at ?a ?a) (not (at ?a ?a)))))' > "$1/domain"
+    printf '\002grammar :: """{"task": [{"condition": "opened(r: receptacle) & not_holds(a: agent, o: object)", "rhs": "[{#x# | openable(r: receptacle)}] {r.name or r.id} #x#"}], "x": [{"rhs": "y"}]}"""; action look { template :: "look"; feedback :: "{a}"; }' > "$1/grammar"
+    printf '\003Think: hm\ngo to garbagecan 1' > "$1/reply"
+    printf '\004THOUGHT: hm\n ACTION: go to the garbagecan' > "$1/reply2"
+}
+
 for t in $targets; do
     mkdir -p "$dir/$t"
     case $t in
@@ -59,6 +67,7 @@ for t in $targets; do
     zip) seed_zip "$dir/$t" ;;
     template) seed_template "$dir/$t" ;;
     sql) seed_sql "$dir/$t" ;;
+    house) seed_house "$dir/$t" ;;
     esac
     ninja -C $build "tests/fuzz_$t" > /dev/null
     echo "$t: $secs s"
