@@ -57,7 +57,9 @@ void cmat_session_close(cmat_session *s); /* accepts NULL */
 /* Called with each new piece of text, always whole UTF-8 characters. */
 typedef void (*cmat_on_text)(void *user, const char *text, size_t len);
 /* Goes on from a text as it is. Options: "max_tokens", "temperature", "top_k", "top_p", "min_p",
- * "repeat_penalty", "seed", "stop". *result: {"text", "finish_reason", "usage", "seconds"}. */
+ * "repeat_penalty", "seed", "stop"; what the text must look like: one of "grammar" (GBNF),
+ * "json_schema", "regex", "choices" (all as text; a schema may be an object), and "trigger",
+ * "trigger_end" for free text around it. *result: {"text", "finish_reason", "usage", "seconds"}. */
 cmat_status cmat_session_complete(cmat_session *s, const char *text, const char *options,
                                   cmat_on_text on_text, void *user, char **result, cmat_error *err);
 /* Answers a conversation in the model's own chat template. messages: [{"role", "content"}, ...]. */

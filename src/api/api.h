@@ -27,8 +27,12 @@ typedef struct {
     int64_t max_tokens, top_k, seed;
     double temperature, top_p, min_p, repeat_penalty;
     char *stop;
+    char *grammar, *json_schema, *regex, *choices, *trigger, *trigger_end; /* texts, not files */
 } cmat_generate_options;
 extern const cmat_option cmat_generate_option_table[];
+/* The acceptor that the options ask for, to be freed with cmat_acceptor_free; NULL: none. */
+cmat_status cmat_api_constraint(cmat_acceptor **out, const cmat_generate_options *o,
+                                cmat_error *err);
 
 typedef struct {
     char *adapter, *valid;

@@ -72,20 +72,56 @@ static cmat_status chat_once(cmat_session *s, const json_t *messages, const char
     return st;
 }
 
+/* The options that name files get their text. */
+static cmat_status read_files(cmat_generate_options *o, cmat_error *err)
+{
+    char **const files[] = {&o->grammar, &o->json_schema};
+    for (int i = 0; i < 2; i++) {
+        char *text;
+        size_t len;
+        cmat_status st;
+        if (!*files[i])
+            continue;
+        if ((st = cli_read_input(*files[i], &text, &len, err)) != CMAT_OK)
+            return st;
+        if (strlen(text) != len) {
+            free(text);
+            return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is not a text", *files[i]);
+        }
+        free(*files[i]);
+        *files[i] = text;
+    }
+    return CMAT_OK;
+}
+
+/* The options as the API takes them; what is wrong with a constraint is told before the model is
+ * opened. */
+static cmat_status generate_options_text(gen_opts *o, char **text, cmat_error *err)
+{
+    cmat_acceptor *a = NULL;
+    cmat_status st = read_files(&o->generate, err);
+    *text = NULL;
+    if (st == CMAT_OK)
+        st = cmat_api_constraint(&a, &o->generate, err);
+    cmat_acceptor_free(a);
+    if (st == CMAT_OK)
+        *text = cli_options_text(cmat_generate_option_table, &o->generate);
+    return st;
+}
+
 static cmat_status run_generate(void *vopts, int n_args, char **args, cmat_error *err)
 {
     gen_opts *o = vopts;
     cmat_session *s = NULL;
     cmat_on_text on_text = o->common.json ? NULL : print_piece;
-    char *options = cli_options_text(cmat_generate_option_table, &o->generate), *text = NULL,
-         *answer = NULL;
+    char *options, *text = NULL, *answer = NULL;
     json_t *result = NULL, *messages = json_array();
     size_t len;
-    cmat_status st = CMAT_OK;
+    cmat_status st = generate_options_text(o, &options, err);
 
-    if (n_args == 0 || strcmp(args[0], "-") == 0)
+    if (st == CMAT_OK && (n_args == 0 || strcmp(args[0], "-") == 0))
         st = cli_read_input("-", &text, &len, err);
-    else
+    else if (st == CMAT_OK)
         text = cmat_xstrdup(args[0]);
     if (st == CMAT_OK)
         st = cli_session_open(&s, o->model, o->adapter, o->n_ctx, err);
@@ -115,14 +151,16 @@ static cmat_status run_chat(void *vopts, int n_args, char **args, cmat_error *er
 {
     gen_opts *o = vopts;
     cmat_session *s = NULL;
-    char *options = cli_options_text(cmat_generate_option_table, &o->generate), *line = NULL;
+    char *options, *line = NULL;
     json_t *messages = json_array();
     size_t cap = 0;
     ssize_t len;
-    cmat_status st = cli_session_open(&s, o->model, o->adapter, o->n_ctx, err);
+    cmat_status st = generate_options_text(o, &options, err);
 
     (void)n_args;
     (void)args;
+    if (st == CMAT_OK)
+        st = cli_session_open(&s, o->model, o->adapter, o->n_ctx, err);
     if (o->system)
         add_message(messages, "system", o->system);
     if (st == CMAT_OK)
@@ -153,7 +191,11 @@ const cli_command cli_generate_command = {
         "Examples:\n"
         "  cmat generate \"Name three uses of SQLite.\"\n"
         "  cmat generate --raw --max-tokens 20 \"SELECT name FROM\"\n"
-        "  cmat generate --temperature 0.8 --top-p 0.9 --seed 7 --json \"A haiku on rain\"",
+        "  cmat generate --temperature 0.8 --top-p 0.9 --seed 7 --json \"A haiku on rain\"\n"
+        "  cmat generate --choices \"positive,negative\" \"Is this review good? ...\"\n"
+        "  cmat generate --regex \"[0-9]{4}-[0-9]{2}-[0-9]{2}\" \"When did Apollo 11 land?\"\n"
+        "  cmat generate --json-schema person.json \"Describe Ada Lovelace.\"\n"
+        "  cmat generate --grammar calc.gbnf --trigger \"Answer: \" \"What is 12 times 12?\"",
     .options = generate_options,
     .opts_size = sizeof(gen_opts),
     .max_args = 1,
@@ -168,7 +210,8 @@ const cli_command cli_chat = {
         "Keeps the conversation and its cache; an empty line ends it.\n\n"
         "Examples:\n"
         "  cmat chat\n"
-        "  cmat chat --system \"Answer in one sentence.\" --temperature 0.7",
+        "  cmat chat --system \"Answer in one sentence.\" --temperature 0.7\n"
+        "  cmat chat --json-schema call.json --trigger \"<call>\" --trigger-end \"</call>\"",
     .options = chat_options,
     .opts_size = sizeof(gen_opts),
     .run = run_chat,

@@ -21,6 +21,13 @@ typedef struct {
     /* Optional (NULL: never cached): states with equal keys allow the same continuations. 0: do
      * not cache this state. */
     uint64_t (*key)(const cmat_acceptor *a, const void *state);
+    /* Optional, both or none: masks shared between places that differ only in what comes after the
+     * construct they are in. inner writes the state of that construct alone, with nothing known of
+     * what is around it. Steps from there are refused when they would be wherever the construct
+     * stands, and lead to an `unknown` state when it has ended before the last byte, so that only
+     * the full state can tell. */
+    void (*inner)(const cmat_acceptor *a, const void *state, void *inner);
+    bool (*unknown)(const cmat_acceptor *a, const void *state);
     void (*free)(cmat_acceptor *a);
 } cmat_acceptor_ops;
 

@@ -541,7 +541,7 @@ cmat_status cmat_options_from_json(const cmat_option *table, void *opts, const j
         return cmat_fail(err, CMAT_ERR_FORMAT, "%san object of options is wanted", where);
     json_object_foreach((json_t *)(uintptr_t)j, key, v)
     {
-        char text[64];
+        char text[64], *dump = NULL;
         const char *value = text;
 
         if (json_is_null(v))
@@ -554,9 +554,11 @@ cmat_status cmat_options_from_json(const cmat_option *table, void *opts, const j
             snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
         else if (json_is_real(v))
             snprintf(text, sizeof text, "%.17g", json_real_value(v));
-        else
-            return cmat_fail(err, CMAT_ERR_FORMAT, "%s%s: a plain value is wanted", where, key);
-        if ((st = cmat_options_set(table, opts, key, value, where, err)) != CMAT_OK)
+        else /* a string option takes JSON as its text */
+            value = dump = json_dumps(v, 0);
+        st = cmat_options_set(table, opts, key, value, where, err);
+        free(dump);
+        if (st != CMAT_OK)
             return st;
     }
     return st;

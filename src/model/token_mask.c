@@ -1,115 +1,10 @@
-/* model/token_mask.c - the trie, its walk, and the masks kept by key. */
+/* model/token_mask.c - walks of the trie, and the masks kept by key. */
 #include "model/token_mask.h"
 #include "core/hash.h"
 #include "core/mem.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A trie in depth-first order: the children of a node follow it; skip is the node after its
- * subtree. */
-typedef struct {
-    int32_t token; /* that ends here, or -1 */
-    int32_t skip;
-    uint16_t depth; /* 1 for a first byte */
-    uint8_t byte;
-} trie_node;
-
-struct cmat_token_trie {
-    const cmat_tokenizer *tokenizer;
-    int n_vocab;
-    trie_node *nodes;
-    size_t n_nodes, cap;
-    int max_depth;
-    int32_t *same; /* (n_vocab): the next token of exactly the same bytes, or -1 */
-    int32_t *ends; /* (n_ends): tokens that end a turn */
-    int n_ends;
-};
-
-typedef struct {
-    const char *bytes;
-    size_t len;
-    int32_t token;
-} token_bytes;
-
-static int bytes_order(const void *pa, const void *pb)
-{
-    const token_bytes *a = pa, *b = pb;
-    const size_t n = a->len < b->len ? a->len : b->len;
-    const int c = memcmp(a->bytes, b->bytes, n);
-    if (c != 0)
-        return c;
-    if (a->len != b->len)
-        return a->len < b->len ? -1 : 1;
-    return (a->token > b->token) - (a->token < b->token);
-}
-
-/* Adds the sorted tokens[0..n), which agree in their first `depth` bytes, below the last node. */
-static void trie_build(cmat_token_trie *t, const token_bytes *tokens, size_t n, size_t depth)
-{
-    size_t i = 0;
-    while (i < n && tokens[i].len == depth)
-        i++; /* those end at the parent */
-    while (i < n) {
-        const uint8_t byte = (uint8_t)tokens[i].bytes[depth];
-        const size_t node = t->n_nodes++;
-        size_t end = i + 1;
-        while (end < n && (uint8_t)tokens[end].bytes[depth] == byte)
-            end++;
-        t->nodes = cmat_xgrow(t->nodes, &t->cap, t->n_nodes, sizeof *t->nodes);
-        t->nodes[node] = (trie_node){.token = -1, .depth = (uint16_t)(depth + 1), .byte = byte};
-        for (size_t k = end; k-- > i;) {
-            if (tokens[k].len == depth + 1) {
-                t->same[tokens[k].token] = t->nodes[node].token;
-                t->nodes[node].token = tokens[k].token;
-            }
-        }
-        if ((int)depth + 1 > t->max_depth)
-            t->max_depth = (int)depth + 1;
-        trie_build(t, tokens + i, end - i, depth + 1);
-        t->nodes[node].skip = (int32_t)t->n_nodes;
-        i = end;
-    }
-}
-
-cmat_token_trie *cmat_token_trie_new(const cmat_tokenizer *tokenizer)
-{
-    enum { LONGEST = 256 }; /* bytes; longer tokens (runs of spaces) are never needed */
-    cmat_token_trie *t = cmat_xcalloc(1, sizeof *t);
-    const int n_vocab = cmat_tokenizer_n_vocab(tokenizer);
-    token_bytes *tokens = cmat_xcalloc((size_t)n_vocab, sizeof *tokens);
-    size_t n = 0;
-    t->tokenizer = tokenizer;
-    t->n_vocab = n_vocab;
-    t->same = cmat_xmalloc((size_t)n_vocab * sizeof *t->same);
-    t->ends = cmat_xcalloc((size_t)n_vocab, sizeof *t->ends);
-    for (int i = 0; i < n_vocab; i++) {
-        token_bytes *b = &tokens[n];
-        t->same[i] = -1;
-        if (cmat_tokenizer_is_end(tokenizer, i))
-            t->ends[t->n_ends++] = i;
-        if (cmat_tokenizer_is_end(tokenizer, i) || cmat_tokenizer_is_special(tokenizer, i))
-            continue;
-        b->bytes = cmat_tokenizer_bytes(tokenizer, i, &b->len);
-        b->token = i;
-        if (b->len > 0 && b->len <= LONGEST)
-            n++;
-    }
-    qsort(tokens, n, sizeof *tokens, bytes_order);
-    trie_build(t, tokens, n, 0);
-    free(tokens);
-    return t;
-}
-
-void cmat_token_trie_free(cmat_token_trie *t)
-{
-    if (!t)
-        return;
-    free(t->nodes);
-    free(t->same);
-    free(t->ends);
-    free(t);
-}
 
 /* UTF-8 byte by byte (RFC 3629): 0 between characters, 1-3 that many continuation bytes to come,
  * 4-7 a second byte of a narrower range. */
@@ -169,24 +64,6 @@ bool cmat_cursor_done(const cmat_cursor *c, const cmat_acceptor *a)
     return c->utf8 == 0 && a->ops->done(a, c->state);
 }
 
-/* One kept mask. */
-typedef struct mask_entry {
-    cmat_mask mask; /* first: cmat_mask_put is given this */
-    uint8_t utf8;   /* with mask.key: the place it is for */
-    int refs;
-    struct mask_entry *next;
-} mask_entry;
-
-enum { N_BUCKETS = 512, MAX_KEPT = 2048 };
-
-struct cmat_mask_cache {
-    const cmat_token_trie *trie;
-    const cmat_acceptor *acceptor;
-    pthread_mutex_t lock;
-    mask_entry *buckets[N_BUCKETS];
-    int n_kept;
-};
-
 static void set_add(cmat_token_set *s, int32_t token)
 {
     s->bits[token / 64] |= 1ull << (token % 64);
@@ -205,28 +82,129 @@ static void list_ids(cmat_token_set *s, int n_vocab)
     }
 }
 
-/* Marks every token whose bytes the constraint takes; returns how many first bytes it takes. */
-static int walk(const cmat_token_trie *t, const cmat_acceptor *a, const cmat_cursor *at,
-                cmat_token_set *out)
+/* A walk of the trie from a place: a cursor for each depth. */
+typedef struct {
+    const cmat_token_trie *trie;
+    const cmat_acceptor *acceptor;
+    cmat_cursor *at; /* (max_depth + 1) */
+} trie_walk;
+
+static void walk_begin(trie_walk *w, const cmat_token_trie *t, const cmat_acceptor *a)
 {
-    cmat_cursor *stack = cmat_xmalloc((size_t)(t->max_depth + 1) * sizeof *stack);
+    *w = (trie_walk){
+        .trie = t,
+        .acceptor = a,
+        .at = cmat_xmalloc((size_t)(t->max_depth + 1) * sizeof *w->at),
+    };
+}
+
+static bool walk_step(trie_walk *w, const cmat_trie_node *node)
+{
+    cursor_copy(&w->at[node->depth], &w->at[node->depth - 1], w->acceptor);
+    return cursor_step(&w->at[node->depth], w->acceptor, node->byte);
+}
+
+static void add_tokens(const cmat_token_trie *t, const cmat_trie_node *node, cmat_token_set *out)
+{
+    for (int32_t token = node->token; token >= 0; token = t->same[token])
+        set_add(out, token);
+}
+
+/* Marks every token of nodes[from..to) whose bytes the constraint takes, walked from its parent's
+ * cursor; returns how many first bytes it takes. */
+static int walk(trie_walk *w, size_t from, size_t to, cmat_token_set *out)
+{
     int n_first = 0;
-    cursor_copy(&stack[0], at, a);
-    for (size_t i = 0; i < t->n_nodes;) {
-        const trie_node *node = &t->nodes[i];
-        cmat_cursor *c = &stack[node->depth];
-        cursor_copy(c, &stack[node->depth - 1], a);
-        if (!cursor_step(c, a, node->byte)) {
+    for (size_t i = from; i < to;) {
+        const cmat_trie_node *node = &w->trie->nodes[i];
+        if (!walk_step(w, node)) {
             i = (size_t)node->skip;
             continue;
         }
         n_first += node->depth == 1;
-        for (int32_t token = node->token; token >= 0; token = t->same[token])
-            set_add(out, token);
+        add_tokens(w->trie, node, out);
         i++;
     }
-    free(stack);
     return n_first;
+}
+
+/* What the innermost construct alone says of the tokens: most are in or out wherever it stands, and
+ * only those that reach beyond its end must be tried in each place (as in XGrammar, arXiv
+ * 2411.15100). */
+typedef struct inner_mask {
+    uint64_t key; /* of the construct's state */
+    uint8_t utf8;
+    uint64_t *bits; /* tokens that are in for certain */
+    int n, n_first;
+    int32_t *open; /* (n_open) nodes from which on the surroundings decide, ascending */
+    size_t n_open, cap;
+    struct inner_mask *next;
+} inner_mask;
+
+static inner_mask *inner_make(const cmat_token_trie *t, const cmat_acceptor *a,
+                              const cmat_cursor *at, uint64_t key)
+{
+    inner_mask *m = cmat_xcalloc(1, sizeof *m);
+    cmat_token_set set = {.bits = cmat_xcalloc((size_t)(t->n_vocab + 63) / 64, sizeof *set.bits)};
+    trie_walk w;
+    m->key = key;
+    m->utf8 = at->utf8;
+    walk_begin(&w, t, a);
+    cursor_copy(&w.at[0], at, a);
+    for (size_t i = 0; i < t->n_nodes;) {
+        const cmat_trie_node *node = &t->nodes[i];
+        if (!walk_step(&w, node)) {
+            i = (size_t)node->skip;
+        } else if (a->ops->unknown(a, w.at[node->depth].state)) {
+            m->open = cmat_xgrow(m->open, &m->cap, m->n_open + 1, sizeof *m->open);
+            m->open[m->n_open++] = (int32_t)i;
+            i = (size_t)node->skip;
+        } else {
+            m->n_first += node->depth == 1;
+            add_tokens(t, node, &set);
+            i++;
+        }
+    }
+    free(w.at);
+    m->bits = set.bits;
+    m->n = set.n;
+    return m;
+}
+
+static void inner_free(inner_mask *m)
+{
+    free(m->bits);
+    free(m->open);
+    free(m);
+}
+
+/* Tries the tokens that the construct leaves open. Their nodes come in the trie's order, so that a
+ * path has its beginning in common with the one before. */
+static void walk_open(trie_walk *w, const inner_mask *m, cmat_token_set *out)
+{
+    const cmat_token_trie *t = w->trie;
+    uint8_t path[CMAT_TOKEN_LONGEST + 1]; /* bytes of the cursors */
+    int known = 0;                        /* cursors that are right */
+    for (size_t k = 0; k < m->n_open; k++) {
+        const cmat_trie_node *node = &t->nodes[m->open[k]];
+        size_t first = (size_t)m->open[k], len;
+        const char *bytes;
+        int depth = 0;
+        while (t->nodes[first].token < 0) /* some token there has the path in its bytes */
+            first++;
+        bytes = cmat_tokenizer_bytes(t->tokenizer, t->nodes[first].token, &len);
+        while (depth < known && depth < node->depth - 1 && path[depth] == (uint8_t)bytes[depth])
+            depth++;
+        for (; depth < node->depth - 1; depth++) {
+            path[depth] = (uint8_t)bytes[depth];
+            cursor_copy(&w->at[depth + 1], &w->at[depth], w->acceptor);
+            if (!cursor_step(&w->at[depth + 1], w->acceptor, path[depth]))
+                break;
+        }
+        known = depth;
+        if (depth == node->depth - 1)
+            walk(w, (size_t)m->open[k], (size_t)node->skip, out);
+    }
 }
 
 /* Appends the bytes that must come next, as long as there is only one way; true when the text then
@@ -284,9 +262,92 @@ static void force(const cmat_token_trie *t, const cmat_acceptor *a, const cmat_c
     cmat_buf_clear(&run);
 }
 
-static mask_entry *mask_make(const cmat_token_trie *t, const cmat_acceptor *a,
-                             const cmat_cursor *at, uint64_t key)
+/* One kept mask. */
+typedef struct mask_entry {
+    cmat_mask mask; /* first: cmat_mask_put is given this */
+    uint8_t utf8;   /* with mask.key: the place it is for */
+    int refs;
+    struct mask_entry *next;
+} mask_entry;
+
+enum { N_BUCKETS = 512, MAX_KEPT = 2048, MAX_INNER = 1024 };
+
+struct cmat_mask_cache {
+    const cmat_token_trie *trie;
+    const cmat_acceptor *acceptor;
+    pthread_mutex_t lock;
+    mask_entry *buckets[N_BUCKETS];
+    int n_kept;
+    inner_mask *inner[N_BUCKETS]; /* kept as long as the cache */
+    int n_inner;
+};
+
+/* The mask of the construct at a place, kept or made (then *own: the caller frees it); NULL when
+ * the acceptor knows none, or when it is all there is. */
+static inner_mask *inner_get(cmat_mask_cache *c, const cmat_cursor *at, bool *own)
 {
+    const cmat_acceptor *a = c->acceptor;
+    cmat_cursor inner = {.utf8 = at->utf8};
+    inner_mask *m, *other;
+    uint64_t key;
+    *own = false;
+    if (!a->ops->inner)
+        return NULL;
+    a->ops->inner(a, at->state, inner.state);
+    key = a->ops->key(a, inner.state);
+    if (key == a->ops->key(a, at->state))
+        return NULL;
+    pthread_mutex_lock(&c->lock);
+    for (m = c->inner[key % N_BUCKETS]; m && (m->key != key || m->utf8 != at->utf8);)
+        m = m->next;
+    pthread_mutex_unlock(&c->lock);
+    if (m)
+        return m;
+    m = inner_make(c->trie, a, &inner, key);
+    pthread_mutex_lock(&c->lock);
+    for (other = c->inner[key % N_BUCKETS];
+         other && (other->key != key || other->utf8 != at->utf8);)
+        other = other->next;
+    if (other || c->n_inner >= MAX_INNER) { /* another thread was quicker, or it is one too many */
+        *own = true;
+    } else {
+        m->next = c->inner[key % N_BUCKETS];
+        c->inner[key % N_BUCKETS] = m;
+        c->n_inner++;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return m;
+}
+
+/* Fills the set of tokens allowed at a place; returns how many first bytes there are. */
+static int allowed_tokens(cmat_mask_cache *c, const cmat_cursor *at, cmat_token_set *out)
+{
+    const cmat_token_trie *t = c->trie;
+    const size_t n_words = (size_t)(t->n_vocab + 63) / 64;
+    bool own;
+    inner_mask *inner = inner_get(c, at, &own);
+    trie_walk w;
+    int n_first;
+    walk_begin(&w, t, c->acceptor);
+    cursor_copy(&w.at[0], at, c->acceptor);
+    if (inner) {
+        memcpy(out->bits, inner->bits, n_words * sizeof *out->bits);
+        out->n = inner->n;
+        n_first = inner->n_first;
+        walk_open(&w, inner, out);
+        if (own)
+            inner_free(inner);
+    } else {
+        n_first = walk(&w, 0, t->n_nodes, out);
+    }
+    free(w.at);
+    return n_first;
+}
+
+static mask_entry *mask_make(cmat_mask_cache *c, const cmat_cursor *at, uint64_t key)
+{
+    const cmat_token_trie *t = c->trie;
+    const cmat_acceptor *a = c->acceptor;
     mask_entry *e = cmat_xcalloc(1, sizeof *e);
     cmat_mask *m = &e->mask;
     int n_first;
@@ -294,7 +355,7 @@ static mask_entry *mask_make(const cmat_token_trie *t, const cmat_acceptor *a,
     e->utf8 = at->utf8;
     m->done = cmat_cursor_done(at, a);
     m->allowed.bits = cmat_xcalloc((size_t)(t->n_vocab + 63) / 64, sizeof *m->allowed.bits);
-    n_first = walk(t, a, at, &m->allowed);
+    n_first = allowed_tokens(c, at, &m->allowed);
     m->n_text = m->allowed.n;
     if (m->done) {
         for (int i = 0; i < t->n_ends; i++)
@@ -350,6 +411,12 @@ void cmat_mask_cache_free(cmat_mask_cache *c)
     if (!c)
         return;
     drop_unused(c);
+    for (int i = 0; i < N_BUCKETS; i++) {
+        for (inner_mask *m = c->inner[i], *next; m; m = next) {
+            next = m->next;
+            inner_free(m);
+        }
+    }
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -377,7 +444,7 @@ const cmat_mask *cmat_mask_get(cmat_mask_cache *c, const cmat_cursor *at)
     }
     if (e)
         return &e->mask;
-    e = mask_make(c->trie, a, at, key); /* outside the lock: it takes long */
+    e = mask_make(c, at, key); /* outside the lock: it takes long */
     e->refs = 1;
     if (!key)
         return &e->mask;

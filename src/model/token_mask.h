@@ -1,19 +1,15 @@
 /* model/token_mask.h - which tokens a constraint allows next.
  *
  * A constraint speaks of bytes (core/acceptor.h). A trie over the bytes of all tokens is walked
- * with copies of its state; what survives is the mask. Results are kept by the state's key. Text
+ * with copies of its state; what survives is the mask. Results are kept by the state's key; where a
+ * constraint tells its innermost construct, most of a mask is shared by all places inside one. Text
  * stays valid UTF-8 beside what the constraint says. Special tokens are never allowed, except those
  * that end a turn, exactly when the text may end. */
 #ifndef CMAT_MODEL_TOKEN_MASK_H
 #define CMAT_MODEL_TOKEN_MASK_H
 #include "core/acceptor.h"
 #include "model/sampler.h"
-#include "model/tokenizer.h"
-
-typedef struct cmat_token_trie cmat_token_trie;
-/* t is borrowed. */
-cmat_token_trie *cmat_token_trie_new(const cmat_tokenizer *t);
-void cmat_token_trie_free(cmat_token_trie *trie);
+#include "model/token_trie.h"
 
 /* A place in a constrained text. */
 typedef struct {
