@@ -231,7 +231,7 @@ static bool generate(random_model *m, cmat_mask_share *masks, int max_tokens, cm
         .n_tokens = 1,
         .max_tokens = max_tokens,
         .constraint = masks->acceptor,
-        .sampling = {.temperature = cmat_rng_below(&m->rng, 8) ? 0 : 1,
+        .sampling = {.temperature = cmat_rng_below(&m->rng, 32) ? 0 : 1,
                      .top_p = 0.9f,
                      .repeat_penalty = 1,
                      .seed = cmat_rng_u64(&m->rng)},
@@ -262,7 +262,7 @@ static void write_line(FILE *f, int g, const cmat_gen_result *r)
 /* n finished texts of every grammar, and no more than 4 n tries for them. */
 static void walk(random_model *m, int n, FILE *out)
 {
-    const int max_tokens = m->n_vocab > 1000 ? 400 : 1500;
+    const int max_tokens = m->n_vocab > 1000 ? 250 : 1500;
     int total = 0;
     for (int g = 0; g < N_GRAMMARS; g++) {
         cmat_acceptor *a = compiled(g);
