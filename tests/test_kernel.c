@@ -601,11 +601,8 @@ int main(void)
         cmocka_unit_test(test_swiglu),    cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_lora_rows), cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_add_scale), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_geglu),     cmocka_unit_test(test_head_norm),
         cmocka_unit_test(test_best),
-        cmocka_unit_test(test_swiglu),    cmocka_unit_test(test_geglu),
-        cmocka_unit_test(test_head_norm), cmocka_unit_test(test_cross_entropy),
-        cmocka_unit_test(test_adamw),     cmocka_unit_test(test_add_scale),
-        cmocka_unit_test(test_threads),   cmocka_unit_test(test_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,8 +54,10 @@ typedef struct {
     int no_rope_every;  /* layers with (index + 1) divisible by this are not turned; 0: none */
     int full_every;     /* with a window: layers with (index + 1) divisible by this see all; 0: none
                          * do */
-    float local_theta;  /* rope base of windowed layers; 0: the same as the others */
-    float default_theta; /* where a config.json does not tell */
+    int wide_scale_layers; /* a GGUF of so many layers leaves out that its scores are divided by
+                            * sqrt(n_embd / n_heads) instead of sqrt(head_dim); 0: none does */
+    float local_theta;     /* rope base of windowed layers; 0: the same as the others */
+    float default_theta;   /* where a config.json does not tell */
 } cmat_arch;
 
 extern const cmat_arch cmat_archs[]; /* name NULL at the end */

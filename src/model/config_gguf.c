@@ -76,6 +76,26 @@ static cmat_status check_heads(cmat_model_config *c, const cmat_hparams *h, cmat
     return CMAT_OK;
 }
 
+/* What scores are multiplied with, where it is not 1 / sqrt(head_dim). */
+static cmat_status read_scale(cmat_model_config *c, const cmat_hparams *h, cmat_error *err)
+{
+    float scale = 0;
+    cmat_status st = cmat_hparam_float(h, "attention.scale", 0, 1e3, 0, &scale, err);
+    if (st != CMAT_OK)
+        return st;
+    if (scale <= 0 && c->arch->wide_scale_layers == c->n_layers)
+        scale = sqrtf((float)c->n_heads / (float)c->n_embd);
+    if (scale > 0)
+        c->q_scale = scale * sqrtf((float)c->head_dim);
+    if (fabsf(c->q_scale - 1) < 1e-5F)
+        c->q_scale = 1;
+    if (c->q_scale != 1 && !c->arch->qk_norm)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                         "model: %sattention.scale %g is not supported: it must be 1 / sqrt(%d)",
+                         h->prefix, (double)scale, c->head_dim);
+    return CMAT_OK;
+}
+
 /* Divides the frequencies by a tensor of n_rot / 2 factors; *found: whether there is one. */
 static cmat_status factors_tensor(cmat_rope_config *r, const cmat_gguf *g, const char *name,
                                   int n_rot, bool *found, cmat_error *err)
@@ -212,10 +232,10 @@ cmat_status cmat_config_from_gguf(cmat_model_config *c, const cmat_gguf *g, cmat
         return st;
     snprintf(prefix, sizeof prefix, "%s.", c->arch->name);
     if ((st = cmat_hparams_sizes(c, h, err)) != CMAT_OK ||
-        (st = check_heads(c, h, err)) != CMAT_OK ||
+        (st = check_heads(c, h, err)) != CMAT_OK || (st = read_scale(c, h, err)) != CMAT_OK ||
         (st = cmat_hparam_float(h, "attention.layer_norm_rms_epsilon", 1e-12, 0.1, (double)NAN,
                                 &c->rms_eps, err)) != CMAT_OK ||
-        (st = cmat_hparam_int(h, "vocab_size", 1, 1 << 22, 0, &c->n_vocab, err)) != CMAT_OK)
+        (st = cmat_hparam_int(h, "vocab_size", 0, 1 << 22, 0, &c->n_vocab, err)) != CMAT_OK)
         return st;
     c->rope_neox = !c->arch->interleaved;
     if ((st = read_window(c, h, g, err)) != CMAT_OK || (st = cmat_config_check(c, err)) != CMAT_OK)
