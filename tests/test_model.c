@@ -251,7 +251,7 @@ static void adapter_equals_merged_weights(void **state)
         const cmat_weight *w = &m->layers[1].w[k];
         const size_t n_in = (size_t)w->n_in, n_out = (size_t)w->n_out;
         float *delta = cmat_xcalloc(n_in * n_out, sizeof *delta), change_seen = 0;
-        char name[64];
+        char module[CMAT_MODULE_NAME_MAX], name[CMAT_MODULE_NAME_MAX + 8];
         assert_int_equal(cmat_adapter_new(&ad, m, &config, &rng, NULL), CMAT_OK);
         const cmat_lora_pair *pair = cmat_adapter_pair(ad, 1, k),
                              *first = cmat_adapter_pair(ad, 0, k);
@@ -266,7 +266,8 @@ static void adapter_equals_merged_weights(void **state)
                     delta[o * n_in + i] += 1.5f * pair->b[o * R + r] * pair->a[r * n_in + i];
             }
         }
-        snprintf(name, sizeof name, "blk.1.%s.weight", cmat_weight_gguf_names[k]);
+        cmat_module_name(module, m->config.arch, false, k, 1);
+        snprintf(name, sizeof name, "%s.weight", module);
         rewrite(path, merged, &(change){.merge_tensor = name, .merge = delta});
         cmat_model *mm = open_plain(merged);
         assert_int_equal(cmat_model_logits(m, ad, tokens, N, with, NULL), CMAT_OK);

@@ -28,43 +28,62 @@ static cmat_status check_config(const cmat_lora_config *c, cmat_error *err)
     return CMAT_OK;
 }
 
-/* Gives every wanted pair its place in one block, in layer, weight, (a, b) order. */
+/* Places a module's pairs, w of layer l and the n - 1 after it, at *p: A, every B, every m. With *p
+ * NULL only counts. norms: where DoRA's derived values go. */
+static size_t place_module(cmat_adapter *a, int l, int w, int n, float *p, float *norms)
+{
+    const cmat_weight *weights = &a->model->layers[l].w[w];
+    cmat_lora_pair *pairs = &a->pairs[(size_t)l * CMAT_N_LAYER_WEIGHTS + (size_t)w];
+    const size_t rank = (size_t)a->config.rank;
+    size_t at = rank * (size_t)weights->n_in;
+    for (int i = 0; i < n; at += rank * (size_t)weights[i++].n_out)
+        if (p) {
+            pairs[i].a = p;
+            pairs[i].b = p + at;
+        }
+    for (int i = 0; a->config.dora && i < n; at += (size_t)weights[i++].n_out)
+        if (p) {
+            pairs[i].m = p + at;
+            pairs[i].inv_norm = norms;
+            pairs[i].gain = norms + weights[i].n_out;
+            norms += 2 * (size_t)weights[i].n_out;
+        }
+    return at;
+}
+
+/* Gives the pairs of every wanted module their place in one block, in layer, module order. A module
+ * that holds several matrices has one A, which its pairs share, and their Bs one after the other.
+ */
 static cmat_status place_params(cmat_adapter *a, const bool *wanted, cmat_error *err)
 {
-    size_t n_pairs = (size_t)a->model->config.n_layers * CMAT_N_LAYER_WEIGHTS,
-           rank = (size_t)a->config.rank, n_rows = 0;
-    a->n_params = 0;
-    for (size_t i = 0; i < n_pairs; i++) {
-        const cmat_weight *w =
-            &a->model->layers[i / CMAT_N_LAYER_WEIGHTS].w[i % CMAT_N_LAYER_WEIGHTS];
-        if (!wanted[i])
-            continue;
-        a->n_params += rank * ((size_t)w->n_in + (size_t)w->n_out);
-        n_rows += (size_t)w->n_out;
-    }
-    if (a->config.dora)
-        a->n_params += n_rows;
-    a->params = cmat_alloc_big_zero(a->n_params, sizeof(float));
-    if (a->config.dora)
-        a->norms = cmat_alloc_big_zero(n_rows, 2 * sizeof(float));
-    if (!a->params || (a->config.dora && !a->norms))
-        return cmat_fail(err, CMAT_ERR_NOMEM, "adapter: no memory for %zu parameters", a->n_params);
-    float *p = a->params, *norms = a->norms;
-    for (size_t i = 0; i < n_pairs; i++) {
-        const cmat_weight *w =
-            &a->model->layers[i / CMAT_N_LAYER_WEIGHTS].w[i % CMAT_N_LAYER_WEIGHTS];
-        if (!wanted[i])
-            continue;
-        a->pairs[i].a = p;
-        a->pairs[i].b = p + rank * (size_t)w->n_in;
-        p = a->pairs[i].b + rank * (size_t)w->n_out;
-        if (!a->config.dora)
-            continue;
-        a->pairs[i].m = p;
-        p += w->n_out;
-        a->pairs[i].inv_norm = norms;
-        a->pairs[i].gain = norms + w->n_out;
-        norms += 2 * (size_t)w->n_out;
+    const cmat_arch *arch = a->model->config.arch;
+    float *p = NULL, *norms = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        size_t n_rows = 0, used = 0;
+        for (int l = 0; l < a->model->config.n_layers; l++)
+            for (int w = 0, n; w < CMAT_N_LAYER_WEIGHTS; w += n) {
+                const cmat_weight *weights = &a->model->layers[l].w[w];
+                bool want = false;
+                n = cmat_arch_module_size(arch, w);
+                for (int i = 0; i < n; i++)
+                    want |= wanted[(size_t)l * CMAT_N_LAYER_WEIGHTS + (size_t)(w + i)];
+                if (!want)
+                    continue;
+                used += place_module(a, l, w, n, p ? p + used : NULL,
+                                     norms ? norms + 2 * n_rows : NULL);
+                for (int i = 0; i < n; i++) {
+                    n_rows += (size_t)weights[i].n_out;
+                    a->config.targets |= 1u << (w + i);
+                }
+            }
+        if (pass == 1)
+            break;
+        a->n_params = used;
+        a->params = p = cmat_alloc_big_zero(used, sizeof(float));
+        if (a->config.dora)
+            a->norms = norms = cmat_alloc_big_zero(n_rows, 2 * sizeof(float));
+        if (!p || (a->config.dora && !norms))
+            return cmat_fail(err, CMAT_ERR_NOMEM, "adapter: no memory for %zu parameters", used);
     }
     return CMAT_OK;
 }
@@ -95,6 +114,8 @@ static void init_a(const cmat_adapter *a, cmat_rng *rng)
             const cmat_lora_pair *pair = cmat_adapter_pair(a, l, k);
             size_t n_in = (size_t)a->model->layers[l].w[k].n_in;
             double bound = 1 / sqrt((double)n_in);
+            if (!cmat_arch_module_size(a->model->config.arch, k))
+                continue; /* shares an earlier one's */
             for (size_t i = 0; pair->a && i < n_in * (size_t)a->config.rank; i++)
                 pair->a[i] = (float)((2 * cmat_rng_double(rng) - 1) * bound);
         }
@@ -195,17 +216,15 @@ void cmat_adapter_free(cmat_adapter *a)
  * always alpha / rank: for rsLoRA an alpha is written that gives the same scale. */
 cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err)
 {
-    const char *arch = "llama", *name = NULL;
+    const char *name = NULL;
     if (a->n_virtual || a->config.dora)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
                          "adapter: GGUF has no form for %s (PEFT's folder has)", a->method->name);
     cmat_gguf_writer *w = cmat_gguf_writer_new();
-    if (a->model->gguf) {
-        cmat_gguf_str(a->model->gguf, "general.architecture", &arch, NULL);
+    if (a->model->gguf)
         cmat_gguf_str(a->model->gguf, "general.name", &name, NULL);
-    }
     cmat_gguf_writer_str(w, "general.type", "adapter");
-    cmat_gguf_writer_str(w, "general.architecture", arch);
+    cmat_gguf_writer_str(w, "general.architecture", a->model->config.arch->name);
     cmat_gguf_writer_str(w, "general.name", a->name ? a->name : "cmat adapter");
     if (name)
         cmat_gguf_writer_str(w, "general.base_model.0.name", name);
@@ -215,16 +234,16 @@ cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cm
         for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
             const cmat_lora_pair *pair = cmat_adapter_pair(a, l, k);
             const cmat_weight *weight = &a->model->layers[l].w[k];
-            char tensor[80];
-            if (!pair->a)
+            char tensor[CMAT_LORA_NAME_MAX];
+            if (!pair->a || !cmat_arch_module_size(a->model->config.arch, k))
                 continue;
-            snprintf(tensor, sizeof tensor, "blk.%d.%s.weight.lora_a", l,
-                     cmat_weight_gguf_names[k]);
+            cmat_lora_gguf_name(tensor, a->model, l, k, 'a');
             cmat_gguf_writer_tensor(w, tensor, CMAT_TYPE_F32, 2,
                                     (int64_t[]){weight->n_in, a->config.rank}, pair->a);
-            tensor[strlen(tensor) - 1] = 'b';
+            cmat_lora_gguf_name(tensor, a->model, l, k, 'b');
             cmat_gguf_writer_tensor(w, tensor, CMAT_TYPE_F32, 2,
-                                    (int64_t[]){a->config.rank, weight->n_out}, pair->b);
+                                    (int64_t[]){a->config.rank, cmat_module_rows(a->model, l, k)},
+                                    pair->b);
         }
     cmat_status st = cmat_gguf_writer_save(w, path, err);
     cmat_gguf_writer_free(w);

@@ -9,12 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_LEN = 96 };
-
-static void tensor_name(char out[NAME_MAX_LEN], int layer, int weight, char which)
+void cmat_lora_gguf_name(char out[CMAT_LORA_NAME_MAX], const cmat_model *m, int layer, int weight,
+                         char which)
 {
-    snprintf(out, NAME_MAX_LEN, "blk.%d.%s.weight.lora_%c", layer, cmat_weight_gguf_names[weight],
-             which);
+    char module[CMAT_MODULE_NAME_MAX];
+    cmat_module_name(module, m->config.arch, false, cmat_arch_module_of(m->config.arch, weight),
+                     layer);
+    snprintf(out, CMAT_LORA_NAME_MAX, "%s.weight.lora_%c", module, which);
+}
+
+int cmat_module_rows(const cmat_model *m, int layer, int weight)
+{
+    const int n = cmat_arch_module_size(m->config.arch, weight);
+    int rows = 0;
+    for (int i = 0; i < n; i++)
+        rows += m->layers[layer].w[weight + i].n_out;
+    return rows;
 }
 
 static cmat_status need_str(const cmat_gguf *g, const char *key, const char *want, const char *path,
@@ -35,10 +45,10 @@ static cmat_status find_pairs(const cmat_model *m, const cmat_gguf *g, const cha
     c->targets = 0;
     for (int l = 0; l < m->config.n_layers; l++)
         for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
-            char name[NAME_MAX_LEN];
-            tensor_name(name, l, k, 'a');
+            char name[CMAT_LORA_NAME_MAX];
+            cmat_lora_gguf_name(name, m, l, k, 'a');
             const cmat_gguf_tensor *a = cmat_gguf_tensor_find(g, name);
-            if (!a)
+            if (!a || !cmat_arch_module_size(m->config.arch, k))
                 continue;
             if (n && a->ne[1] != c->rank)
                 return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
@@ -85,14 +95,15 @@ static cmat_status read_pairs(const cmat_adapter *a, const cmat_gguf *g, const c
         for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
             const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
             const cmat_weight *w = &a->model->layers[l].w[k];
-            char name[NAME_MAX_LEN];
-            if (!p->a)
+            char name[CMAT_LORA_NAME_MAX];
+            if (!p->a || !cmat_arch_module_size(a->model->config.arch, k))
                 continue;
-            tensor_name(name, l, k, 'a');
+            cmat_lora_gguf_name(name, a->model, l, k, 'a');
             if ((st = read_tensor(g, path, name, w->n_in, a->config.rank, p->a, err)) != CMAT_OK)
                 return st;
-            tensor_name(name, l, k, 'b');
-            if ((st = read_tensor(g, path, name, a->config.rank, w->n_out, p->b, err)) != CMAT_OK)
+            cmat_lora_gguf_name(name, a->model, l, k, 'b');
+            if ((st = read_tensor(g, path, name, a->config.rank, cmat_module_rows(a->model, l, k),
+                                  p->b, err)) != CMAT_OK)
                 return st;
         }
     return st;

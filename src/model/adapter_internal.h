@@ -7,6 +7,12 @@
  * Checks config. */
 cmat_status cmat_adapter_make(cmat_adapter **out, const cmat_model *m,
                               const cmat_lora_config *config, const bool *wanted, cmat_error *err);
+/* Rows of the module that begins with a weight: its own, or of all that are fused with it. */
+int cmat_module_rows(const cmat_model *m, int layer, int weight);
+enum { CMAT_LORA_NAME_MAX = CMAT_MODULE_NAME_MAX + 24 };
+/* "blk.3.attn_q.weight.lora_a" of the module that holds a weight; which: 'a' or 'b'. */
+void cmat_lora_gguf_name(char out[CMAT_LORA_NAME_MAX], const cmat_model *m, int layer, int weight,
+                         char which);
 /* The same pairs as `from` has. */
 cmat_status cmat_adapter_make_like(cmat_adapter **out, const cmat_adapter *from, cmat_error *err);
 /* Magnitudes that leave the base as it is while B is zero. */

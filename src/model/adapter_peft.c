@@ -25,18 +25,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MODULE_MAX 96 /* "model.layers.N.self_attn.q_proj" */
+#define MODULE_MAX CMAT_MODULE_NAME_MAX /* "model.layers.N.self_attn.q_proj" */
 #define TENSOR_MAX (MODULE_MAX + 48)
 
-static void module_path(char out[MODULE_MAX], int layer, int weight)
+static void module_path(char out[MODULE_MAX], const cmat_arch *arch, int layer, int weight)
 {
-    snprintf(out, MODULE_MAX, "model.layers.%d.%s", layer, cmat_weight_peft_names[weight]);
+    cmat_module_name(out, arch, true, cmat_arch_module_of(arch, weight), layer);
 }
 
-static void tensor_name(char out[TENSOR_MAX], int layer, int weight, char which)
+static void tensor_name(char out[TENSOR_MAX], const cmat_arch *arch, int layer, int weight,
+                        char which)
 {
     char module[MODULE_MAX];
-    module_path(module, layer, weight);
+    module_path(module, arch, layer, weight);
     snprintf(out, TENSOR_MAX, "base_model.model.%s.lora_%c.weight", module, which);
 }
 
@@ -152,7 +153,7 @@ static cmat_status find_wanted(const cmat_model *m, const json_t *j, const char 
     for (int l = 0; st == CMAT_OK && l < m->config.n_layers; l++)
         for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
             char module[MODULE_MAX];
-            module_path(module, l, k);
+            module_path(module, m->config.arch, l, k);
             bool want = matcher_match(&in, module) && !matcher_match(&out, module) &&
                         has_layer(json_object_get(j, "layers_to_transform"), l);
             wanted[l * CMAT_N_LAYER_WEIGHTS + k] = want;
@@ -269,10 +270,10 @@ static cmat_status load_tensor(const cmat_adapter *a, const cmat_safetensors *s,
                                int layer, int weight, char which, float *out, cmat_error *err)
 {
     const cmat_weight *w = &a->model->layers[layer].w[weight];
-    int64_t rows = which == 'A' ? a->config.rank : w->n_out,
+    int64_t rows = which == 'A' ? a->config.rank : cmat_module_rows(a->model, layer, weight),
             cols = which == 'A' ? w->n_in : a->config.rank;
     char name[TENSOR_MAX];
-    tensor_name(name, layer, weight, which);
+    tensor_name(name, a->model->config.arch, layer, weight, which);
     const cmat_safetensor *t = cmat_safetensors_find(s, name);
     if (!t)
         return cmat_fail(err, CMAT_ERR_FORMAT, "%s: tensor %s is missing", what, name);
@@ -299,9 +300,9 @@ static cmat_status load_magnitude(const cmat_adapter *a, const cmat_safetensors 
                                   const char *what, int layer, int weight, float *out,
                                   cmat_error *err)
 {
-    const int n = a->model->layers[layer].w[weight].n_out;
+    const int n = cmat_module_rows(a->model, layer, weight);
     char name[TENSOR_MAX], module[MODULE_MAX];
-    module_path(module, layer, weight);
+    module_path(module, a->model->config.arch, layer, weight);
     snprintf(name, sizeof name, "base_model.model.%s.lora_magnitude_vector", module);
     const cmat_safetensor *t = cmat_safetensors_find(s, name);
     if (!t) { /* files of other versions */
@@ -335,7 +336,7 @@ static cmat_status load_weights(cmat_adapter *a, const char *path, cmat_error *e
     for (int l = 0; st == CMAT_OK && l < a->model->config.n_layers; l++)
         for (int k = 0; st == CMAT_OK && k < CMAT_N_LAYER_WEIGHTS; k++) {
             const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
-            if (!p->a)
+            if (!p->a || !cmat_arch_module_size(a->model->config.arch, k))
                 continue;
             st = load_tensor(a, s, path, l, k, 'A', p->a, err);
             if (st == CMAT_OK)
@@ -414,12 +415,33 @@ static json_t *json_layers(const cmat_adapter *a)
     return json_null();
 }
 
+/* The end of a module's path that names it in every layer: "q_proj", or "attn.c_proj" where the
+ * network has a c_proj too. */
+static const char *module_suffix(const cmat_arch *arch, int weight, char path[MODULE_MAX])
+{
+    const char *last;
+    module_path(path, arch, 0, weight);
+    last = strrchr(path, '.') + 1;
+    for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+        char other[MODULE_MAX];
+        module_path(other, arch, 0, k);
+        if (strcmp(other, path) != 0 && strcmp(strrchr(other, '.') + 1, last) == 0) {
+            for (last--; last > path && last[-1] != '.';)
+                last--;
+            break;
+        }
+    }
+    return last;
+}
+
 static json_t *json_targets(const cmat_adapter *a)
 {
+    const cmat_arch *arch = a->model->config.arch;
     json_t *list = json_array();
+    char path[MODULE_MAX];
     for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++)
-        if (a->config.targets >> k & 1)
-            json_array_append_new(list, json_string(strrchr(cmat_weight_peft_names[k], '.') + 1));
+        if (a->config.targets >> k & 1 && cmat_arch_module_size(arch, k))
+            json_array_append_new(list, json_string(module_suffix(arch, k, path)));
     return list;
 }
 
@@ -443,7 +465,7 @@ static float *hf_b(const cmat_adapter *a, int layer, int weight)
 {
     const cmat_lora_pair *p = cmat_adapter_pair(a, layer, weight);
     size_t rank = (size_t)a->config.rank;
-    int n_out = a->model->layers[layer].w[weight].n_out;
+    int n_out = cmat_module_rows(a->model, layer, weight);
     float *b = cmat_xmalloc((size_t)n_out * rank * sizeof *b);
     for (int i = 0; i < n_out; i++)
         memcpy(b + (size_t)cmat_peft_hf_row(&a->model->config, weight, i) * rank,
@@ -452,14 +474,14 @@ static float *hf_b(const cmat_adapter *a, int layer, int weight)
 }
 
 /* The tensor's data are its own. */
-static void add_tensor(cmat_safetensor *t, int layer, int weight, char which, int rows, int cols,
-                       const float *data, cmat_type type)
+static void add_tensor(cmat_safetensor *t, const cmat_arch *arch, int layer, int weight, char which,
+                       int rows, int cols, const float *data, cmat_type type)
 {
     char name[TENSOR_MAX];
     const cmat_type_info *info = cmat_type_get(type);
     size_t n = (size_t)rows * (size_t)cols;
     void *own = cmat_xmalloc(n * (size_t)info->block_bytes);
-    tensor_name(name, layer, weight, which);
+    tensor_name(name, arch, layer, weight, which);
     info->from_f32(data, own, n);
     *t = (cmat_safetensor){.name = cmat_xstrdup(name),
                            .type = type,
@@ -474,7 +496,7 @@ static void add_magnitude(cmat_safetensor *t, const cmat_adapter *a, int layer, 
 {
     const cmat_lora_pair *p = cmat_adapter_pair(a, layer, weight);
     const cmat_type_info *info = cmat_type_get(type);
-    const int n = a->model->layers[layer].w[weight].n_out;
+    const int n = cmat_module_rows(a->model, layer, weight);
     char module[MODULE_MAX];
     float *m = cmat_xmalloc((size_t)n * sizeof *m);
     void *own = cmat_xmalloc((size_t)n * (size_t)info->block_bytes);
@@ -482,7 +504,7 @@ static void add_magnitude(cmat_safetensor *t, const cmat_adapter *a, int layer, 
         m[cmat_peft_hf_row(&a->model->config, weight, i)] = p->m[i];
     info->from_f32(m, own, (size_t)n);
     free(m);
-    module_path(module, layer, weight);
+    module_path(module, a->model->config.arch, layer, weight);
     *t = (cmat_safetensor){.name =
                                cmat_xasprintf("base_model.model.%s.lora_magnitude_vector", module),
                            .type = type,
@@ -507,11 +529,13 @@ static cmat_status save_weights(const cmat_adapter *a, const char *path, const c
         for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
             const cmat_lora_pair *p = cmat_adapter_pair(a, l, k);
             const cmat_weight *w = &a->model->layers[l].w[k];
-            if (!p->a)
+            if (!p->a || !cmat_arch_module_size(a->model->config.arch, k))
                 continue;
             float *b = hf_b(a, l, k);
-            add_tensor(&t[n++], l, k, 'A', a->config.rank, w->n_in, p->a, type);
-            add_tensor(&t[n++], l, k, 'B', w->n_out, a->config.rank, b, type);
+            add_tensor(&t[n++], a->model->config.arch, l, k, 'A', a->config.rank, w->n_in, p->a,
+                       type);
+            add_tensor(&t[n++], a->model->config.arch, l, k, 'B', cmat_module_rows(a->model, l, k),
+                       a->config.rank, b, type);
             free(b);
             if (p->m)
                 add_magnitude(&t[n++], a, l, k, type);

@@ -6,12 +6,6 @@
 const char *const cmat_weight_names[CMAT_N_LAYER_WEIGHTS] = {"q",    "k",  "v",   "o",
                                                              "gate", "up", "down"};
 
-const char *const cmat_weight_peft_names[CMAT_N_LAYER_WEIGHTS] = {
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-const char *const cmat_weight_gguf_names[CMAT_N_LAYER_WEIGHTS] = {
-    "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};
-
 /* GGUF gives modules one name over all architectures. */
 static const char *const gguf_names[CMAT_N_MODULES] = {
     [CMAT_W_Q] = "attn_q",
@@ -192,4 +186,16 @@ int cmat_arch_module_of(const cmat_arch *a, int w)
     if (a->fused_gate_up && (w == CMAT_W_GATE || w == CMAT_W_UP))
         return CMAT_MODULE_GATE_UP;
     return w;
+}
+
+int cmat_arch_module_size(const cmat_arch *a, int w)
+{
+    const int module = cmat_arch_module_of(a, w);
+    int n = 1;
+    if (w > 0 && module >= CMAT_N_LAYER_WEIGHTS && cmat_arch_module_of(a, w - 1) == module)
+        return 0;
+    while (w + n < CMAT_N_LAYER_WEIGHTS && module >= CMAT_N_LAYER_WEIGHTS &&
+           cmat_arch_module_of(a, w + n) == module)
+        n++;
+    return n;
 }

@@ -75,11 +75,9 @@ void cmat_module_name(char out[CMAT_MODULE_NAME_MAX], const cmat_arch *a, bool h
                       int layer);
 /* The module of the checkpoint that holds matrix w (CMAT_W_*): w itself, or the fused one. */
 int cmat_arch_module_of(const cmat_arch *a, int w);
+/* How many matrices, from w on, that module holds; 0: it begins with an earlier one. */
+int cmat_arch_module_size(const cmat_arch *a, int w);
 
-/* "q", "k", "v", "o", "gate", "up", "down"; PEFT's module names; GGUF's tensor names */
+/* "q", "k", "v", "o", "gate", "up", "down" */
 extern const char *const cmat_weight_names[CMAT_N_LAYER_WEIGHTS];
-extern const char *const
-    cmat_weight_peft_names[CMAT_N_LAYER_WEIGHTS]; /* "self_attn.q_proj", ..., "mlp.down_proj" */
-extern const char
-    *const cmat_weight_gguf_names[CMAT_N_LAYER_WEIGHTS]; /* "attn_q", ..., "ffn_down" */
 #endif

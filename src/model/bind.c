@@ -113,12 +113,9 @@ static cmat_status bind_matrices(const binder *b, const cmat_model_config *c, cm
     const int n_out[CMAT_N_LAYER_WEIGHTS] = {q, kv, kv, c->n_embd, c->n_ff, c->n_ff, c->n_embd};
     int n;
     for (int w = 0; w < CMAT_N_LAYER_WEIGHTS; w += n) {
-        const int module = cmat_arch_module_of(b->arch, w);
-        cmat_status st;
-        for (n = 1; w + n < CMAT_N_LAYER_WEIGHTS && module >= CMAT_N_LAYER_WEIGHTS &&
-                    cmat_arch_module_of(b->arch, w + n) == module;)
-            n++;
-        if ((st = bind_rows(b, module, n_in[w], n_out + w, l->w + w, n)) != CMAT_OK)
+        cmat_status st = bind_rows(b, cmat_arch_module_of(b->arch, w), n_in[w], n_out + w, l->w + w,
+                                   n = cmat_arch_module_size(b->arch, w));
+        if (st != CMAT_OK)
             return st;
     }
     return CMAT_OK;
