@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 /* cmocka wants these first */
+#include "agent/harvest.h"
 #include "agent/prompt.h"
 #include "agent/trajectory.h"
 #include "core/fs.h"
@@ -173,6 +174,40 @@ static void test_passing(void **unused)
     cmat_prompts_free(p);
 }
 
+/* Rows to learn from, where observations hold parts that pass: one a step, of which only the last
+ * reply counts, and the offers stand before it alone. */
+static void test_rows_step_by_step(void **unused)
+{
+    (void)unused;
+    cmat_run_config rc = {.env = "house", .env_opts = {.style = "agentbench"}};
+    cmat_harvest_options ho = CMAT_HARVEST_OPTIONS_DEFAULT;
+    cmat_task_list l = {0};
+    cmat_dataset rows = {0};
+    cmat_error err;
+    assert_int_equal(cmat_env_find("house")->generate(NULL, 0, 1, 3, &l, &err), CMAT_OK);
+    assert_int_equal(cmat_options_init(cmat_agent_option_table, &rc.opts, &err), CMAT_OK);
+    assert_int_equal(cmat_harvest_gold(&rc, &l, NULL, NULL, -1, &ho, &rows, NULL, NULL, &err),
+                     CMAT_OK);
+    assert_int_equal(rows.n, json_array_size(json_object_get(l.items[0].json, "gold")));
+    for (size_t i = 0; i < rows.n; i++) {
+        const json_t *messages = rows.items[i].messages, *m;
+        const size_t n = json_array_size(messages);
+        size_t k;
+        assert_int_equal(n, 3 + 2 * i);
+        json_array_foreach(messages, k, m)
+        {
+            const bool offers =
+                strstr(cmat_json_str(m, "content", ""), "AVAILABLE ACTIONS") != NULL;
+            assert_int_equal(offers, k == n - 2);
+            if (strcmp(cmat_json_str(m, "role", ""), "assistant") == 0)
+                assert_int_equal((int)cmat_json_num(m, "weight", 1), k == n - 1);
+        }
+    }
+    cmat_dataset_clear(&rows);
+    cmat_options_clear(cmat_agent_option_table, &rc.opts);
+    cmat_task_list_clear(&l);
+}
+
 /* An environment without snapshots says so. */
 static void test_no_snapshots(void **unused)
 {
@@ -192,9 +227,10 @@ static void test_no_snapshots(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choices),     cmocka_unit_test(test_choices_keys),
-        cmocka_unit_test(test_task_hashes), cmocka_unit_test(test_env_prompts),
-        cmocka_unit_test(test_passing),     cmocka_unit_test(test_no_snapshots),
+        cmocka_unit_test(test_choices),           cmocka_unit_test(test_choices_keys),
+        cmocka_unit_test(test_task_hashes),       cmocka_unit_test(test_env_prompts),
+        cmocka_unit_test(test_passing),           cmocka_unit_test(test_no_snapshots),
+        cmocka_unit_test(test_rows_step_by_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,11 +127,10 @@ static cmat_status first_view(house_env *e, cmat_buf *out, cmat_error *err)
 /* The game stays while the same task comes again (several samples of it). */
 static cmat_status use_game(house_env *e, const cmat_task *task, cmat_error *err)
 {
-    char hex[65], key[sizeof e->game_of];
+    char hash[sizeof e->game_of];
     house_game *g = NULL;
-    cmat_task_hash(task, hex);
-    snprintf(key, sizeof key, "%s", hex);
-    if (e->play.game && strcmp(e->game_of, key) == 0) {
+    cmat_task_hash(task, hash);
+    if (e->play.game && strcmp(e->game_of, hash) == 0) {
         house_play_start(&e->play, e->play.game);
         return CMAT_OK;
     }
@@ -140,7 +139,7 @@ static cmat_status use_game(house_env *e, const cmat_task *task, cmat_error *err
         return st;
     house_play_start(&e->play, g);
     house_game_unref(g);
-    memcpy(e->game_of, key, sizeof key);
+    memcpy(e->game_of, hash, sizeof hash);
     return CMAT_OK;
 }
 

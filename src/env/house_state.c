@@ -65,6 +65,13 @@ house_facts house_facts_of(const house_pddl *p, const house_state *s, int predic
         if (f.index[k] < 0 || q->size[k] == 0)
             f.predicate = -1; /* never true */
     }
+    size_t stride = 1;
+    f.bit = q->first;
+    for (int k = q->n_args; k-- > 0 && f.predicate >= 0;) {
+        f.stride[k] = stride;
+        f.bit += stride * (size_t)f.index[k];
+        stride *= (size_t)q->size[k];
+    }
     return f;
 }
 
@@ -74,11 +81,30 @@ static bool advance(house_facts *f, const house_predicate *q)
     for (int k = q->n_args; k-- > 0;) {
         if (f->wanted[k] >= 0)
             continue;
-        if (++f->index[k] < q->size[k])
+        if (++f->index[k] < q->size[k]) {
+            f->bit += f->stride[k];
             return true;
+        }
+        f->bit -= f->stride[k] * (size_t)(q->size[k] - 1);
         f->index[k] = 0;
     }
     return false;
+}
+
+/* Where the last argument may be any, its facts lie side by side: a word of none is passed over. */
+static void pass_over(house_facts *f, const house_predicate *q)
+{
+    const int last = q->n_args - 1;
+    if (last < 0 || f->wanted[last] >= 0)
+        return;
+    const bool fluent = f->bit < f->p->n_fluent;
+    const uint64_t *bits = fluent ? f->s->bits + (f->made_false ? f->s->n_words : 0) : f->p->init;
+    const size_t left = (size_t)(q->size[last] - f->index[last]), at = f->bit % 64;
+    if (bits[f->bit / 64] >> at != 0)
+        return;
+    const size_t n = 64 - at < left ? 64 - at : left;
+    f->index[last] += (int)n - 1;
+    f->bit += n - 1;
 }
 
 bool house_facts_next(house_facts *f, int *objects)
@@ -92,11 +118,10 @@ bool house_facts_next(house_facts *f, int *objects)
             return false;
         }
         f->begun = true;
-        size_t bit = 0;
-        for (int k = 0; k < q->n_args; k++)
-            bit = bit * (size_t)q->size[k] + (size_t)f->index[k];
-        if (!fact_is_set(f->p, f->s, q->first + bit, f->made_false))
+        if (!fact_is_set(f->p, f->s, f->bit, f->made_false)) {
+            pass_over(f, q);
             continue;
+        }
         for (int k = 0; k < q->n_args; k++)
             objects[k] = q->any[k] ? f->index[k] : f->p->types[q->types[k]].objects[f->index[k]];
         return true;

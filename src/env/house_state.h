@@ -22,8 +22,9 @@ typedef struct {
     const house_pddl *p;
     const house_state *s;
     int predicate, index[HOUSE_MAX_ARGS];
-    int wanted[HOUSE_MAX_ARGS]; /* an object, or -1: any */
-    bool made_false;            /* steps through what was made false instead */
+    int wanted[HOUSE_MAX_ARGS];         /* an object, or -1: any */
+    size_t stride[HOUSE_MAX_ARGS], bit; /* the present fact */
+    bool made_false;                    /* steps through what was made false instead */
     bool begun;
 } house_facts;
 house_facts house_facts_of(const house_pddl *p, const house_state *s, int predicate,
