@@ -6,7 +6,8 @@
 #
 # OUT/rows.jsonl, valid.jsonl: the Actor's. Questions of both sets, questions and changes made from their tables, and tasks
 # about 3,000 practice databases of 24 kinds (`cmat env domain`; never a shop, which the demo holds out). A quarter of the
-# rows show lessons; some begin with a wrong action and the reason that it was sent back with.
+# rows show lessons; some begin with a wrong action and the reason that it was sent back with; a few are in AgentBench's own
+# protocol (run, look, answer).
 # OUT/checker.jsonl, checker-valid.jsonl: the Checker's, as many to accept as to reject.
 # Tables of a page, and practice databases, are in one of the splits only.
 set -eu
@@ -20,9 +21,10 @@ job() {
     $cmat env tasks --quiet --rows --slips 20 --lessons 25 -o "$out/parts/$name.jsonl" \
         --checker-rows "$out/parts/$name.checker" "$@"
 }
-if [ "$1" = --wiki ]; then # OUT KIND PART SEED QUESTIONS TABLES SELECTS ASKS INSERTS UPDATES
-    job "$2" "wiki-$3-$4-$5" --seed "$5" --part "$4" --parts "$parts" --questions "$6" --tables "$7" -n $(($8 / parts / share)) \
-        --asks $(($9 / parts / share)) --inserts $((${10} / parts / share)) --updates $((${11} / parts / share))
+if [ "$1" = --wiki ]; then # OUT STYLE PART SEED QUESTIONS TABLES SELECTS ASKS INSERTS UPDATES
+    job "$2" "wiki-$5-$4" --style "$3" --part "$4" --parts "$parts" --seed "$5" --questions "$6" --tables "$7" \
+        -n $(($8 / parts / share)) --asks $(($9 / parts / share)) --inserts $((${10} / parts / share)) \
+        --updates $((${11} / parts / share))
     exit
 elif [ "$1" = --practice ]; then # OUT SPLIT N SEED...
     out=$2 split=$3 n=$4
@@ -40,10 +42,11 @@ rm -rf "$out/parts"
 mkdir -p "$out/parts"
 {
     for part in $(seq 0 $((parts - 1))); do
-        echo --wiki "$out" sql "$part" 11 "$wikisql_questions" "$wikisql_tables" 45000 18000 16000 14000
-        echo --wiki "$out" sql "$part" 12 "$wikisql_questions" "$wikisql_tables" 0 8000 8000 7000
+        echo --wiki "$out" short "$part" 11 "$wikisql_questions" "$wikisql_tables" 45000 18000 16000 14000
+        echo --wiki "$out" short "$part" 12 "$wikisql_questions" "$wikisql_tables" 0 8000 8000 7000
+        echo --wiki "$out" agentbench "$part" 13 "$wikisql_questions" "$wikisql_tables" 4000 1000 1500 1500
         for seed in 21 22 23; do
-            echo --wiki "$out" tq "$part" "$seed" "$wikitq_questions" "$wikitq_tables" 15000 2500 2000 1500
+            echo --wiki "$out" short "$part" "$seed" "$wikitq_questions" "$wikitq_tables" 15000 2500 2000 1500
         done
     done
     seq 101 $((100 + databases / share)) | xargs -n 20 echo --practice "$out" train 32

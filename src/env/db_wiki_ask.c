@@ -674,9 +674,9 @@ static bool list_where(wiki *w, wiki_draft *d, const about *a)
         "[Which|What] {cs} [are|were] [|listed ]{f}?",
         "[List|Name|Show|Give me] [all |all of |]the {cs} {f}.",
         "+the {cs} {f}",
-        "+[all |]the {cs} [of|for] the {ss} {f}",
         "[Which|What] {c} [is|was] {f}?",
         "=the {c} {f}",
+        "+[all |]the {cs} [of|for] the {ss} {f}",
     };
     filter f, g;
     int c = wiki_chance(w, 60) ? a->lead : pick(w, ANY, -1);
@@ -691,7 +691,10 @@ static bool list_where(wiki *w, wiki_draft *d, const about *a)
     d->sql = wiki_fmt(w, "SELECT %s FROM %s WHERE %s", wiki_col(w, c), a->T, f.sql);
     d->think = wiki_fmt(w, "%s of %s where %s", wiki_col(w, c), a->T, f.sql);
     const char *one = wiki_lower(w, w->t->columns[c]);
-    SAY(w, d, say, {"c", one}, {"cs", plural(w, one)}, {"ss", a->ss}, {"f", f.words});
+    /* the last form names the rows beside the column */
+    phrase_say(
+        &d->text, &w->rng, say, c == a->lead ? LEN(say) - 1 : LEN(say),
+        (phrase_slot[]){{"c", one}, {"cs", plural(w, one)}, {"ss", a->ss}, {"f", f.words}, {0}});
     return true;
 }
 

@@ -339,7 +339,7 @@ static const char *const update_told[] = {
     "{kk}, update the {T}[| table] to {x}.",
     "{kk}, update the {T}[| table] so [that |]{i}.",
     "The [statistics|data|figures|details|table] {kk} [have|has] been updated with {t}.",
-    "The {T} [for {k} |]has been updated with {t}.",
+    "The {T} [for {k}|entry of {k}] has been updated with {t}.",
     "{k} [now |]has {t}.",
     "{k} is now listed with {t}.",
     "Update the [entry|row|record] {kk} [in|of] the {T} to {t}.",
