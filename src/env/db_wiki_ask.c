@@ -380,11 +380,11 @@ static bool ranking(wiki *w, wiki_draft *d, const about *a)
         {"n", ordinals[k > 1 ? k : 2]},
         {"k", wiki_chance(w, 60) && k > 1 ? numerals[k] : wiki_fmt(w, "%d", k)},
         {"rev", most ? "" : " Count from the lowest."},
-        {"top", most ? "[highest|top|largest|best]" : "[lowest|smallest]"},
+        {"top", most ? WIKI_FILL(w, "[highest|top|largest|best]", {0})
+                     : WIKI_FILL(w, "[lowest|smallest]", {0})},
         {"most", most ? WIKI_FILL(w, "[most|highest|largest|greatest|biggest]", {0})
                       : WIKI_FILL(w, "[least|lowest|smallest|fewest]", {0})},
         {0}};
-    slots[6].value = wiki_fill(w, slots[6].value, NULL);
     if (time)
         phrase_say(&d->text, &w->rng, most ? late : early, 4, slots);
     else if (k == 1)

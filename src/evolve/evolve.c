@@ -112,6 +112,8 @@ static cmat_status run_loop(cmat_loop *l, json_t **summary, cmat_error *err)
     if (st == CMAT_OK)
         cmat_info("untuned model on %zu held-out tasks: %.1f %%", l->heldout.n,
                   100 * cmat_eval_rate(result));
+    if (st == CMAT_OK)
+        st = cmat_loop_start(l, err);
     while (st == CMAT_OK && better && round < l->o->rounds)
         st = cmat_loop_round(l, ++round, &better, err);
     if (st == CMAT_OK)

@@ -11,10 +11,10 @@
 #ifndef CMAT_EVOLVE_EVOLVE_H
 #define CMAT_EVOLVE_EVOLVE_H
 #include "agent/agent.h"
-#include "train/train.h"
 #include "cmat/error.h"
 #include "core/option.h"
 #include "model/model.h"
+#include "train/train.h"
 #include <stddef.h>
 
 typedef struct {
@@ -22,8 +22,9 @@ typedef struct {
     /* Files of tasks (JSONL of cmat or AgentBench's format) instead of made ones; needed without a
      * database. */
     char *tasks, *valid, *heldout;
-    char *
-        start; /* the Actor's tuning starts from this adapter (PEFT folder); NULL: from a new one */
+    /* Adapters (PEFT folders) that the roles act with from the first round on and that their tuning
+     * starts from; NULL: none. */
+    char *start, *start_checker;
     char *run_dir;       /* made when absent; gone on with when there */
     int64_t rounds;      /* at most; fewer when a round brings nothing */
     int64_t first_tasks; /* tasks of round 1, learned from the User's own worked answers */

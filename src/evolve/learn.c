@@ -115,6 +115,11 @@ static void on_step(void *user, const cmat_tune_metrics *m)
     cmat_progress_set(user, m->step);
 }
 
+static const char *start_of(const cmat_evolve_options *o, cmat_role role)
+{
+    return role == CMAT_ROLE_ACTOR ? o->start : role == CMAT_ROLE_CHECKER ? o->start_checker : NULL;
+}
+
 /* Tunes a copy of the role's present adapter (or a new one) on rows; *out is the caller's. A stage:
  * the adapter lies in rounds/N/ROLE when it is done. */
 static cmat_status tune_role(cmat_loop *l, int round, cmat_role role, const cmat_dataset *rows,
@@ -139,8 +144,8 @@ static cmat_status tune_role(cmat_loop *l, int round, cmat_role role, const cmat
     cmat_rng_init_sub(&rng, (uint64_t)o->seed, (uint64_t)round * CMAT_N_ROLES + role);
     if (l->adapters[role])
         st = cmat_adapter_copy(out, l->adapters[role], err);
-    else if (o->start && role == CMAT_ROLE_ACTOR)
-        st = cmat_adapter_load(out, l->model, o->start, err);
+    else if (start_of(o, role))
+        st = cmat_adapter_load(out, l->model, start_of(o, role), err);
     else
         st = cmat_method_adapter(out, l->model, &o->method, &rng, err);
     if (st != CMAT_OK || (st = cmat_options_init(cmat_tune_option_table, &to, err)) != CMAT_OK ||
@@ -189,11 +194,12 @@ done:
     return st;
 }
 
-/* The success rate that a finished choice of earlier rounds stands for; -1 without one. */
+/* The success rate that a finished choice of earlier rounds stands for, round 0's being the start
+ * adapters; -1 without one. */
 static double best_rate(const cmat_loop *l, cmat_role role, int before)
 {
     double best = -1;
-    for (int r = 1; r < before; r++) {
+    for (int r = 0; r < before; r++) {
         char stage[32];
         const json_t *choice;
         snprintf(stage, sizeof stage, "choose-%s-%d", cmat_role_names[role], r);
@@ -211,7 +217,7 @@ static cmat_status choose(cmat_loop *l, int round, cmat_role role, cmat_adapter 
                           int mode, double floor, bool *kept, cmat_error *err)
 {
     cmat_agent_options opts = l->o->agent;
-    char stage[32], measure[32], label[48];
+    char stage[32], measure[32], label[48], round_name[24];
     const json_t *result, *choice;
     double best = best_rate(l, role, round), rate;
     cmat_adapter *before = l->adapters[role];
@@ -230,7 +236,8 @@ static cmat_status choose(cmat_loop *l, int round, cmat_role role, cmat_adapter 
         return CMAT_OK;
     }
     snprintf(measure, sizeof measure, "valid-%s-%d", cmat_role_names[role], round);
-    snprintf(label, sizeof label, "round %d: measure", round);
+    snprintf(round_name, sizeof round_name, round ? "round %d" : "start", round);
+    snprintf(label, sizeof label, "%s: measure", round_name);
     opts.checker = mode;
     l->adapters[role] = NULL; /* kept aside in `before` while the candidate acts */
     cmat_loop_use(l, role, candidate);
@@ -241,7 +248,7 @@ static cmat_status choose(cmat_loop *l, int round, cmat_role role, cmat_adapter 
     }
     rate = cmat_eval_rate(result);
     *kept = rate > best;
-    cmat_info("round %d: %s on validation tasks: %.1f %%%s", round, cmat_role_names[role],
+    cmat_info("%s: %s on validation tasks: %.1f %%%s", round_name, cmat_role_names[role],
               100 * rate, *kept ? "" : " (no better: not kept)");
     if (*kept)
         cmat_adapter_free(before);
@@ -259,6 +266,21 @@ static int mode_with_model(const cmat_loop *l)
     return l->o->agent.checker == CMAT_CHECKER_OFF || l->o->agent.checker == CMAT_CHECKER_MODEL
                ? CMAT_CHECKER_MODEL
                : CMAT_CHECKER_BOTH;
+}
+
+cmat_status cmat_loop_start(cmat_loop *l, cmat_error *err)
+{
+    static const cmat_role roles[] = {CMAT_ROLE_ACTOR, CMAT_ROLE_CHECKER};
+    cmat_status st = CMAT_OK;
+    for (size_t i = 0; st == CMAT_OK && i < 2; i++) {
+        const char *start = start_of(l->o, roles[i]);
+        cmat_adapter *adapter = NULL;
+        bool checks = roles[i] == CMAT_ROLE_CHECKER, kept;
+        if (start && (st = cmat_adapter_load(&adapter, l->model, start, err)) == CMAT_OK)
+            st = choose(l, 0, roles[i], adapter, checks ? mode_with_model(l) : l->o->agent.checker,
+                        checks ? best_rate(l, CMAT_ROLE_ACTOR, 1) : -1, &kept, err);
+    }
+    return st;
 }
 
 cmat_status cmat_loop_round(cmat_loop *l, int round, bool *better, cmat_error *err)

@@ -33,6 +33,9 @@ cmat_status cmat_loop_measure(cmat_loop *l, const char *stage, int round,
                               const cmat_task_list *tasks, const cmat_agent_options *opts,
                               const char *label, const json_t **result, cmat_error *err);
 
+/* learn.c: the roles act with the start adapters, measured on the validation tasks as the rounds'
+ * are: a round must do better. The Checker's is used only when it makes the Actor better. */
+cmat_status cmat_loop_start(cmat_loop *l, cmat_error *err);
 /* learn.c: rows of a round (from worked answers in round 1, from collected episodes after that),
  * then the adapters; keeps what is better on the validation tasks. *better: the Actor improved. */
 cmat_status cmat_loop_round(cmat_loop *l, int round, bool *better, cmat_error *err);

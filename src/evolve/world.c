@@ -34,13 +34,17 @@ static cmat_status identity_new(const cmat_loop *l, json_t **out, cmat_error *er
                   CMAT_VERSION, "options", options, "model", "path",
                   l->model->path ? l->model->path : "", "sha256", cmat_model_hash(l->model),
                   "prompts", cmat_prompts_identity(l->prompts), "kernel", l->model->kernel->name);
-    char *start = o->start ? cmat_path_join(o->start, "adapter_model.safetensors") : NULL;
+    char *start = o->start ? cmat_path_join(o->start, "adapter_model.safetensors") : NULL,
+         *checker = o->start_checker ? cmat_path_join(o->start_checker, "adapter_model.safetensors")
+                                     : NULL;
     if ((st = file_identity(*out, "start", start, err)) == CMAT_OK &&
+        (st = file_identity(*out, "start-checker", checker, err)) == CMAT_OK &&
         (st = file_identity(*out, "database", o->database, err)) == CMAT_OK &&
         (st = file_identity(*out, "tasks", o->tasks, err)) == CMAT_OK &&
         (st = file_identity(*out, "valid", o->valid, err)) == CMAT_OK)
         st = file_identity(*out, "heldout", o->heldout, err);
     free(start);
+    free(checker);
     return st;
 }
 

@@ -25,6 +25,14 @@ expect 0 "$CMAT" evolve db $options --run killed
 for f in $(cd whole && find rounds -name 'adapter_model.safetensors' -o -name '*.jsonl' -path '*rounds/?/actor.jsonl' -o -name checker.jsonl) tasks-train.jsonl; do
     cmp -s "whole/$f" "killed/$f" || fail "$f differs after kills"
 done
+# from adapters that are there: measured first, and shipped as they are where tuning brings nothing
+expect 0 "$CMAT" evolve db $options --rounds 1 --start whole/rounds/1/actor --start-checker whole/rounds/1/actor --run started
+grep -q '"choose-actor-0"' started/state.json || fail "the start adapter was not measured"
+grep -q '"choose-checker-0"' started/state.json || fail "the Checker's start adapter was not measured"
+cmp -s started/adapters/actor/adapter_model.safetensors whole/rounds/1/actor/adapter_model.safetensors ||
+    cmp -s started/adapters/actor/adapter_model.safetensors started/rounds/1/actor/adapter_model.safetensors ||
+    fail "neither the start adapter nor the tuned one was shipped"
+expect 1 "$CMAT" evolve db $options --start nowhere --run none
 expect 0 "$CMAT" memory --run whole list
 expect 0 "$CMAT" report --json whole
 has out '"comparison"'
