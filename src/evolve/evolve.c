@@ -114,7 +114,8 @@ static cmat_status run_loop(cmat_loop *l, json_t **summary, cmat_error *err)
                   100 * cmat_eval_rate(result));
     if (st == CMAT_OK)
         st = cmat_loop_start(l, err);
-    while (st == CMAT_OK && better && round < l->o->rounds)
+    /* after a first round that brought nothing, tries may teach what worked answers did not */
+    while (st == CMAT_OK && (better || round == 1) && round < l->o->rounds)
         st = cmat_loop_round(l, ++round, &better, err);
     if (st == CMAT_OK)
         st = measure_heldout(l, "heldout-after", shipped_mode(l), l->o->agent.lessons, "tuned",
