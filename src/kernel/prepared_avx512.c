@@ -162,8 +162,9 @@ INLINE void add_scaled(int m, const six *d, __m512 d0, __m512 d1, __m512i sum[ST
     }
 }
 
-/* m rows of x times the unit; m and f are constants in each use. */
-INLINE void unit_rows(int m, form f, const rows *x, const unit *u, bool add, float *c, size_t ldc)
+/* m rows of x, of which `there` are there, times the unit; m and f are constants in each use. */
+INLINE void unit_rows(int m, int there, form f, const rows *x, const unit *u, bool add, float *c,
+                      size_t ldc)
 {
     const size_t bytes = cmat_prepared_block_bytes(f), scales = cmat_prepared_value_bytes(f);
     const size_t second = scales + (f.wide ? 32 : 16);
@@ -174,9 +175,10 @@ INLINE void unit_rows(int m, form f, const rows *x, const unit *u, bool add, flo
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++) {
         const float *ci = c + (size_t)i * ldc;
+        const bool old = add && i < there;
         sum[i][0] = sum[i][1] = _mm512_setzero_si512();
-        y[i][0] = add ? _mm512_maskz_loadu_ps(u->left, ci) : _mm512_setzero_ps();
-        y[i][1] = add ? _mm512_maskz_loadu_ps(u->right, ci + 16) : _mm512_setzero_ps();
+        y[i][0] = old ? _mm512_maskz_loadu_ps(u->left, ci) : _mm512_setzero_ps();
+        y[i][1] = old ? _mm512_maskz_loadu_ps(u->right, ci + 16) : _mm512_setzero_ps();
     }
     for (size_t b = 0, at = 0; b < x->n_blocks; b++, at += bytes, six_step(&q, 2 * CMAT_Q_BLOCK),
                 six_step(&d, sizeof *x->d), six_step(&s, sizeof *x->s)) {
@@ -205,39 +207,27 @@ INLINE void unit_rows(int m, form f, const rows *x, const unit *u, bool add, flo
         }
     }
 #pragma GCC unroll 6
-    for (int i = 0; i < m; i++) {
+    for (int i = 0; i < m && i < there; i++) {
         _mm512_mask_storeu_ps(c + (size_t)i * ldc, u->left, y[i][0]);
         _mm512_mask_storeu_ps(c + (size_t)i * ldc + 16, u->right, y[i][1]);
     }
 }
 
-/* All T rows, in steps as even as can be. */
+/* All T rows in steps of 2, 4 or 6, as even as can be; of an odd T the last step reads a row more.
+ */
 INLINE void unit_product(form f, const rows *x, int T, const unit *u, bool add, float *c,
                          size_t ldc)
 {
     rows at = *x;
     for (int left = (T + STEP - 1) / STEP; left > 0; left--) {
-        const int m = (T + left - 1) / left;
-        switch (m) {
-        case 1:
-            unit_rows(1, f, &at, u, add, c, ldc);
-            break;
-        case 2:
-            unit_rows(2, f, &at, u, add, c, ldc);
-            break;
-        case 3:
-            unit_rows(3, f, &at, u, add, c, ldc);
-            break;
-        case 4:
-            unit_rows(4, f, &at, u, add, c, ldc);
-            break;
-        case 5:
-            unit_rows(5, f, &at, u, add, c, ldc);
-            break;
-        default:
-            unit_rows(6, f, &at, u, add, c, ldc);
-        }
-        T -= m;
+        const int m = ((T + left - 1) / left + 1) / 2 * 2, there = m < T ? m : T;
+        if (m == 2)
+            unit_rows(2, there, f, &at, u, add, c, ldc);
+        else if (m == 4)
+            unit_rows(4, there, f, &at, u, add, c, ldc);
+        else
+            unit_rows(6, there, f, &at, u, add, c, ldc);
+        T -= there;
         at.q += (size_t)m * at.n_blocks * CMAT_Q_BLOCK;
         at.d += (size_t)m * at.n_blocks;
         at.s += (size_t)m * at.n_blocks;
@@ -250,7 +240,7 @@ void cmat_avx512_few_rows(float *y, int ldy, const float *x, int ldx, const cmat
 {
     const int n_blocks = w->n_in / CMAT_Q_BLOCK, n_units = (w->n_out + COLUMNS - 1) / COLUMNS;
     const int threads = cmat_threads();
-    const size_t blocks = (size_t)T * (size_t)n_blocks;
+    const size_t blocks = (size_t)(T + 1) * (size_t)n_blocks; /* unit_product may read one more */
     const size_t bytes =
         (size_t)n_blocks * cmat_prepared_block_bytes(cmat_prepared_form_of(w->type));
     int16_t *q = cmat_scratch_take(blocks * (CMAT_Q_BLOCK * sizeof *q + 2 * sizeof(float)));
