@@ -1,8 +1,10 @@
 /* model/model.c - opens a model: configuration, tensors, rope tables, tokenizer, chat template. */
 #include "model/model.h"
+#include "core/fs.h"
 #include "core/hash.h"
 #include "core/mem.h"
 #include "model/bind.h"
+#include "model/hf_folder.h"
 #include "model/rope.h"
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +110,8 @@ cmat_status cmat_model_open(cmat_model **out, const char *path, const cmat_kerne
     cmat_gguf *g;
     cmat_status st;
     *out = NULL;
+    if (cmat_path_is_dir(path))
+        return cmat_hf_folder_open(out, path, kernel, err);
     if ((st = cmat_gguf_open(&g, path, err)) != CMAT_OK)
         return st;
     st = cmat_model_open_gguf(out, g, kernel, err);
@@ -186,7 +190,10 @@ static void hash_tensors(cmat_model *m)
 
 const char *cmat_model_hash(cmat_model *m)
 {
-    if (!m->sha256[0] && (!m->path || cmat_sha256_file(m->path, m->sha256, NULL) != CMAT_OK))
+    if (!m->sha256[0] && m->path && !m->gguf)
+        (void)cmat_hf_folder_hash(m->path, m->sha256, NULL);
+    if (!m->sha256[0] && m->gguf &&
+        (!m->path || cmat_sha256_file(m->path, m->sha256, NULL) != CMAT_OK))
         hash_tensors(m);
     return m->sha256;
 }

@@ -44,7 +44,7 @@ typedef struct cmat_model {
     int prepared_uses;
 } cmat_model;
 
-/* Opens a GGUF of an architecture in cmat_archs. kernel NULL: cmat_kernel_best(). Every
+/* Opens a GGUF, or a folder as Hugging Face lays it out, of an architecture in cmat_archs. kernel NULL: cmat_kernel_best(). Every
  * hyper-parameter and every tensor's shape is checked against the configuration. */
 cmat_status cmat_model_open(cmat_model **out, const char *path, const cmat_kernel_ops *kernel,
                             cmat_error *err);
@@ -57,7 +57,7 @@ cmat_status cmat_model_open_source(cmat_model **out, cmat_source *src, const cma
 void cmat_model_free(cmat_model *m);
 /* Prepares all weights for the uses (CMAT_USE_* bits). Not to be called while others use m. */
 cmat_status cmat_model_prepare(cmat_model *m, int uses, cmat_error *err);
-/* SHA-256 of the file, hex; computed once. */
+/* SHA-256 of the file (of a folder: over its files' names and digests), hex; computed once. */
 const char *cmat_model_hash(cmat_model *m);
 /* What the model was made from: the hash that its file recorded when `cmat export` wrote it, else
  * the file's own. */

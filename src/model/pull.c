@@ -8,6 +8,7 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "model/gguf.h"
+#include "model/hf_folder.h"
 #include "model/pull_internal.h"
 #include "model/zip.h"
 
@@ -286,6 +287,11 @@ done:
 
 /* ---- finding ---- */
 
+static bool is_model(const char *path)
+{
+    return is_file(path) || cmat_hf_folder_is(path);
+}
+
 char *cmat_model_find(const char *name_or_path)
 {
     const char *name = name_or_path;
@@ -293,17 +299,17 @@ char *cmat_model_find(const char *name_or_path)
         name = getenv("CMAT_MODEL");
     if (!name || !*name)
         name = CMAT_DEFAULT_MODEL;
-    if (is_file(name))
+    if (is_model(name))
         return cmat_xstrdup(name);
     if (strchr(name, '/') || name[0] == '.')
         return NULL;
     char *dir = models_dir(), *path = cmat_path_join(dir, name);
-    if (!is_file(path)) {
+    if (!is_model(path)) {
         free(path);
         path = cmat_xasprintf("%s/%s.gguf", dir, name);
     }
     free(dir);
-    if (is_file(path))
+    if (is_model(path))
         return path;
     free(path);
     return NULL;
