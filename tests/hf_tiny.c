@@ -59,13 +59,13 @@ static void add(writer *w, int module, int layer, const cmat_weight *weight, con
     to->from_f32(x, data, count);
     free(x);
     cmat_module_name(name, c->arch, true, module, layer);
-    w->t[w->n++] = (cmat_safetensor){
-        .name = cmat_xasprintf("%s.weight", name),
-        .type = w->o->type,
-        .n_dims = weight ? 2 : 1,
-        .shape = {weight ? weight->n_out : n, weight ? weight->n_in : 1, 1, 1},
-        .data = data,
-        .size = count * (size_t)to->block_bytes};
+    w->t[w->n++] =
+        (cmat_safetensor){.name = cmat_xasprintf("%s.weight", name),
+                          .type = w->o->type,
+                          .n_dims = weight ? 2 : 1,
+                          .shape = {weight ? weight->n_out : n, weight ? weight->n_in : 1, 1, 1},
+                          .data = data,
+                          .size = count * (size_t)to->block_bytes};
 }
 
 static void collect(writer *w)
@@ -157,8 +157,8 @@ static json_t *tokenizer_json(const cmat_gguf *g)
         if (types[i] == 1)
             json_object_set_new(vocab, json_string_value(text), json_integer((json_int_t)i));
         else
-            json_array_append_new(added, json_pack("{s:i, s:O, s:b}", "id", (int)i, "content", text,
-                                                   "special", 1));
+            json_array_append_new(
+                added, json_pack("{s:i, s:O, s:b}", "id", (int)i, "content", text, "special", 1));
         json_decref(text);
     }
     free(types);
@@ -167,9 +167,9 @@ static json_t *tokenizer_json(const cmat_gguf *g)
         cmat_gguf_string_at(g, "tokenizer.ggml.merges", i, &s, &len);
         json_array_append_new(merges, json_stringn(s, len));
     }
-    return json_pack("{s:o, s:{s:s, s:o, s:o}, s:{s:s, s:b}, s:{s:s}}", "added_tokens", added, "model",
-                     "type", "BPE", "vocab", vocab, "merges", merges, "pre_tokenizer", "type",
-                     "ByteLevel", "add_prefix_space", 0, "decoder", "type", "ByteLevel");
+    return json_pack("{s:o, s:{s:s, s:o, s:o}, s:{s:s, s:b}, s:{s:s}}", "added_tokens", added,
+                     "model", "type", "BPE", "vocab", vocab, "merges", merges, "pre_tokenizer",
+                     "type", "ByteLevel", "add_prefix_space", 0, "decoder", "type", "ByteLevel");
 }
 
 void hf_tiny_write(const char *folder, const cmat_model *m, const hf_tiny_options *o)
@@ -193,8 +193,8 @@ void hf_tiny_write(const char *folder, const cmat_model *m, const hf_tiny_option
     must(cmat_gguf_str(m->gguf, "tokenizer.chat_template", &chat, &err), &err);
     text_write(folder, "tokenizer_config.json",
                json_pack("{s:[{s:s, s:s}, {s:s, s:s}], s:s, s:{s:s}, s:b}", "chat_template", "name",
-                         "tool_use", "template", "not this one", "name", "default", "template", chat,
-                         "bos_token", "<|im_start|>", "eos_token", "content", "<|im_end|>",
+                         "tool_use", "template", "not this one", "name", "default", "template",
+                         chat, "bos_token", "<|im_start|>", "eos_token", "content", "<|im_end|>",
                          "add_bos_token", 0));
     for (int i = 0; i < w.n; i++) {
         free((void *)w.t[i].name);

@@ -12,9 +12,9 @@ typedef struct {
     bool misaligned; /* shifts the data by a byte */
 } hf_tiny_options;
 
-/* Writes m, opened from a GGUF of the llama architecture, to a new folder: config.json, weights with q's
- * and k's rows in Hugging Face's order, tokenizer.json, tokenizer_config.json. A failed write fails
- * the test. */
+/* Writes m, opened from a GGUF of the llama architecture, to a new folder: config.json, weights
+ * with q's and k's rows in Hugging Face's order, tokenizer.json, tokenizer_config.json. A failed
+ * write fails the test. */
 void hf_tiny_write(const char *folder, const cmat_model *m, const hf_tiny_options *o);
 /* Removes a folder of files. */
 void hf_tiny_remove(const char *folder);

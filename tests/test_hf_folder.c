@@ -1,5 +1,5 @@
-/* Models from Hugging Face folders: the same logits, tokens and conversations as from the GGUF of the
- * same weights; shards and their index; templates; what must be refused. */
+/* Models from Hugging Face folders: the same logits, tokens and conversations as from the GGUF of
+ * the same weights; shards and their index; templates; what must be refused. */
 #include "core/json.h"
 #include "hf_tiny.h"
 #include "model/engine.h"
@@ -248,9 +248,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logits),    cmocka_unit_test(test_mapped),
-        cmocka_unit_test(test_chat),      cmocka_unit_test(test_templates),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_hash_and_find),
+        cmocka_unit_test(test_logits),  cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_chat),    cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_hash_and_find),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

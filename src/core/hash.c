@@ -3,6 +3,7 @@
 #include "core/fs.h"
 
 #include <nettle/md5.h>
+#include <nettle/sha1.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
 
@@ -34,6 +35,25 @@ cmat_status cmat_sha256_file(const char *path, char hex[65], cmat_error *err)
     if (st != CMAT_OK)
         return st;
     cmat_sha256_hex(m.data, m.len, hex);
+    cmat_map_close(&m);
+    return CMAT_OK;
+}
+
+cmat_status cmat_git_sha1_file(const char *path, char hex[41], cmat_error *err)
+{
+    struct sha1_ctx ctx;
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    char head[40];
+    cmat_map m;
+    cmat_status st = cmat_map_open(&m, path, err);
+    if (st != CMAT_OK)
+        return st;
+    const int n = snprintf(head, sizeof head, "blob %zu", m.len);
+    sha1_init(&ctx);
+    sha1_update(&ctx, (size_t)n + 1, (const uint8_t *)head);
+    sha1_update(&ctx, m.len, m.data);
+    sha1_digest(&ctx, sizeof digest, digest);
+    to_hex(digest, sizeof digest, hex);
     cmat_map_close(&m);
     return CMAT_OK;
 }

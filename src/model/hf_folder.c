@@ -137,8 +137,8 @@ static cmat_status index_check(const cmat_hf_shards *s, cmat_safetensors *const 
             const bool has = cmat_safetensors_find(files[i], tensor);
             if (here != has)
                 return cmat_fail(err, CMAT_ERR_FORMAT,
-                                 "%s/%s: tensor %.100s is %s, but the index puts it into %s", folder,
-                                 s->names[i], tensor, here ? "missing" : "there",
+                                 "%s/%s: tensor %.100s is %s, but the index puts it into %s",
+                                 folder, s->names[i], tensor, here ? "missing" : "there",
                                  json_string_value(v));
             held += has;
         }

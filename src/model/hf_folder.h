@@ -1,6 +1,6 @@
-/* model/hf_folder.h - a model in a folder as Hugging Face lays it out: config.json, model.safetensors or
- * its shards with an index, tokenizer.json or tokenizer.model, a chat template. Nothing in the files is
- * trusted. */
+/* model/hf_folder.h - a model in a folder as Hugging Face lays it out: config.json,
+ * model.safetensors or its shards with an index, tokenizer.json or tokenizer.model, a chat
+ * template. Nothing in the files is trusted. */
 #ifndef CMAT_MODEL_HF_FOLDER_H
 #define CMAT_MODEL_HF_FOLDER_H
 #include "model/model.h"

@@ -9,6 +9,7 @@
 #include "core/progress.h"
 #include "model/gguf.h"
 #include "model/hf_folder.h"
+#include "model/hub.h"
 #include "model/pull_internal.h"
 #include "model/zip.h"
 
@@ -227,7 +228,7 @@ static cmat_status pull_url(const char *url, const char *dir, const char *target
                             const char *sha256, cmat_error *err)
 {
     char *part = cmat_xasprintf("%s.part", target);
-    cmat_status st = cmat_pull_http(url, part, err);
+    cmat_status st = cmat_pull_http(&(cmat_http_options){.url = url, .part = part}, err);
     if (st == CMAT_OK) {
         st = check_model(part, url, sha256, err);
         if (st == CMAT_OK)
@@ -245,8 +246,25 @@ static bool already_there(const char *target, const char *sha256)
     return sha256 && is_file(target) && check_sha256(target, target, sha256, NULL) == CMAT_OK;
 }
 
+static cmat_status pull_hub(const cmat_pull_options *opts, char **path, cmat_error *err)
+{
+    cmat_hub_name n;
+    cmat_status st = check_hex(opts->sha256, err);
+    if (st == CMAT_OK && opts->name)
+        st = cmat_fail(err, CMAT_ERR_ARG, "models of the hub keep their own names");
+    if (st != CMAT_OK || (st = cmat_hub_name_parse(&n, opts->source, err)) != CMAT_OK)
+        return st;
+    st = cmat_hub_pull(&n, opts->sha256, path, err);
+    cmat_hub_name_clear(&n);
+    return st;
+}
+
 cmat_status cmat_pull(const cmat_pull_options *opts, char **path, cmat_error *err)
 {
+    if (opts->source && cmat_hub_is_name(opts->source)) {
+        *path = NULL;
+        return pull_hub(opts, path, err);
+    }
     char *dir = models_dir(), *target = NULL;
     const char *source = opts->source, *name = opts->name,
                *sha256 = source ? opts->sha256 : CMAT_DEFAULT_MODEL_SHA256;
@@ -299,6 +317,14 @@ char *cmat_model_find(const char *name_or_path)
         name = getenv("CMAT_MODEL");
     if (!name || !*name)
         name = CMAT_DEFAULT_MODEL;
+    if (cmat_hub_is_name(name)) {
+        cmat_hub_name n;
+        if (cmat_hub_name_parse(&n, name, NULL) != CMAT_OK)
+            return NULL;
+        char *cached = cmat_hub_cached(&n);
+        cmat_hub_name_clear(&n);
+        return cached;
+    }
     if (is_model(name))
         return cmat_xstrdup(name);
     if (strchr(name, '/') || name[0] == '.')

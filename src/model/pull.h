@@ -10,7 +10,8 @@
 #define CMAT_DEFAULT_MODEL_SHA256 "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 typedef struct {
-    const char *source; /* NULL: the default model; a path; an http:// or https:// URL */
+    const char *source; /* NULL: the default model; a path; an http:// or https:// URL;
+                           hf:OWNER/NAME[/FILE][@REVISION] */
     const char *sha256; /* 64 hex digits the file must have; NULL: any */
     const char
         *name; /* to keep it under, without a folder (".gguf" is added); NULL: the file's own */
@@ -26,8 +27,9 @@ typedef struct {
  * SIGINT. */
 cmat_status cmat_pull(const cmat_pull_options *opts, char **path, cmat_error *err);
 
-/* The file of a model: name_or_path itself when it is a file, else NAME or NAME.gguf in the models
- * folder. NULL: what CMAT_MODEL in the environment names, else the default model. The caller's to
- * free(); NULL when there is no such file. */
+/* The file or folder of a model: name_or_path itself when there is one, what hf:OWNER/NAME stands
+ * for in the hub's cache, else NAME or NAME.gguf in the models folder. NULL: what CMAT_MODEL in the
+ * environment names, else the default model. The caller's to free(); NULL when there is no such
+ * file. */
 char *cmat_model_find(const char *name_or_path);
 #endif

@@ -31,12 +31,15 @@
 
 typedef struct {
     const char *url, *part;
+    const cmat_http_options *options;
     char *from; /* the .from file */
     char etag[MAX_ETAG + 1];
     int fd;
     curl_off_t have;  /* bytes in the part at the start of an attempt */
     curl_off_t total; /* of the whole file, as an answer 416 says; -1: unknown */
     int write_errno;
+    bool too_long;  /* more came than the file has */
+    curl_off_t got; /* bytes in the part */
     cmat_progress *progress;
     bool progress_total;
 } download;
@@ -96,6 +99,11 @@ static size_t on_data(char *data, size_t size, size_t n, void *user)
 {
     download *d = user;
     size_t left = size * n;
+    if (d->options->has_size && (curl_off_t)left > d->options->size - d->got) {
+        d->too_long = true;
+        return 0;
+    }
+    d->got += (curl_off_t)left;
     while (left) {
         ssize_t k = write(d->fd, data, left);
         if (k < 0 && errno == EINTR)
@@ -140,6 +148,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
     return len;
 }
 
+static const char *label(const download *d)
+{
+    return d->options->label ? d->options->label : "download";
+}
+
 static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t up_total,
                        curl_off_t up_now)
 {
@@ -148,7 +161,7 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
     (void)up_now;
     if (total > 0 && !d->progress_total) {
         cmat_progress_free(d->progress);
-        d->progress = cmat_progress_new("download", d->have + total);
+        d->progress = cmat_progress_new(label(d), d->have + total);
         d->progress_total = true;
     }
     cmat_progress_set(d->progress, d->have + now);
@@ -169,6 +182,7 @@ static CURLcode attempt(download *d, CURL *c, char *message)
 {
     struct curl_slist *headers = NULL;
     d->have = lseek(d->fd, 0, SEEK_END);
+    d->got = d->have;
     d->total = -1;
     d->write_errno = 0;
     if (d->have > 0 && d->etag[0]) {
@@ -186,10 +200,16 @@ static CURLcode attempt(download *d, CURL *c, char *message)
     return code;
 }
 
-static void set_options(download *d, CURL *c, char *message)
+/* What every request has. curl sends the token to the url's own host only (unless told otherwise by
+ * CURLOPT_UNRESTRICTED_AUTH). */
+static void set_common(CURL *c, const char *url, const char *token, char *message)
 {
-    bool https = strncasecmp(d->url, "https:", 6) == 0;
-    curl_easy_setopt(c, CURLOPT_URL, d->url);
+    bool https = strncasecmp(url, "https:", 6) == 0;
+    curl_easy_setopt(c, CURLOPT_URL, url);
+    if (token) {
+        curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, token);
+    }
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, https ? "https" : "http,https");
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
@@ -201,6 +221,11 @@ static void set_options(download *d, CURL *c, char *message)
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "cmat/" CMAT_VERSION);
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, message);
+}
+
+static void set_options(download *d, CURL *c, char *message)
+{
+    set_common(c, d->url, d->options->token, message);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, d);
     curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
@@ -244,6 +269,9 @@ static cmat_status failed(const download *d, CURLcode code, const char *message,
     if (cmat_cancelled())
         return cmat_fail(err, CMAT_ERR_CANCELLED,
                          "download %s: stopped; the next pull continues it", d->url);
+    if (d->too_long)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "download %s: longer than the %lld bytes it has",
+                         d->url, (long long)d->options->size);
     if (d->write_errno)
         return cmat_fail(err, CMAT_ERR_IO, "write %s: %s", d->part, strerror(d->write_errno));
     if (code == CURLE_FILESIZE_EXCEEDED)
@@ -283,13 +311,27 @@ static cmat_status fetch(download *d, CURL *c, cmat_error *err)
     }
 }
 
-cmat_status cmat_pull_http(const char *url, const char *part, cmat_error *err)
+/* A whole file of another length than it should have is of no use. */
+static cmat_status size_check(download *d, cmat_error *err)
 {
-    download d = {.url = url, .part = part, .fd = -1, .from = cmat_xasprintf("%s.from", part)};
+    const curl_off_t size = lseek(d->fd, 0, SEEK_END);
+    if (!d->options->has_size || size == d->options->size)
+        return CMAT_OK;
+    return cmat_fail(err, CMAT_ERR_FORMAT, "download %s: %lld bytes, expected %lld", d->url,
+                     (long long)size, (long long)d->options->size);
+}
+
+cmat_status cmat_pull_http(const cmat_http_options *o, cmat_error *err)
+{
+    download d = {.url = o->url,
+                  .part = o->part,
+                  .options = o,
+                  .fd = -1,
+                  .from = cmat_xasprintf("%s.from", o->part)};
     cmat_status st = CMAT_OK;
     CURL *c = NULL;
-    if (strpbrk(url, "\r\n")) {
-        st = cmat_fail(err, CMAT_ERR_ARG, "a URL with a line break");
+    if (strpbrk(o->url, "\r\n") || (o->token && strpbrk(o->token, "\r\n"))) {
+        st = cmat_fail(err, CMAT_ERR_ARG, "a URL or a token with a line break");
         goto done;
     }
     if ((st = open_part(&d, err)) != CMAT_OK)
@@ -298,19 +340,87 @@ cmat_status cmat_pull_http(const char *url, const char *part, cmat_error *err)
         st = cmat_fail(err, CMAT_ERR_NOMEM, "curl: cannot be set up");
         goto done;
     }
-    d.progress = cmat_progress_new("download", 0);
-    st = fetch(&d, c, err);
+    d.progress = cmat_progress_new(label(&d), 0);
+    if (!o->has_size || lseek(d.fd, 0, SEEK_END) != o->size) /* else it is whole already */
+        st = fetch(&d, c, err);
     cmat_progress_free(d.progress);
+    if (st == CMAT_OK)
+        st = size_check(&d, err);
     if (st == CMAT_OK && fsync(d.fd) != 0)
-        st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", part, strerror(errno));
-    if (st != CMAT_OK && lseek(d.fd, 0, SEEK_END) == 0) /* nothing came: leave nothing behind */
-        unlink(part);
-    if (st == CMAT_OK || !cmat_path_exists(part))
+        st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", d.part, strerror(errno));
+    /* nothing that could be continued: leave nothing behind */
+    if (st != CMAT_OK && (st == CMAT_ERR_FORMAT || lseek(d.fd, 0, SEEK_END) == 0))
+        unlink(d.part);
+    if (st == CMAT_OK || !cmat_path_exists(d.part))
         unlink(d.from);
 done:
     curl_easy_cleanup(c);
     if (d.fd >= 0)
         close(d.fd);
     free(d.from);
+    return st;
+}
+
+/* ---- short answers ---- */
+
+typedef struct {
+    cmat_buf *out;
+    size_t max;
+    bool too_long;
+} answer;
+
+static size_t on_text(char *data, size_t size, size_t n, void *user)
+{
+    answer *a = user;
+    if (size * n > a->max - a->out->len) {
+        a->too_long = true;
+        return 0;
+    }
+    cmat_buf_add(a->out, data, size * n);
+    return size * n;
+}
+
+cmat_status cmat_pull_text(const char *url, const char *token, size_t max, cmat_buf *out,
+                           cmat_error *err)
+{
+    char message[CURL_ERROR_SIZE] = "";
+    answer a = {.out = out, .max = max};
+    long http = 0;
+    CURLcode code = CURLE_OK;
+    if (token && strpbrk(token, "\r\n"))
+        return cmat_fail(err, CMAT_ERR_ARG, "a token with a line break");
+    CURL *c = curl_easy_init();
+    if (!c)
+        return cmat_fail(err, CMAT_ERR_NOMEM, "curl: cannot be set up");
+    set_common(c, url, token, message);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_text);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, &a);
+    for (int i = 0; i < MAX_STALLED; i++) {
+        const struct timespec pause = {0, 200000000};
+        cmat_buf_truncate(out, 0);
+        code = curl_easy_perform(c);
+        curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &http);
+        const bool later = code == CURLE_HTTP_RETURNED_ERROR
+                               ? http == 429 || http >= 500
+                               : code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR ||
+                                     code == CURLE_GOT_NOTHING;
+        if (!later || cmat_cancelled())
+            break;
+        nanosleep(&pause, NULL);
+    }
+    curl_easy_cleanup(c);
+    if (code == CURLE_OK)
+        return CMAT_OK;
+    if (a.too_long)
+        return cmat_fail(err, CMAT_ERR_LIMIT, "%s: an answer of over %zu bytes", url, max);
+    if (code == CURLE_HTTP_RETURNED_ERROR && (http == 401 || http == 403))
+        return cmat_fail(err, CMAT_ERR_IO, "%s: %ld: there is no such model, or it needs %s", url,
+                         http, token ? "another HF_TOKEN" : "a token (HF_TOKEN)");
+    cmat_buf b = {0};
+    const char *why = message[0] ? message : curl_easy_strerror(code);
+    cmat_text_inert(&b, why, strlen(why));
+    cmat_status st = cmat_fail(err, http == 404 ? CMAT_ERR_NOT_FOUND : CMAT_ERR_IO, "%s: %s", url,
+                               cmat_buf_str(&b));
+    cmat_buf_clear(&b);
     return st;
 }
