@@ -1,12 +1,12 @@
 #!/bin/sh
 # Builds and runs fuzz targets: tests/fuzz/run.sh [SECONDS EACH [TARGET...]] (needs clang). Targets: gguf, safetensors,
-# zip, template, tokenizer, sql, house. Corpora are kept in $FUZZ_DIR (default /tmp/cmat-fuzz) and go on where the last run
+# zip, template, tokenizer, tokenizer_json, spm, hf_config, sql, house. Corpora are kept in $FUZZ_DIR (default /tmp/cmat-fuzz) and go on where the last run
 # ended; what was found lies beside them.
 set -eu
 cd "$(dirname "$0")/../.."
 secs=${1:-60}
 [ $# -gt 0 ] && shift
-targets=${*:-gguf safetensors zip template tokenizer sql house}
+targets=${*:-gguf safetensors zip template tokenizer tokenizer_json spm hf_config sql house}
 dir=${FUZZ_DIR:-/tmp/cmat-fuzz}
 build=build-fuzz
 [ -f $build/build.ninja ] || CC=clang meson setup $build -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
@@ -26,6 +26,18 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:
 seed_template() {
     printf '%s' "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] | trim }}{% endfor %}" > "$1/chatml"
     printf '%s' "{%- if messages[0].role == 'system' -%}{{ messages[0].content }}{%- endif -%}{{ bos_token }}" > "$1/if"
+}
+seed_tokenizers() { # FOLDER FILE: that file of every tokenizer among the test vectors
+    python3 -c 'import base64, json, sys
+for e in json.load(open("tests/vectors/tokenizers.json")):
+    for name, text in e["files"].items():
+        if name.split(":")[0] == sys.argv[2]:
+            data = base64.b64decode(text) if name.endswith(":base64") else text.encode()
+            open(sys.argv[1] + "/" + e["name"].replace(" ", "-"), "wb").write(data)' "$1" "$2"
+}
+seed_hf_config() {
+    printf '%s' '{"model_type":"llama","hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":300,"max_position_embeddings":512,"rms_norm_eps":1e-5,"rope_theta":10000.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":64}}' > "$1/llama"
+    printf '%s' '{"metadata":{"total_size":1},"weight_map":{"model.norm.weight":"model-00001-of-00002.safetensors","lm_head.weight":"model-00002-of-00002.safetensors"}}' > "$1/index"
 }
 seed_sql() {
     i=0
@@ -66,6 +78,9 @@ for t in $targets; do
     safetensors) cp tests/vectors/peft_adapter/*.safetensors "$dir/$t/" ;;
     zip) seed_zip "$dir/$t" ;;
     template) seed_template "$dir/$t" ;;
+    tokenizer_json) seed_tokenizers "$dir/$t" tokenizer.json ;;
+    spm) seed_tokenizers "$dir/$t" tokenizer.model ;;
+    hf_config) seed_hf_config "$dir/$t" ;;
     sql) seed_sql "$dir/$t" ;;
     house) seed_house "$dir/$t" ;;
     esac
