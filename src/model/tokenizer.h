@@ -15,10 +15,9 @@ typedef struct cmat_tokenizer cmat_tokenizer;
 
 /* The bytes of tokens are copied; g may be closed afterwards. */
 cmat_status cmat_tokenizer_new(cmat_tokenizer **out, const cmat_gguf *g, cmat_error *err);
-/* From a model's folder: its tokenizer.json, else its tokenizer.model; tokenizer_config.json,
- * added_tokens.json, special_tokens_map.json and generation_config.json where they are there.
- * n_vocab: rows of the embedding matrix; ids beyond the file's tokens are there but stand for
- * nothing. */
+/* From a model's folder: its tokenizer.json, else its tokenizer.model; what tokenizer_config.json,
+ * generation_config.json and config.json add, where they are there. n_vocab: rows of the embedding
+ * matrix (0: as many as tokens); ids beyond the file's tokens are there but stand for nothing. */
 cmat_status cmat_tokenizer_open(cmat_tokenizer **out, const char *folder, int n_vocab,
                                 cmat_error *err);
 void cmat_tokenizer_free(cmat_tokenizer *t);
