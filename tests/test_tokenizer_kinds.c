@@ -346,6 +346,48 @@ static void test_no_merged_control(void **state)
     cmat_tokenizer_free(t);
 }
 
+/* What tuning learns from is the assistant's text, whatever the tokenizer puts before it. */
+static void test_chat_mask(void **state)
+{
+    (void)state;
+    static const char template[] =
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} "
+        "[/INST]{% else %} {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}";
+    json_t *all = vectors_load();
+    json_t *talk =
+        json_pack("[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}]", "role", "user", "content",
+                  "  h\xc3\xa9  </s>x", "role", "assistant", "content",
+                  "the \xe2\x96\x81 \xf0\x9f\x98\x80 answer", "role", "user", "content", "more");
+    static const char *const kinds[] = {"llama2", "mistral"};
+    for (size_t k = 0; k < 2; k++) {
+        cmat_error err = {0};
+        cmat_model m = {.tokenizer = vector_open(all, kinds[k])};
+        cmat_buf masked = {0}, whole = {0};
+        int32_t *tokens;
+        uint8_t *mask;
+        size_t n, ends = 0;
+        assert_int_equal(cmat_chat_template_new(&m.chat_template, template, strlen(template), &err),
+                         CMAT_OK);
+        if (cmat_model_chat_tokens(&m, talk, false, &tokens, &mask, &n, &err) != CMAT_OK)
+            fail_msg("%s", err.msg);
+        for (size_t i = 0; i < n; i++) {
+            ends += tokens[i] == 2;
+            cmat_tokenizer_decode(m.tokenizer, &tokens[i], 1, true, mask[i] ? &masked : &whole);
+        }
+        assert_int_equal(ends, k == 0); /* "mistral" has no name for it */
+        assert_string_equal(cmat_buf_str(&masked), k == 0 ? " the   \xf0\x9f\x98\x80 answer</s>"
+                                                          : " the   \xf0\x9f\x98\x80 answer");
+        free(tokens);
+        free(mask);
+        cmat_buf_clear(&masked);
+        cmat_buf_clear(&whole);
+        cmat_chat_template_free(m.chat_template);
+        cmat_tokenizer_free(m.tokenizer);
+    }
+    json_decref(talk);
+    json_decref(all);
+}
+
 /* A SentencePiece model cut at each length is an error or a smaller model, never a crash; so is one
  * with a byte changed. */
 static void test_spm_broken(void **state)
@@ -403,7 +445,7 @@ int main(void)
         cmocka_unit_test(test_vectors),    cmocka_unit_test(test_named),
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_long),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_merged_control),
-        cmocka_unit_test(test_spm_broken),
+        cmocka_unit_test(test_chat_mask),  cmocka_unit_test(test_spm_broken),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -388,8 +388,9 @@ static size_t run_offset(const cmat_tokenizer *t, const chat_run *r, size_t at)
     return at > r->start ? cmat_tokenizer_normal_len(t, r->s, at - r->start, r->place) : 0;
 }
 
-/* Marks tokens [from, n), those of a run, that begin inside an assistant's text. Spans lie within
- * runs: what is in one is never taken for a control token. */
+/* Marks tokens [from, n), those of a run, that hold bytes of an assistant's text: one may begin
+ * with the template's space before it. Spans lie within runs: what is in one is never taken for a
+ * control token. */
 static void mask_run(const chat *c, const cmat_tokenizer *t, chat_out *o, size_t from,
                      const chat_run *r)
 {
@@ -407,7 +408,7 @@ static void mask_run(const chat *c, const cmat_tokenizer *t, chat_out *o, size_t
             start = run_offset(t, r, s->start);
             end = run_offset(t, r, s->end);
         }
-        o->mask[i] = s && at < end && at >= start && s->assistant;
+        o->mask[i] = s && at < end && at + len > start && s->assistant;
         at += len;
     }
 }
