@@ -434,6 +434,35 @@ static void test_gguf(void **state)
     cache_clear();
 }
 
+/* A revision with slashes is one part of the address and a path below refs/. */
+static void test_revision(void **state)
+{
+    (void)state;
+    server hub;
+    cmat_error err = {0};
+    char *path, *list = listing(COMMIT, "m.gguf", weights_sha, 5000);
+    const route near[] = {
+        {.path = "/api/models/own/tiny/revision/refs%2Fpr%2F1?blobs=true", .body = list},
+        {.path = FILES "config.json", .body = config},
+        {0}};
+    hub_start(&hub, near);
+    if (pull("hf:own/tiny/config.json@refs/pr/1", &path, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    server_stop(&hub);
+    assert_true(is_there("refs/refs/pr/1"));
+    free(path);
+    path = in_repo("blobs/");
+    char *blob = cmat_xasprintf("%s%s", path, config_sha);
+    assert_int_equal(cmat_write_file(blob, "cut", 3, NULL), CMAT_OK); /* by another tool */
+    hub_start(&hub, near);
+    refused("hf:own/tiny/config.json@refs/pr/1", CMAT_ERR_FORMAT, "remove it");
+    server_stop(&hub);
+    free(blob);
+    free(path);
+    free(list);
+    cache_clear();
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -471,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_names),     cmocka_unit_test(test_folder),
         cmocka_unit_test(test_lies),      cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_traversal), cmocka_unit_test(test_gguf),
+        cmocka_unit_test(test_revision),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

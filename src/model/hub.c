@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_ANSWER = 32 << 20, MAX_FILES = 100000 };
@@ -46,16 +47,12 @@ static bool is_hex(const char *s, size_t n)
 static cmat_status answer_get(hub *h, cmat_error *err)
 {
     const cmat_hub_name *n = h->name;
-    char *url = cmat_xasprintf("%s/api/models/%s/revision/%s?blobs=true", h->endpoint, n->repo,
-                               n->revision);
-    for (char *p = strstr(url, "/revision/") + 10; *p && *p != '?'; p++)
-        if (*p == '/') { /* a revision such as refs/pr/1 is one part of the path */
-            char *longer = cmat_xasprintf("%.*s%%2F%s", (int)(p - url), url, p + 1);
-            p = longer + (p - url) + 2;
-            free(url);
-            url = longer;
-        }
-    cmat_buf body = {0};
+    cmat_buf body = {0}, url_text = {0};
+    cmat_buf_printf(&url_text, "%s/api/models/%s/revision/", h->endpoint, n->repo);
+    for (const char *p = n->revision; *p; p++) /* refs/pr/1 is one part of the path */
+        cmat_buf_add(&url_text, *p == '/' ? "%2F" : p, *p == '/' ? 3 : 1);
+    cmat_buf_puts(&url_text, "?blobs=true");
+    const char *url = cmat_buf_str(&url_text);
     cmat_status st = cmat_pull_text(url, h->token, MAX_ANSWER, &body, err);
     if (st == CMAT_OK && !(h->answer = cmat_json_parse(cmat_buf_str(&body), body.len, url, err)))
         st = CMAT_ERR_FORMAT;
@@ -65,7 +62,7 @@ static cmat_status answer_get(hub *h, cmat_error *err)
     if (st == CMAT_OK)
         h->commit = cmat_xstrdup(commit);
     cmat_buf_clear(&body);
-    free(url);
+    cmat_buf_clear(&url_text);
     return st;
 }
 
@@ -157,8 +154,13 @@ static cmat_status file_check(const hub *h, const hub_file *f, const char *path,
 /* Fetches the blob, unless it is there. A whole file that is wrong does not stay. */
 static cmat_status blob_get(const hub *h, const hub_file *f, const char *blob, cmat_error *err)
 {
-    if (cmat_path_exists(blob))
-        return CMAT_OK;
+    struct stat there;
+    if (stat(blob, &there) == 0) {
+        if (there.st_size == f->size)
+            return CMAT_OK;
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: %lld bytes, %s has %lld: remove it", blob,
+                         (long long)there.st_size, f->name, (long long)f->size);
+    }
     char *url =
         cmat_xasprintf("%s/%s/resolve/%s/%s", h->endpoint, h->name->repo, h->commit, f->name);
     char *part = cmat_xasprintf("%s.incomplete", blob);

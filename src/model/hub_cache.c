@@ -41,8 +41,9 @@ cmat_status cmat_hub_name_parse(cmat_hub_name *n, const char *s, cmat_error *err
     char *path = cmat_xstrndup(p, len);
     char *slash = strchr(path, '/'), *second = slash ? strchr(slash + 1, '/') : NULL;
     *n = (cmat_hub_name){.revision = cmat_xstrdup(at ? at + 1 : "main")};
+    const char *dashes = strstr(path, "--"); /* what the cache puts between owner and name */
     if (slash && cmat_hub_path_is_safe(path) && cmat_hub_path_is_safe(n->revision) &&
-        !strstr(path, "--")) {
+        !(dashes && (!second || dashes < second))) {
         n->file = cmat_xstrdup(second ? second + 1 : "");
         if (second)
             *second = '\0';
