@@ -1,6 +1,6 @@
 /* tests/fuzz/fuzz_tokenizer.c - libFuzzer target: any bytes as the GGUF of a tokenizer; where it is
  * one, the same bytes as text, encoded and decoded. */
-#include "model/tokenizer.h"
+#include "model/tokenizer_internal.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             cmat_tokenizer_encode(t, (const char *)copy, size, special, &ids, &n, &cap);
             cmat_tokenizer_decode(t, ids, n, true, &back);
             for (size_t i = 0; !special && i < n; i++) {
-                if (cmat_tokenizer_is_special(t, ids[i]))
+                if (cmat_tokenizer_is_special(t, ids[i]) && ids[i] != t->unk)
                     abort();
             }
             cmat_buf_clear(&back);
