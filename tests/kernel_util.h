@@ -32,6 +32,41 @@ static inline float *copy_floats(const float *x, size_t n)
     return y;
 }
 
+/* A copy of n floats of the host in the table's memory; k->free frees it. */
+static inline float *to_table(const cmat_kernel_ops *k, const float *x, size_t n)
+{
+    float *y = k->alloc(n * sizeof *y);
+    assert_non_null(y);
+    k->upload(y, x, n * sizeof *y);
+    return y;
+}
+
+static inline float *random_in(const cmat_kernel_ops *k, size_t n, double sd, uint64_t seed)
+{
+    float *x = random_floats(n, sd, seed), *y = to_table(k, x, n);
+    free(x);
+    return y;
+}
+
+static inline float *zeros_in(const cmat_kernel_ops *k, size_t n)
+{
+    float *y = k->alloc(n * sizeof *y);
+    assert_non_null(y);
+    k->zero(y, n);
+    return y;
+}
+
+/* What n floats of the table's memory hold; the caller frees. */
+static inline float *from_table(const cmat_kernel_ops *k, const float *x, size_t n)
+{
+    float *y = cmat_xmalloc(n * sizeof *y);
+    cmat_error err;
+    k->download(y, x, n * sizeof *y);
+    if (k->check(&err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    return y;
+}
+
 /* |x - ref|^2 / |ref|^2 */
 static inline double nmse(const float *x, const float *ref, size_t n)
 {
@@ -50,6 +85,15 @@ static inline void check_nmse(const char *what, const float *x, const float *ref
     const double e = nmse(x, ref, n);
     if (!(e <= bound))
         fail_msg("%s: NMSE %.3g, bound %.3g", what, e, bound);
+}
+
+/* The same for x in the table's memory. */
+static inline void check_table(const cmat_kernel_ops *k, const char *what, const float *x,
+                               const float *ref, size_t n, double bound)
+{
+    float *host = from_table(k, x, n);
+    check_nmse(what, host, ref, n, bound);
+    free(host);
 }
 
 /* grad[i] against (f(x + h e_i) - f(x - h e_i)) / 2h at `samples` places. f is called with ctx. */

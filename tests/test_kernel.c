@@ -4,6 +4,13 @@
 /* Tables differ from plain in the order of sums, and in the integer products of quantised weights.
  */
 static const double F32_BOUND = 1e-9, Q_BOUND = 1e-8, Q_BACKWARD_BOUND = 1e-7;
+/* A device's products round their factors to 10 bits. */
+static const double DEVICE_BOUND = 1e-6;
+
+static double product_bound(const cmat_kernel_ops *k, double bound)
+{
+    return k->device ? DEVICE_BOUND : bound;
+}
 
 static const cmat_type weight_types[] = {
     CMAT_TYPE_F32,    CMAT_TYPE_F16,   CMAT_TYPE_BF16,  CMAT_TYPE_Q8_0, CMAT_TYPE_Q4_0,
@@ -45,20 +52,22 @@ static void check_matmul(const cmat_kernel_ops *k, cmat_type type, int T, int n_
              cmat_type_get((int)type)->name, T, n_out, n_in, uses);
     cmat_weight w = random_weight(type, n_out, n_in, 7, &data);
     const size_t ny = (size_t)T * (size_t)n_out, nx = (size_t)T * (size_t)n_in;
-    float *x = random_floats(nx, 1, 8), *y = random_floats(ny, 1, 9), *ref = copy_floats(y, ny);
-    if (uses)
+    float *hx = random_floats(nx, 1, 8), *ref = cmat_xmalloc(ny * sizeof *ref);
+    float *x = to_table(k, hx, nx), *y = random_in(k, ny, 1, 9);
+    if (uses || k->device)
         assert_int_equal(k->prepare(&w, uses, NULL), CMAT_OK);
-    matmul_reference(ref, x, &w, T);
+    matmul_reference(ref, hx, &w, T);
     k->matmul(y, n_out, x, n_in, &w, T, false);
-    check_nmse(what, y, ref, ny, Q_BOUND);
+    check_table(k, what, y, ref, ny, product_bound(k, Q_BOUND));
     k->matmul(y, n_out, x, n_in, &w, T, true);
     for (size_t i = 0; i < ny; i++)
         ref[i] *= 2;
-    check_nmse(what, y, ref, ny, Q_BOUND);
+    check_table(k, what, y, ref, ny, product_bound(k, Q_BOUND));
     k->release(&w);
     assert_null(w.prepared);
-    free(x);
-    free(y);
+    k->free(x);
+    k->free(y);
+    free(hx);
     free(ref);
     free(data);
 }
@@ -94,28 +103,31 @@ static void check_matmul_backward(const cmat_kernel_ops *k, cmat_type type, int 
              cmat_type_get((int)type)->name, T, n_out, n_in);
     cmat_weight w = random_weight(type, n_out, n_in, 17, &data);
     const size_t ny = (size_t)T * (size_t)n_out, nx = (size_t)T * (size_t)n_in;
-    float *dy = random_floats(ny, 1, 18), *dx = random_floats(nx, 1, 19);
+    float *hdy = random_floats(ny, 1, 18), *hdx = random_floats(nx, 1, 19);
+    float *dy = to_table(k, hdy, ny), *dx = to_table(k, hdx, nx);
     float *f = cmat_xmalloc((size_t)n_out * (size_t)n_in * sizeof *f);
-    float *ref = cmat_xcalloc(nx, sizeof *ref), *start = copy_floats(dx, nx);
+    float *ref = cmat_xcalloc(nx, sizeof *ref), *start = copy_floats(hdx, nx);
     cmat_type_get((int)type)->to_f32(data, f, (size_t)n_out * (size_t)n_in);
     for (int t = 0; t < T; t++)
         for (int i = 0; i < n_in; i++) {
             double s = 0;
             for (int o = 0; o < n_out; o++)
-                s += (double)dy[t * n_out + o] * (double)f[o * n_in + i];
+                s += (double)hdy[t * n_out + o] * (double)f[o * n_in + i];
             ref[t * n_in + i] = (float)s;
         }
-    if (uses)
+    if (uses || k->device)
         assert_int_equal(k->prepare(&w, uses, NULL), CMAT_OK);
     k->matmul_backward(dx, n_in, dy, n_out, &w, T, true);
     for (size_t i = 0; i < nx; i++)
         start[i] += ref[i];
-    check_nmse(what, dx, start, nx, Q_BACKWARD_BOUND);
+    check_table(k, what, dx, start, nx, product_bound(k, Q_BACKWARD_BOUND));
     k->matmul_backward(dx, n_in, dy, n_out, &w, T, false);
-    check_nmse(what, dx, ref, nx, Q_BACKWARD_BOUND);
+    check_table(k, what, dx, ref, nx, product_bound(k, Q_BACKWARD_BOUND));
     k->release(&w);
-    free(dy);
-    free(dx);
+    k->free(dy);
+    k->free(dx);
+    free(hdy);
+    free(hdx);
     free(f);
     free(ref);
     free(start);
@@ -162,8 +174,14 @@ static void gemm_all_forms(const cmat_kernel_ops *k)
                 }
             if (beta == 0)
                 C[0] = NAN; /* must be overwritten, not multiplied */
-            k->gemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
-            check_nmse(k->name, C, ref, (size_t)(M * ldc), F32_BOUND);
+            float *a = to_table(k, A, (size_t)((ta ? K : M) * lda));
+            float *b = to_table(k, B, (size_t)((tb ? N : K) * ldb));
+            float *c = to_table(k, C, (size_t)(M * ldc));
+            k->gemm(ta, tb, M, N, K, alpha, a, lda, b, ldb, beta, c, ldc);
+            check_table(k, k->name, c, ref, (size_t)(M * ldc), product_bound(k, F32_BOUND));
+            k->free(a);
+            k->free(b);
+            k->free(c);
             free(A);
             free(B);
             free(C);
@@ -182,12 +200,18 @@ static void embed_all_types(const cmat_kernel_ops *k)
     static const int32_t ids[] = {3, 0, 9, 3};
     for (int i = 0; i < N_WEIGHT_TYPES; i++) {
         void *data;
-        const cmat_weight w = random_weight(weight_types[i], 10, 256, 4, &data);
-        float out[4 * 256], row[10 * 256];
+        cmat_weight w = random_weight(weight_types[i], 10, 256, 4, &data);
+        float row[10 * 256], *y = zeros_in(k, 4 * 256);
         cmat_type_get((int)w.type)->to_f32(data, row, 10 * 256);
-        k->embed(out, &w, ids, 4);
+        if (k->device)
+            assert_int_equal(k->prepare(&w, CMAT_USE_PROMPT, NULL), CMAT_OK);
+        k->embed(y, &w, ids, 4);
+        float *out = from_table(k, y, 4 * 256);
         for (int j = 0; j < 4; j++)
             assert_memory_equal(out + j * 256, row + ids[j] * 256, 256 * sizeof *row);
+        k->release(&w);
+        k->free(y);
+        free(out);
         free(data);
     }
 }
@@ -208,11 +232,37 @@ typedef struct {
 static double norm_loss(void *ctx)
 {
     norm_case *n = ctx;
-    n->k->rmsnorm(n->y, n->inv, n->x, n->g, n->T, n->D, 1e-5f);
+    const size_t size = (size_t)(n->T * n->D);
+    float *x = to_table(n->k, n->x, size), *g = to_table(n->k, n->g, (size_t)n->D);
+    float *y = zeros_in(n->k, size), *inv = zeros_in(n->k, (size_t)n->T);
+    n->k->rmsnorm(y, inv, x, g, n->T, n->D, 1e-5f);
+    n->k->download(n->y, y, size * sizeof *y);
+    n->k->download(n->inv, inv, (size_t)n->T * sizeof *inv);
+    n->k->free(x);
+    n->k->free(g);
+    n->k->free(y);
+    n->k->free(inv);
     double s = 0;
     for (int i = 0; i < n->T * n->D; i++)
         s += (double)n->c[i] * (double)n->y[i];
     return s;
+}
+
+/* dg may be NULL. */
+static void norm_backward(const norm_case *n, float *dx, float *dg)
+{
+    const cmat_kernel_ops *k = n->k;
+    const size_t size = (size_t)(n->T * n->D), D = (size_t)n->D;
+    float *x = to_table(k, n->x, size), *g = to_table(k, n->g, D), *c = to_table(k, n->c, size);
+    float *inv = to_table(k, n->inv, (size_t)n->T), *tx = to_table(k, dx, size);
+    float *tg = dg ? to_table(k, dg, D) : NULL;
+    k->rmsnorm_backward(tx, tg, c, x, g, inv, n->T, n->D);
+    k->download(dx, tx, size * sizeof *dx);
+    if (dg)
+        k->download(dg, tg, D * sizeof *dg);
+    float *all[] = {x, g, c, inv, tx, tg};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        k->free(all[i]);
 }
 
 static void norm_gradients(const cmat_kernel_ops *k)
@@ -234,12 +284,12 @@ static void norm_gradients(const cmat_kernel_ops *k)
             ms += pow((double)(n.y[t * D + i] / n.g[i]), 2) / D;
         assert_true(fabs(ms - 1) < 1e-3);
     }
-    k->rmsnorm_backward(dx, dg, n.c, n.x, n.g, n.inv, T, D);
+    norm_backward(&n, dx, dg);
     check_gradient("rmsnorm dx", norm_loss, &n, n.x, dx, T * D, 60, 1e-2, 2e-3);
     check_gradient("rmsnorm dg", norm_loss, &n, n.g, dg, D, 30, 1e-2, 2e-3);
     float *again = copy_floats(dx, T * D);
     norm_loss(&n);
-    k->rmsnorm_backward(again, NULL, n.c, n.x, n.g, n.inv, T, D); /* adds; dg may be NULL */
+    norm_backward(&n, again, NULL); /* adds; dg may be NULL */
     for (int i = 0; i < T * D; i++)
         dx[i] *= 2;
     check_nmse("rmsnorm adds", again, dx, T * D, F32_BOUND);
@@ -269,8 +319,10 @@ static void rope_turns(const cmat_kernel_ops *k)
         const bool neox = form & 1;
         float *cs = cmat_xmalloc((size_t)(N_CTX * d) * sizeof *cs);
         cmat_rope_table(cs, N_CTX, d, 10000, NULL);
-        float *x = random_floats(T * LD, 1, 5), *saved = copy_floats(x, T * LD);
-        k->rope(x, LD, cs, pos, T, HEADS, d, neox, false);
+        float *saved = random_floats(T * LD, 1, 5), *tx = to_table(k, saved, T * LD);
+        float *tcs = to_table(k, cs, (size_t)(N_CTX * d));
+        k->rope(tx, LD, tcs, pos, T, HEADS, d, neox, false);
+        float *x = from_table(k, tx, T * LD);
         for (int t = 0; t < T; t++)
             for (int h = 0; h < HEADS; h++)
                 for (int i = 0; i < d / 2; i++) {
@@ -281,8 +333,10 @@ static void rope_turns(const cmat_kernel_ops *k)
                     assert_true(fabs((double)x[a] - (xa * c - xb * s)) < 1e-5);
                     assert_true(fabs((double)x[b] - (xa * s + xb * c)) < 1e-5);
                 }
-        k->rope(x, LD, cs, pos, T, HEADS, d, neox, true);
-        check_nmse("rope there and back", x, saved, T * LD, F32_BOUND);
+        k->rope(tx, LD, tcs, pos, T, HEADS, d, neox, true);
+        check_table(k, "rope there and back", tx, saved, T * LD, F32_BOUND);
+        k->free(tx);
+        k->free(tcs);
         free(cs);
         free(x);
         free(saved);
@@ -300,11 +354,12 @@ static void swiglu_matches(const cmat_kernel_ops *k)
     enum { T = 3, F = 131, N = T * F };
     float *gate = random_floats(N, 3, 1), *up = random_floats(N, 1, 2),
           *dh = random_floats(N, 1, 3);
-    float *h = cmat_xmalloc(N * sizeof *h), *dgate = copy_floats(gate, N),
-          *dup = copy_floats(up, N);
-    gate[0] = dgate[0] = -200, gate[1] = dgate[1] = 200; /* no overflow on either side */
-    k->swiglu(h, gate, up, T, F);
-    k->swiglu_backward(dgate, dup, dh, dgate, dup, T, F); /* in place */
+    gate[0] = -200, gate[1] = 200; /* no overflow on either side */
+    float *th = zeros_in(k, N), *tgate = to_table(k, gate, N), *tup = to_table(k, up, N),
+          *tdh = to_table(k, dh, N);
+    k->swiglu(th, tgate, tup, T, F);
+    k->swiglu_backward(tgate, tup, tdh, tgate, tup, T, F); /* in place */
+    float *h = from_table(k, th, N), *dgate = from_table(k, tgate, N), *dup = from_table(k, tup, N);
     for (int i = 0; i < N; i++) {
         const double g = (double)gate[i], u = (double)up[i], s = 1 / (1 + exp(-g));
         const double want[3] = {g * s * u, (double)dh[i] * u * s * (1 + g * (1 - s)),
@@ -313,6 +368,10 @@ static void swiglu_matches(const cmat_kernel_ops *k)
         assert_true(fabs((double)dgate[i] - want[1]) <= 1e-5 * (1 + fabs(want[1])));
         assert_true(fabs((double)dup[i] - want[2]) <= 1e-5 * (1 + fabs(want[2])));
     }
+    k->free(th);
+    k->free(tgate);
+    k->free(tup);
+    k->free(tdh);
     free(gate);
     free(up);
     free(dh);
@@ -334,6 +393,8 @@ static void lora_rows_match(const cmat_kernel_ops *k)
         int n_in, n_out, rank, n;
     } cases[] = {
         {64, 64, 16, 5}, {72, 40, 8, 1}, {50, 24, 3, 9}, {33, 17, 4, 2}, {576, 192, 16, 32}};
+    if (k->device)
+        return; /* for decoding */
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         const int n_in = cases[c].n_in, n_out = cases[c].n_out, rank = cases[c].rank,
                   n = cases[c].n;
@@ -372,11 +433,12 @@ static void geglu_matches(const cmat_kernel_ops *k)
     enum { T = 3, F = 131, N = T * F };
     float *gate = random_floats(N, 3, 1), *up = random_floats(N, 1, 2),
           *dh = random_floats(N, 1, 3);
-    float *h = cmat_xmalloc(N * sizeof *h), *dgate = copy_floats(gate, N),
-          *dup = copy_floats(up, N);
-    gate[0] = dgate[0] = -200, gate[1] = dgate[1] = 200; /* no overflow on either side */
-    k->geglu(h, gate, up, T, F);
-    k->geglu_backward(dgate, dup, dh, dgate, dup, T, F); /* in place */
+    gate[0] = -200, gate[1] = 200; /* no overflow on either side */
+    float *th = zeros_in(k, N), *tgate = to_table(k, gate, N), *tup = to_table(k, up, N),
+          *tdh = to_table(k, dh, N);
+    k->geglu(th, tgate, tup, T, F);
+    k->geglu_backward(tgate, tup, tdh, tgate, tup, T, F); /* in place */
+    float *h = from_table(k, th, N), *dgate = from_table(k, tgate, N), *dup = from_table(k, tup, N);
     for (int i = 0; i < N; i++) {
         const double g = (double)gate[i], e = 1e-5, slope = (gelu(g + e) - gelu(g - e)) / (2 * e);
         const double want[3] = {gelu(g) * (double)up[i], (double)dh[i] * (double)up[i] * slope,
@@ -385,6 +447,10 @@ static void geglu_matches(const cmat_kernel_ops *k)
         assert_true(fabs((double)dgate[i] - want[1]) <= 1e-5 * (1 + fabs(want[1])));
         assert_true(fabs((double)dup[i] - want[2]) <= 1e-5 * (1 + fabs(want[2])));
     }
+    k->free(th);
+    k->free(tgate);
+    k->free(tup);
+    k->free(tdh);
     free(gate);
     free(up);
     free(dh);
@@ -403,10 +469,12 @@ static void test_geglu(void **state)
 static void head_norm_matches(const cmat_kernel_ops *k)
 {
     enum { T = 5, H = 3, D = 20, LD = H * D + 7, N = T * LD };
-    float *x = random_floats(N, 2, 1), *y = copy_floats(x, N), *dy = random_floats(N, 1, 2);
-    float *dx = copy_floats(dy, N), *g = random_floats(D, 1, 3), inv[T * H];
-    k->head_norm(y, LD, inv, g, T, H, D, 1e-5f);
-    k->head_norm_backward(dx, LD, x, LD, g, inv, T, H, D);
+    float *x = random_floats(N, 2, 1), *dy = random_floats(N, 1, 2), *g = random_floats(D, 1, 3);
+    float *tx = to_table(k, x, N), *ty = to_table(k, x, N), *tdx = to_table(k, dy, N);
+    float *tg = to_table(k, g, D), *inv = zeros_in(k, T * H);
+    k->head_norm(ty, LD, inv, tg, T, H, D, 1e-5f);
+    k->head_norm_backward(tdx, LD, tx, LD, tg, inv, T, H, D);
+    float *y = from_table(k, ty, N), *dx = from_table(k, tdx, N);
     for (int t = 0; t < T; t++) {
         for (int h = 0; h < H; h++) {
             const int at = t * LD + h * D;
@@ -421,12 +489,15 @@ static void head_norm_matches(const cmat_kernel_ops *k)
             assert_true(dx[t * LD + i] == dy[t * LD + i]);
         }
     }
-    k->add_row(y, LD, g, T, D);
+    k->add_row(ty, LD, tg, T, D);
     for (int t = 0; t < T; t++)
         for (int i = 0; i < D; i++)
-            y[t * LD + i] -= g[i];
-    k->head_norm(x, LD, NULL, g, T, H, D, 1e-5f);
-    check_nmse("a row added and taken away", y, x, N, F32_BOUND);
+            y[t * LD + i] += g[i];
+    check_table(k, "a row added", ty, y, N, F32_BOUND);
+    k->head_norm(tx, LD, NULL, tg, T, H, D, 1e-5f); /* inv_rms may be NULL */
+    float *all[] = {tx, ty, tdx, tg, inv};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        k->free(all[i]);
     free(x);
     free(y);
     free(dy);
@@ -444,15 +515,18 @@ static void cross_entropy_matches(const cmat_kernel_ops *k)
 {
     enum { N = 7, V = 1003 };
     const float scale = 0.25f;
-    float *x = random_floats(N * V, 4, 1), *w = random_floats(N, 1, 2), *dx = copy_floats(x, N * V);
+    float *x = random_floats(N * V, 4, 1), *w = random_floats(N, 1, 2);
     int32_t targets[N];
-    x[5] = dx[5] = 3000, x[V + 1] = dx[V + 1] = -3000;
+    x[5] = 3000, x[V + 1] = -3000;
     w[3] = 0;
     double want = 0;
     for (int t = 0; t < N; t++)
         targets[t] = (t * 331) % V;
     targets[0] = 5;
-    const double loss = k->cross_entropy(dx, targets, w, N, V, scale);
+    float *logits = to_table(k, x, N * V);
+    const double loss = k->cross_entropy(logits, targets, w, N, V, scale);
+    float *dx = from_table(k, logits, N * V);
+    k->free(logits);
     for (int t = 0; t < N; t++) {
         double max = -INFINITY, sum = 0;
         for (int i = 0; i < V; i++)
@@ -481,15 +555,18 @@ static void test_cross_entropy(void **state)
 static void adamw_matches(const cmat_kernel_ops *k)
 {
     enum { N = 1003 };
-    float *p = random_floats(N, 1, 1), *m = cmat_xcalloc(N, sizeof *m),
-          *v = cmat_xcalloc(N, sizeof *v);
+    float *p = random_floats(N, 1, 1), *tp = to_table(k, p, N), *m = zeros_in(k, N),
+          *v = zeros_in(k, N);
     double *rp = cmat_xcalloc(N, sizeof *rp), *rm = cmat_xcalloc(N, sizeof *rm),
            *rv = cmat_xcalloc(N, sizeof *rv);
     for (int i = 0; i < N; i++)
         rp[i] = (double)p[i];
     for (int t = 1; t <= 3; t++) {
         float *g = random_floats(N, 0.01, (uint64_t)(10 + t));
-        k->adamw(p, g, m, v, N, 1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, t);
+        float *tg = to_table(k, g, N);
+        k->adamw(tp, tg, m, v, N, 1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, t);
+        k->download(p, tp, N * sizeof *p);
+        k->free(tg);
         for (int i = 0; i < N; i++) {
             const double gi = (double)g[i];
             rm[i] = 0.9 * rm[i] + 0.1 * gi;
@@ -500,9 +577,10 @@ static void adamw_matches(const cmat_kernel_ops *k)
         }
         free(g);
     }
+    k->free(tp);
+    k->free(m);
+    k->free(v);
     free(p);
-    free(m);
-    free(v);
     free(rp);
     free(rm);
     free(rv);
@@ -517,9 +595,13 @@ static void test_adamw(void **state)
 static void add_scale_match(const cmat_kernel_ops *k)
 {
     enum { N = 10007 };
-    float *x = random_floats(N, 1, 1), *y = random_floats(N, 1, 2), *ref = copy_floats(y, N);
-    k->add(y, x, N);
-    k->scale(y, 0.5f, N);
+    float *x = random_floats(N, 1, 1), *ref = random_floats(N, 1, 2);
+    float *tx = to_table(k, x, N), *ty = to_table(k, ref, N);
+    k->add(ty, tx, N);
+    k->scale(ty, 0.5f, N);
+    float *y = from_table(k, ty, N);
+    k->free(tx);
+    k->free(ty);
     for (int i = 0; i < N; i++)
         assert_true(y[i] == (ref[i] + x[i]) * 0.5f);
     free(x);
@@ -533,6 +615,66 @@ static void test_add_scale(void **state)
     each_kernel(add_scale_match);
 }
 
+/* The moves are exact, so that a device's dropout makes the processor's choices. */
+static void moves_match(const cmat_kernel_ops *k)
+{
+    enum { N = 7, D = 131, LD = 140, ALL = 12 * LD };
+    static const int32_t rows[N] = {3, 11, 0, 5, 9, 1, 7};
+    static const cmat_dropout drop = {.rate = 0.3F, .seed = 99, .row = 5};
+    const cmat_kernel_ops *const plain = &cmat_kernel_cpu;
+    float *x = random_floats(ALL, 3, 1), *want = random_floats(ALL, 1, 2);
+    uint16_t *narrow = cmat_xcalloc(ALL, sizeof *narrow);
+    x[0] = 1e-41F, x[1] = -0.0F, x[2] = 3.3e38F;
+    float *tx = to_table(k, x, ALL), *ty = to_table(k, want, ALL), *got;
+    uint16_t *tn = k->alloc(ALL * sizeof *tn);
+    for (int step = 0; step < 7; step++) {
+        const cmat_kernel_ops *const two[] = {plain, k};
+        float *const from[] = {x, tx}, *const to[] = {want, ty};
+        for (int i = 0; i < 2; i++)
+            switch (step) {
+            case 0:
+                two[i]->gather(to[i], from[i], rows, N, D);
+                break;
+            case 1:
+                two[i]->scatter(to[i], from[i], rows, N, D);
+                break;
+            case 2:
+                two[i]->dropout(to[i], LD, from[i], D, 11, D, &drop, false);
+                break;
+            case 3:
+                two[i]->dropout(to[i], D, from[i], LD, 11, D, &drop, true);
+                break;
+            case 4:
+                two[i]->copy(to[i] + 3, from[i], 50);
+                break;
+            case 5:
+                two[i]->zero(to[i] + 8, 33);
+                break;
+            default:
+                two[i]->narrow(i ? tn : narrow, from[i], ALL);
+                two[i]->widen(to[i], i ? tn : narrow, ALL);
+            }
+        got = from_table(k, ty, ALL);
+        if (memcmp(got, want, ALL * sizeof *got) != 0)
+            fail_msg("%s: move %d differs", k->name, step);
+        free(got);
+    }
+    assert_true(fabs(k->norm(tx + 3, ALL - 3) - plain->norm(x + 3, ALL - 3)) <
+                1e-6 * plain->norm(x + 3, ALL - 3));
+    k->free(tx);
+    k->free(ty);
+    k->free(tn);
+    free(x);
+    free(want);
+    free(narrow);
+}
+
+static void test_moves(void **state)
+{
+    (void)state;
+    each_kernel(moves_match);
+}
+
 /* The same bits with one thread and with two, and for a row whatever other rows there are. */
 static void threads_same_bits(const cmat_kernel_ops *k)
 {
@@ -540,18 +682,21 @@ static void threads_same_bits(const cmat_kernel_ops *k)
     void *data;
     cmat_weight w = random_weight(CMAT_TYPE_Q4_1, N_OUT, N_IN, 3, &data);
     assert_int_equal(k->prepare(&w, CMAT_USE_DECODE | CMAT_USE_PROMPT, NULL), CMAT_OK);
-    float *x = random_floats(T * N_IN, 1, 1), *y[3], *dx[3];
+    float *x = random_in(k, T * N_IN, 1, 1), *y[3], *dx[3];
     double loss[3];
     for (int i = 0; i < 3; i++) {
-        y[i] = random_floats(T * N_OUT, 1, 2);
-        dx[i] = random_floats(T * N_IN, 1, 4);
+        float *ty = random_in(k, T * N_OUT, 1, 2), *tdx = random_in(k, T * N_IN, 1, 4);
         int32_t targets[T] = {0};
         float *weights = random_floats(T, 1, 3);
         cmat_threads_set(1 + i);
-        k->matmul(y[i], N_OUT, x, N_IN, &w, T, true);
-        k->matmul(y[i], N_OUT, x, N_IN, &w, 3, true);
-        k->matmul_backward(dx[i], N_IN, y[i], N_OUT, &w, T, true);
-        loss[i] = k->cross_entropy(y[i], targets, weights, T, N_OUT, 1);
+        k->matmul(ty, N_OUT, x, N_IN, &w, T, true);
+        k->matmul(ty, N_OUT, x, N_IN, &w, 3, true);
+        k->matmul_backward(tdx, N_IN, ty, N_OUT, &w, T, true);
+        loss[i] = k->cross_entropy(ty, targets, weights, T, N_OUT, 1);
+        y[i] = from_table(k, ty, T * N_OUT);
+        dx[i] = from_table(k, tdx, T * N_IN);
+        k->free(ty);
+        k->free(tdx);
         free(weights);
     }
     cmat_threads_set(0);
@@ -561,17 +706,19 @@ static void threads_same_bits(const cmat_kernel_ops *k)
         assert_true(loss[0] == loss[i]);
     }
     float one[N_OUT], few[4 * N_OUT];
-    k->matmul(few, N_OUT, x, N_IN, &w, 4, false);
-    for (int t = 0; t < 4; t++) {
-        k->matmul(one, N_OUT, x + t * N_IN, N_IN, &w, 1, false);
-        assert_memory_equal(one, few + t * N_OUT, sizeof one);
+    if (!k->device) {
+        k->matmul(few, N_OUT, x, N_IN, &w, 4, false);
+        for (int t = 0; t < 4; t++) {
+            k->matmul(one, N_OUT, x + t * N_IN, N_IN, &w, 1, false);
+            assert_memory_equal(one, few + t * N_OUT, sizeof one);
+        }
     }
     for (int i = 0; i < 3; i++) {
         free(y[i]);
         free(dx[i]);
     }
     k->release(&w);
-    free(x);
+    k->free(x);
     free(data);
 }
 
@@ -598,11 +745,11 @@ int main(void)
         cmocka_unit_test(test_matmul),    cmocka_unit_test(test_matmul_backward),
         cmocka_unit_test(test_gemm),      cmocka_unit_test(test_embed),
         cmocka_unit_test(test_rmsnorm),   cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_swiglu),    cmocka_unit_test(test_cross_entropy),
-        cmocka_unit_test(test_lora_rows), cmocka_unit_test(test_adamw),
-        cmocka_unit_test(test_add_scale), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_lora_rows), cmocka_unit_test(test_swiglu),
         cmocka_unit_test(test_geglu),     cmocka_unit_test(test_head_norm),
-        cmocka_unit_test(test_best),
+        cmocka_unit_test(test_adamw),     cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_add_scale), cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,7 @@ static bool has_program(const char *name)
 
 static json_t *examine(void)
 {
-    json_t *j = json_object(), *kernels = json_array();
+    json_t *j = json_object(), *kernels = json_array(), *devices = json_array();
     char cpu[128], mem[64], avail[64], *model = cmat_model_find(NULL), *home = cmat_data_home();
 
     proc_value("/proc/cpuinfo", "model name", cpu, sizeof cpu);
@@ -88,12 +88,18 @@ static json_t *examine(void)
     for (const cmat_kernel_ops *const *k = cmat_kernels; *k; k++)
         if ((*k)->available())
             json_array_append_new(kernels, json_string((*k)->name));
+    for (const cmat_kernel_ops *const *k = cmat_kernels; *k; k++)
+        if ((*k)->device)
+            json_array_append_new(devices,
+                                  json_pack("{s:s, s:b, s:s}", "kernel", (*k)->name, "available",
+                                            (int)(*k)->available(), "text", (*k)->describe()));
     json_object_set_new(j, "version", json_string(CMAT_VERSION));
     json_object_set_new(j, "cpu", json_string(cpu));
     json_object_set_new(j, "cores", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
     json_object_set_new(j, "threads", json_integer(cmat_threads()));
     json_object_set_new(j, "cpu_features", cpu_features());
     json_object_set_new(j, "kernels", kernels);
+    json_object_set_new(j, "devices", devices);
     json_object_set_new(j, "kernel", json_string(cmat_kernel_best()->name));
     json_object_set_new(j, "memory_bytes", json_real(strtod(mem, NULL) * 1024));
     json_object_set_new(j, "memory_available_bytes", json_real(strtod(avail, NULL) * 1024));
@@ -135,6 +141,13 @@ static void print_text(const json_t *j)
     snprintf(buf + n, sizeof buf - n, "%skernels in use: %s", n ? "; " : "",
              json_string_value(json_object_get(j, "kernel")));
     line("+", "features", buf);
+    json_array_foreach(json_object_get(j, "devices"), n, v)
+    {
+        const bool ok = json_is_true(json_object_get(v, "available"));
+        snprintf(buf, sizeof buf, "%s%s", json_string_value(json_object_get(v, "text")),
+                 ok ? " (`cmat tune --device cuda`)" : "");
+        line(ok ? "+" : "-", json_string_value(json_object_get(v, "kernel")), buf);
+    }
     cmat_text_bytes(a, sizeof a, json_number_value(json_object_get(j, "memory_bytes")));
     cmat_text_bytes(b, sizeof b, json_number_value(json_object_get(j, "memory_available_bytes")));
     snprintf(buf, sizeof buf, "%s, %s available (tuning the default model takes about 2 GB)", a, b);

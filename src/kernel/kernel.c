@@ -39,7 +39,9 @@ cmat_status cmat_kernel_for_tuning(const cmat_kernel_ops **out, const char *name
             return CMAT_OK;
         for (int i = 0; cmat_kernels[i]; i++)
             if (strcmp(cmat_kernels[i]->name, name) == 0)
-                return cmat_fail(err, CMAT_ERR_ARG, "device: %s cannot run on this machine", name);
+                return cmat_fail(err, CMAT_ERR_ARG, "device: %s cannot run here%s%s", name,
+                                 cmat_kernels[i]->describe ? ": " : "",
+                                 cmat_kernels[i]->describe ? cmat_kernels[i]->describe() : "");
         return cmat_fail(err, CMAT_ERR_ARG, "device: this build has no \"%.32s\"", name);
     }
     const cmat_kernel_ops *named = env && *env ? cmat_kernel_find(env) : NULL;

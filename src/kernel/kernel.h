@@ -31,11 +31,10 @@ typedef struct {
     void *prepared; /* the device's own form(s), made by prepare; NULL before */
 } cmat_weight;
 
-enum {                        /* what a weight will be used for: bits for prepare */
-       CMAT_USE_DECODE = 1,   /* products with few rows (1..16): kept quantised */
-       CMAT_USE_PROMPT = 2,   /* products with many rows */
-       CMAT_USE_BACKWARD = 4, /* dx = dy W */
-       CMAT_USE_EMBED = 8     /* embed; only devices need it told */
+enum {                       /* what a weight will be used for: bits for prepare */
+       CMAT_USE_DECODE = 1,  /* products with few rows (1..16): kept quantised */
+       CMAT_USE_PROMPT = 2,  /* products with many rows */
+       CMAT_USE_BACKWARD = 4 /* dx = dy W */
 };
 
 /* One run of consecutive rows of a packed batch that belong to one sequence. Row i of the segment
@@ -85,9 +84,10 @@ typedef struct {
 typedef struct cmat_kernel_ops {
     const char *name;        /* "plain", "avx2", "avx512", "cuda" */
     bool (*available)(void); /* this machine can run it */
-    /* Memory of its own. Such a table is for tuning only: it cannot decode (kv_store and
-     * attention_paged are NULL), and weights must be prepared before they are used. */
+    /* Memory of its own. Such a table is for tuning only: it cannot decode (lora_rows,
+     * kv_store and attention_paged are NULL), and weights must be prepared before they are used. */
     bool device;
+    const char *(*describe)(void); /* a device's name, or why it cannot run; NULL: a processor */
 
     void *(*alloc)(size_t bytes); /* 64-byte aligned, not cleared; NULL: no room */
     void (*free)(void *p);        /* NULL is fine */

@@ -5,7 +5,8 @@
 #define CMAT_KERNEL_PLAIN_H
 #include "kernel/kernel.h"
 
-extern const cmat_kernel_ops cmat_kernel_cpu, cmat_kernel_avx2, cmat_kernel_avx512;
+extern const cmat_kernel_ops cmat_kernel_cpu, cmat_kernel_avx2, cmat_kernel_avx512,
+    cmat_kernel_cuda;
 
 cmat_status cmat_plain_prepare(cmat_weight *w, int uses, cmat_error *err);
 void cmat_plain_release(cmat_weight *w);
@@ -51,12 +52,12 @@ void cmat_host_dropout(float *y, int ldy, const float *x, int ldx, int n, int wi
 double cmat_host_norm(const float *x, size_t n);
 
 /* The members of a table whose memory is the host's. */
-#define CMAT_HOST_OPS                                                                              \
-    .device = false, .alloc = cmat_host_alloc, .free = cmat_host_free, .memory = cmat_host_memory, \
-    .upload = cmat_host_move, .download = cmat_host_move, .check = cmat_host_check,                \
-    .copy = cmat_host_copy, .zero = cmat_host_zero, .narrow = cmat_host_narrow,                    \
-    .widen = cmat_host_widen, .gather = cmat_host_gather, .scatter = cmat_host_scatter,            \
-    .dropout = cmat_host_dropout, .norm = cmat_host_norm
+#define CMAT_HOST_OPS                                                                    \
+    .device = false, .describe = NULL, .alloc = cmat_host_alloc, .free = cmat_host_free, \
+    .memory = cmat_host_memory, .upload = cmat_host_move, .download = cmat_host_move,    \
+    .check = cmat_host_check, .copy = cmat_host_copy, .zero = cmat_host_zero,            \
+    .narrow = cmat_host_narrow, .widen = cmat_host_widen, .gather = cmat_host_gather,    \
+    .scatter = cmat_host_scatter, .dropout = cmat_host_dropout, .norm = cmat_host_norm
 
 /* Bytes of one row of w as it lies in the file. */
 size_t cmat_weight_row_bytes(const cmat_weight *w);

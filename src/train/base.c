@@ -64,14 +64,13 @@ static cmat_status base_copy(cmat_base *base, const cmat_model *m, const cmat_ke
                           k, err)) != CMAT_OK ||
         (st = vector_copy(&base->rope_local, m->rope_local, (size_t)c->n_ctx * (size_t)c->n_rot, k,
                           err)) != CMAT_OK ||
-        (st = weight_copy(&base->output, &m->output, c->tied ? uses | CMAT_USE_EMBED : uses, k,
-                          err)) != CMAT_OK)
+        (st = weight_copy(&base->output, &m->output, uses, k, err)) != CMAT_OK)
         return st;
     if (c->tied) {
         base->token_embd = base->output;
         return CMAT_OK;
     }
-    return weight_copy(&base->token_embd, &m->token_embd, CMAT_USE_EMBED, k, err);
+    return weight_copy(&base->token_embd, &m->token_embd, CMAT_USE_PROMPT, k, err);
 }
 
 cmat_status cmat_base_init(cmat_base *base, cmat_model *m, const cmat_kernel_ops *k, int uses,
