@@ -248,11 +248,13 @@ static cmat_status read_layers(cmat_model_config *c, const json_t *j, cmat_error
     cmat_config_layers(c, full_every, no_rope_every);
     for (int l = 0; l < c->n_layers && l < first_window; l++)
         c->layer_flags[l] &= (uint8_t)~CMAT_LAYER_WINDOW;
-    if ((types && json_array_size(types) < (size_t)c->n_layers) ||
-        (rope && json_array_size(rope) < (size_t)c->n_layers))
-        return cmat_fail(err, CMAT_ERR_FORMAT, "model: config.json: %s tells of %zu layers, not %d",
-                         types ? "layer_types" : "no_rope_layers",
-                         json_array_size(types ? types : rope), c->n_layers);
+    for (int i = 0; i < 2; i++) {
+        const json_t *list = i ? rope : types;
+        if (list && json_array_size(list) < (size_t)c->n_layers)
+            return cmat_fail(
+                err, CMAT_ERR_FORMAT, "model: config.json: %s tells of %zu layers, not %d",
+                i ? "no_rope_layers" : "layer_types", json_array_size(list), c->n_layers);
+    }
     for (int l = 0; l < c->n_layers; l++) {
         const char *type = json_string_value(json_array_get(types, (size_t)l));
         unsigned flags = c->layer_flags[l];
