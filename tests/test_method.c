@@ -4,23 +4,8 @@
 #include "core/json.h"
 #include "model/engine.h"
 #include "model/safetensors.h"
-#include "model_util.h"
-#include "train/pass.h"
-#include "train/train.h"
-#include <math.h>
+#include "train_util.h"
 #include <stdio.h>
-#include <string.h>
-
-#define OK(call) assert_ok((call), &err, __LINE__)
-
-static cmat_error err;
-static cmat_model *model; /* the one that the vectors were made with */
-
-static void assert_ok(cmat_status st, const cmat_error *e, int line)
-{
-    if (st != CMAT_OK)
-        fail_msg("line %d: %s: %s", line, cmat_status_name(st), e->msg);
-}
 
 static int open_model(void **state)
 {
@@ -34,13 +19,6 @@ static int close_model(void **state)
     (void)state;
     cmat_model_free(model);
     return 0;
-}
-
-static void remove_dir(const char *dir)
-{
-    char *cmd = cmat_xasprintf("rm -rf '%s'", dir);
-    assert_int_equal(system(cmd), 0);
-    free(cmd);
 }
 
 typedef struct {
@@ -83,96 +61,6 @@ static cmat_adapter *new_adapter(const method *m, uint64_t seed)
     cmat_rng_init(&rng, seed);
     OK(cmat_adapter_new_prompt(&a, model, &m->config, &rng, &err));
     return a;
-}
-
-/* Relative size of the difference of two vectors. */
-static double difference(const float *a, const float *b, size_t n)
-{
-    double d = 0, s = 0;
-    for (size_t i = 0; i < n; i++) {
-        d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-        s += (double)a[i] * (double)a[i];
-    }
-    return sqrt(d / (s + 1e-30));
-}
-
-/* ---- losses and gradients of a set ---- */
-
-typedef struct {
-    cmat_train_set set;
-    cmat_clusters c;
-    cmat_plan p;
-    cmat_batch b;
-    cmat_pass *pass;
-    cmat_adapter *const *adapters;
-    int n;
-} fixture;
-
-static void fixture_init(fixture *f, const cmat_train_set *set, cmat_adapter *const *adapters,
-                         int n, int max_rows, bool share, cmat_keep keep)
-{
-    f->adapters = adapters;
-    f->n = n;
-    OK(cmat_train_set_with_virtual(&f->set, set, adapters, n, 128, &err));
-    OK(cmat_clusters_init(&f->c, &f->set, max_rows, share, &err));
-    cmat_plan_init(&f->p, &f->c, true, 3, 0);
-    cmat_batch_init(&f->b, max_rows);
-    OK(cmat_pass_new(&f->pass, model, adapters, n,
-                     &(cmat_pass_options){.max_rows = max_rows, .keep = keep, .backward = true},
-                     &err));
-}
-
-static void fixture_clear(fixture *f)
-{
-    cmat_pass_free(f->pass);
-    cmat_batch_clear(&f->b);
-    cmat_plan_clear(&f->p);
-    cmat_clusters_clear(&f->c);
-    cmat_train_set_clear(&f->set);
-}
-
-/* The sum of losses; with their gradients when backward. */
-static double run_all(fixture *f, bool backward)
-{
-    float scales[CMAT_TUNE_MAX_ADAPTERS];
-    double loss[CMAT_TUNE_MAX_ADAPTERS] = {0}, sum = 0;
-    for (int i = 0; i < CMAT_TUNE_MAX_ADAPTERS; i++)
-        scales[i] = 1;
-    for (int i = 0; i < f->n; i++)
-        cmat_adapter_refresh(f->adapters[i]);
-    if (backward)
-        cmat_pass_zero_grads(f->pass);
-    for (size_t i = 0; i < f->p.n_batches; i++) {
-        cmat_batch_fill(&f->b, &f->c, &f->p, i);
-        cmat_pass_forward(f->pass, &f->b, backward);
-        cmat_pass_loss(f->pass, &f->b, backward ? scales : NULL, loss);
-        if (backward)
-            cmat_pass_backward(f->pass, &f->b);
-    }
-    if (backward)
-        OK(cmat_pass_finish_grads(f->pass, &err));
-    for (int i = 0; i < CMAT_TUNE_MAX_ADAPTERS; i++)
-        sum += loss[i];
-    return sum;
-}
-
-/* n samples that begin with one of two texts, then differ. */
-static void make_set(cmat_train_set *set, int n, int n_adapters, uint64_t seed)
-{
-    enum { SHARED = 12 };
-    cmat_rng rng;
-    int32_t tokens[64];
-    float weights[64];
-    *set = (cmat_train_set){0};
-    cmat_rng_init(&rng, seed);
-    for (int i = 0; i < n; i++) {
-        const int len = SHARED + 10 + (int)cmat_rng_below(&rng, 5);
-        for (int j = 0; j < len; j++) {
-            tokens[j] = j < SHARED ? (j * 7 + 31 * (i % 2)) % 250 : (int)cmat_rng_below(&rng, 250);
-            weights[j] = j < SHARED + 2 ? 0.0F : 0.5F + 0.5F * (float)(i % 3);
-        }
-        cmat_train_set_add(set, tokens, weights, len, i % n_adapters);
-    }
 }
 
 /* ---- against PEFT and PyTorch ---- */
@@ -442,13 +330,6 @@ static void methods_share_a_batch(void **state)
 
 /* ---- tuning ---- */
 
-static cmat_tune_options default_options(void)
-{
-    cmat_tune_options o = {0};
-    OK(cmat_options_init(cmat_tune_option_table, &o, &err));
-    return o;
-}
-
 /* Each method learns, and a run that was stopped after each step and whose process began anew (its
  * adapter made from the seed) ends in the same bytes. */
 static void tuning_learns_and_resumes(void **state)
@@ -482,6 +363,31 @@ static void tuning_learns_and_resumes(void **state)
             assert_memory_equal(whole->served, part->served, part->n_served * sizeof(float));
         cmat_adapter_free(whole);
         cmat_adapter_free(part);
+        remove_dir(dir);
+        free(dir);
+    }
+    cmat_train_set_clear(&set);
+}
+
+/* An adapter that was loaded goes on as the one that was saved. */
+static void loaded_adapters_go_on(void **state)
+{
+    (void)state;
+    cmat_train_set set;
+    cmat_tune_options o = default_options();
+    make_set(&set, 8, 1, 3);
+    o.max_steps = 2;
+    o.batch_tokens = 110;
+    for (int i = 0; i < N_METHODS; i++) {
+        char *dir = tiny_tmp_path("on");
+        cmat_adapter *a = new_adapter(&methods[i], 7), *b;
+        OK(cmat_adapter_save(a, dir, &err));
+        OK(cmat_adapter_load(&b, model, dir, &err));
+        OK(cmat_tune(model, a, &set, NULL, &o, NULL, &err));
+        OK(cmat_tune(model, b, &set, NULL, &o, NULL, &err));
+        assert_memory_equal(a->params, b->params, a->n_params * sizeof(float));
+        cmat_adapter_free(a);
+        cmat_adapter_free(b);
         remove_dir(dir);
         free(dir);
     }
@@ -688,11 +594,17 @@ static void first_values_are_the_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(peft_adapters_give_pefts_logits), cmocka_unit_test(encoders_are_pytorchs),
-        cmocka_unit_test(doras_gradients_are_pefts),       cmocka_unit_test(gradients_are_slopes),
-        cmocka_unit_test(doras_gradients_are_slopes),      cmocka_unit_test(methods_share_a_batch),
-        cmocka_unit_test(tuning_learns_and_resumes),       cmocka_unit_test(files_keep_everything),
-        cmocka_unit_test(hostile_files_are_one_line),      cmocka_unit_test(wrong_options_are_told),
+        cmocka_unit_test(peft_adapters_give_pefts_logits),
+        cmocka_unit_test(encoders_are_pytorchs),
+        cmocka_unit_test(doras_gradients_are_pefts),
+        cmocka_unit_test(gradients_are_slopes),
+        cmocka_unit_test(doras_gradients_are_slopes),
+        cmocka_unit_test(methods_share_a_batch),
+        cmocka_unit_test(tuning_learns_and_resumes),
+        cmocka_unit_test(loaded_adapters_go_on),
+        cmocka_unit_test(files_keep_everything),
+        cmocka_unit_test(hostile_files_are_one_line),
+        cmocka_unit_test(wrong_options_are_told),
         cmocka_unit_test(first_values_are_the_text),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);

@@ -38,6 +38,8 @@ typedef struct {
     char *adapter, *valid;
     int64_t max_len;
     double valid_share;
+    bool find_lr, plan;
+    double find_from, find_to;
     cmat_method_options method;
     cmat_tune_options tune;
 } cmat_session_tune_options;

@@ -200,6 +200,10 @@ cmat_status cmat_api_check_evolve(const char *env, const cmat_evolve_options *o,
                    : no_env(env, err);
     if (!o->database && !o->tasks)
         return cmat_fail(err, CMAT_ERR_ARG, "--database FILE is needed, or files of tasks");
+    if (o->method.method == CMAT_TUNE_FULL)
+        return cmat_fail(
+            err, CMAT_ERR_ARG,
+            "evolve: Actor and Checker share one base: --method full is for cmat tune");
     if (!o->database && !o->run_dir)
         return cmat_fail(err, CMAT_ERR_ARG, "--run DIR says where the run goes");
     if (o->database && !cmat_path_exists(o->database))

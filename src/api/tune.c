@@ -5,6 +5,9 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "data/dataset.h"
+#include "eval/loss_curve.h"
+#include "train/find_lr.h"
+#include "train/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,13 @@ const cmat_option cmat_session_tune_option_table[] = {
     {"valid", CMAT_OPT_STR, AT(valid), NULL, 0, 0, NULL, "FILE", "rows for validation", 0},
     {"valid-share", CMAT_OPT_FLOAT, AT(valid_share), "0.05", 0, 0.9, NULL, "X",
      "without --valid: this share of the rows", 0},
+    {"find-lr", CMAT_OPT_BOOL, AT(find_lr), NULL, 0, 0, NULL, NULL,
+     "tune nothing: try rising learning rates for --max-steps (100) steps and suggest one", 0},
+    {"plan", CMAT_OPT_BOOL, AT(plan), NULL, 0, 0, NULL, NULL,
+     "tune nothing: say what memory it would take", 0},
+    {"find-lr-from", CMAT_OPT_FLOAT, AT(find_from), "1e-6", 1e-12, 10, NULL, "X", "the first rate",
+     0},
+    {"find-lr-to", CMAT_OPT_FLOAT, AT(find_to), "1", 1e-12, 1000, NULL, "X", "the last rate", 0},
     CMAT_OPTION_TABLE(AT(method), cmat_method_option_table),
     {"max-len", CMAT_OPT_INT, AT(max_len), "0", 0, 1e6, NULL, "N",
      "leave out longer rows; 0: the model's context", 0},
@@ -104,6 +114,64 @@ static json_t *result_json(const char *out, const cmat_tune_result *r)
     return j;
 }
 
+/* {"suggested_lr", ..., "points": [{"lr", "loss", "smooth"}]} */
+static cmat_status find_lr(cmat_session *s, const cmat_session_tune_options *o,
+                           const cmat_adapter *a, const cmat_train_set *set, char **result,
+                           cmat_error *err)
+{
+    cmat_lr_range r;
+    cmat_status st = cmat_find_lr(&r, s->model, a, set, &o->tune, o->find_from, o->find_to,
+                                  o->tune.max_steps ? o->tune.max_steps : 100, err);
+    if (st != CMAT_OK)
+        return st;
+    json_t *points = json_array();
+    for (size_t i = 0; i < r.n; i++)
+        json_array_append_new(points, json_pack("{s:f, s:f, s:f}", "lr", r.points[i].lr, "loss",
+                                                r.points[i].loss, "smooth", r.points[i].smooth));
+    cmat_api_result(json_pack("{s:f, s:f, s:f, s:b, s:o}", "suggested_lr", r.suggested, "steepest",
+                              r.steepest, "lowest", r.lowest, "diverged", (int)r.diverged, "points",
+                              points),
+                    result);
+    cmat_lr_range_clear(&r);
+    return CMAT_OK;
+}
+
+/* Bytes by what takes them. */
+static cmat_status plan(cmat_session *s, const cmat_session_tune_options *o, cmat_adapter *a,
+                        bool validates, char **result, cmat_error *err)
+{
+    cmat_tune_memory x;
+    cmat_status st = cmat_tune_count_memory(&x, s->model, &a, 1, &o->tune, validates, err);
+    if (st == CMAT_OK)
+        cmat_api_result(json_pack("{s:I, s:I, s:I, s:I, s:I}", "base", (json_int_t)x.base, "params",
+                                  (json_int_t)x.params, "optimiser", (json_int_t)x.optimiser,
+                                  "activations", (json_int_t)x.activations, "total",
+                                  (json_int_t)x.total),
+                        result);
+    return st;
+}
+
+/* loss.svg in the run folder, and the curve in at most CURVE_POINTS points into j. */
+static cmat_status add_curve(json_t *j, const char *out, cmat_error *err)
+{
+    enum { CURVE_POINTS = 60 };
+    double means[CURVE_POINTS];
+    cmat_loss_curve c;
+    char *path = cmat_path_join(out, "loss.svg");
+    json_t *list = json_array();
+    cmat_status st = cmat_loss_curve_load(&c, out, err);
+    if (st == CMAT_OK && c.n)
+        st = cmat_loss_curve_save(&c, path, err);
+    const size_t n = st == CMAT_OK ? cmat_loss_curve_means(&c, means, CURVE_POINTS) : 0;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_real(means[i]));
+    json_object_set_new(j, "loss_curve", list);
+    if (st == CMAT_OK)
+        cmat_loss_curve_clear(&c);
+    free(path);
+    return st;
+}
+
 cmat_status cmat_session_tune(cmat_session *s, const char *const *files, size_t n, const char *out,
                               const char *options, char **result, cmat_error *err)
 {
@@ -118,14 +186,27 @@ cmat_status cmat_session_tune(cmat_session *s, const char *const *files, size_t 
     cmat_progress *p = cmat_progress_new("tune", 0);
     if ((st = start_adapter(s, &o, &adapter, err)) != CMAT_OK ||
         (st = load_sets(s, &o, adapter->n_virtual, files, n, &train, &valid, err)) != CMAT_OK ||
-        (st = cmat_mkdir_p(out, err)) != CMAT_OK)
+        (st = o.find_lr || o.plan ? CMAT_OK : cmat_mkdir_p(out, err)) != CMAT_OK)
         goto done;
     o.tune.run_dir = out;
     o.tune.on_step = on_step;
     o.tune.user = p;
-    if ((st = cmat_tune(s->model, adapter, &train, &valid, &o.tune, &res, err)) == CMAT_OK &&
-        (st = cmat_adapter_save(adapter, out, err)) == CMAT_OK)
-        cmat_api_result(result_json(out, &res), result);
+    if (o.plan) {
+        st = plan(s, &o, adapter, valid.n > 0, result, err);
+        goto done;
+    }
+    if (o.find_lr) {
+        st = find_lr(s, &o, adapter, &train, result, err);
+        goto done;
+    }
+    if ((st = cmat_tune(s->model, adapter, &train, &valid, &o.tune, &res, err)) != CMAT_OK ||
+        (st = cmat_adapter_save(adapter, out, err)) != CMAT_OK)
+        goto done;
+    json_t *j = result_json(out, &res);
+    if (adapter->tuned)
+        json_object_set_new(j, "model", json_sprintf("%s/%s", out, CMAT_FULL_MODEL_FILE));
+    st = add_curve(j, out, err);
+    cmat_api_result(j, result);
 done:
     cmat_progress_free(p);
     cmat_adapter_free(adapter);

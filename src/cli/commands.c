@@ -8,6 +8,7 @@ const cli_command *const cli_commands[] = {
     &cli_ask,
     &cli_eval,
     &cli_tune,
+    &cli_data,
     &cli_report,
     &cli_env,
     &cli_memory,

@@ -168,3 +168,15 @@ const char *cmat_text_find(const char *haystack, const char *needle)
             return haystack;
     return n ? NULL : haystack;
 }
+
+void cmat_text_sparkline(cmat_buf *b, const double *y, size_t n)
+{
+    static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    double lo = n ? y[0] : 0, hi = lo;
+    for (size_t i = 1; i < n; i++) {
+        lo = y[i] < lo ? y[i] : lo;
+        hi = y[i] > hi ? y[i] : hi;
+    }
+    for (size_t i = 0; i < n; i++)
+        cmat_buf_puts(b, blocks[hi > lo ? (int)(7 * (y[i] - lo) / (hi - lo) + 0.5) : 0]);
+}

@@ -23,4 +23,6 @@ void cmat_text_bytes(char *out, size_t size, double bytes);
 void cmat_text_seconds(char *out, size_t size, double seconds);
 /* Case-insensitive search; NULL when absent. */
 const char *cmat_text_find(const char *haystack, const char *needle);
+/* Appends n values as a line of block characters, the least lowest, the greatest highest. */
+void cmat_text_sparkline(cmat_buf *b, const double *y, size_t n);
 #endif

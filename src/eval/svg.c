@@ -70,10 +70,16 @@ static double tick_step(double range)
     return raw / p > 5 ? 10 * p : raw / p > 2 ? 5 * p : raw / p > 1 ? 2 * p : p;
 }
 
-void cmat_svg_lines(cmat_buf *out, const char *title, const char *x_label,
-                    const cmat_svg_line *lines, size_t n)
+enum {
+    PLOT_LEFT = 56,
+    PLOT_WIDTH = 560,
+    PLOT_TOP = 12,
+    PLOT_HEIGHT = 200,
+    PLOT_BOTTOM = 40
+}; /* of lines */
+
+static void draw_lines(cmat_buf *out, const char *x_label, const cmat_svg_line *lines, size_t n)
 {
-    enum { LEFT = 56, WIDTH = 560, TOP = 12, HEIGHT = 200, BOTTOM = 40 };
     static const char *const dashes[] = {"", "6 3", "2 3", "8 3 2 3"};
     double lo = 0, hi = 0;
     size_t longest = 2;
@@ -86,30 +92,55 @@ void cmat_svg_lines(cmat_buf *out, const char *title, const char *x_label,
         }
     if (!(hi > lo))
         hi = lo + 1;
-    begin(out, title, LEFT + WIDTH + 20, TOP + HEIGHT + BOTTOM);
     for (double t = ceil(lo / tick_step(hi - lo)) * tick_step(hi - lo); t <= hi * 1.0001;
          t += tick_step(hi - lo)) {
         char label[32];
-        double y = TOP + HEIGHT * (hi - t) / (hi - lo);
+        double y = PLOT_TOP + PLOT_HEIGHT * (hi - t) / (hi - lo);
         snprintf(label, sizeof label, "%g", fabs(t) < 1e-12 ? 0 : t);
         cmat_buf_printf(out, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" class=\"grid\"/>",
-                        LEFT, y, LEFT + WIDTH, y);
-        text(out, LEFT - 6, y + 4, "end", "tick", label);
+                        PLOT_LEFT, y, PLOT_LEFT + PLOT_WIDTH, y);
+        text(out, PLOT_LEFT - 6, y + 4, "end", "tick", label);
     }
     for (size_t i = 0; i < n; i++) {
         cmat_buf_printf(out, "<polyline class=\"line\" stroke-dasharray=\"%s\" points=\"",
                         dashes[i % 4]);
         for (size_t k = 0; k < lines[i].n; k++)
-            cmat_buf_printf(out, "%.1f,%.1f ", LEFT + WIDTH * (double)k / (double)(longest - 1),
-                            TOP + HEIGHT * (hi - lines[i].y[k]) / (hi - lo));
+            cmat_buf_printf(out, "%.1f,%.1f ",
+                            PLOT_LEFT + PLOT_WIDTH * (double)k / (double)(longest - 1),
+                            PLOT_TOP + PLOT_HEIGHT * (hi - lines[i].y[k]) / (hi - lo));
         cmat_buf_puts(out, "\"/>");
         cmat_buf_printf(out,
                         "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" class=\"line\" "
                         "stroke-dasharray=\"%s\"/>",
-                        LEFT + 10 + 140.0 * (double)i, TOP + HEIGHT + 28,
-                        LEFT + 34 + 140.0 * (double)i, TOP + HEIGHT + 28, dashes[i % 4]);
-        text(out, LEFT + 40 + 140.0 * (double)i, TOP + HEIGHT + 32, "start", "tick", lines[i].name);
+                        PLOT_LEFT + 10 + 140.0 * (double)i, PLOT_TOP + PLOT_HEIGHT + 28,
+                        PLOT_LEFT + 34 + 140.0 * (double)i, PLOT_TOP + PLOT_HEIGHT + 28,
+                        dashes[i % 4]);
+        text(out, PLOT_LEFT + 40 + 140.0 * (double)i, PLOT_TOP + PLOT_HEIGHT + 32, "start", "tick",
+             lines[i].name);
     }
-    text(out, LEFT + WIDTH, TOP + HEIGHT + 16, "end", "tick", x_label);
+    text(out, PLOT_LEFT + PLOT_WIDTH, PLOT_TOP + PLOT_HEIGHT + 16, "end", "tick", x_label);
+}
+
+void cmat_svg_lines(cmat_buf *out, const char *title, const char *x_label,
+                    const cmat_svg_line *lines, size_t n)
+{
+    begin(out, title, PLOT_LEFT + PLOT_WIDTH + 20, PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM);
+    draw_lines(out, x_label, lines, n);
     end(out, title);
+}
+
+void cmat_svg_lines_file(cmat_buf *out, const char *title, const char *x_label,
+                         const cmat_svg_line *lines, size_t n)
+{
+    cmat_buf_printf(out,
+                    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+                    "font-family=\"sans-serif\" font-size=\"12\">\n<title>",
+                    PLOT_LEFT + PLOT_WIDTH + 20, PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM);
+    cmat_text_html(out, title, strlen(title));
+    cmat_buf_puts(out,
+                  "</title>\n<style>.grid{stroke:#ccc}.line{stroke:#1f6feb;stroke-width:1.5;"
+                  "fill:none}.tick{fill:#555}</style>\n"
+                  "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n");
+    draw_lines(out, x_label, lines, n);
+    cmat_buf_puts(out, "</svg>\n");
 }

@@ -21,4 +21,7 @@ typedef struct {
  * greatest. */
 void cmat_svg_lines(cmat_buf *out, const char *title, const char *x_label,
                     const cmat_svg_line *lines, size_t n);
+/* The same as a file that stands by itself. */
+void cmat_svg_lines_file(cmat_buf *out, const char *title, const char *x_label,
+                         const cmat_svg_line *lines, size_t n);
 #endif

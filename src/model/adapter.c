@@ -206,6 +206,9 @@ void cmat_adapter_free(cmat_adapter *a)
     cmat_free_big(a->params);
     cmat_free_big(a->norms);
     cmat_free_big(a->unpermuted);
+    if (a->tuned)
+        free(a->tuned->layers);
+    free(a->tuned);
     cmat_prompt_encoder_free(a->encoder);
     free(a->pairs);
     free(a->name);
@@ -217,7 +220,7 @@ void cmat_adapter_free(cmat_adapter *a)
 cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err)
 {
     const char *name = NULL;
-    if (a->n_virtual || a->config.dora)
+    if (a->n_virtual || a->config.dora || a->tuned)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
                          "adapter: GGUF has no form for %s (PEFT's folder has)", a->method->name);
     cmat_gguf_writer *w = cmat_gguf_writer_new();

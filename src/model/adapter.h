@@ -76,7 +76,10 @@ typedef struct cmat_adapter {
     float *served;                /* (n_virtual, D), or (n_layers, 2, n_virtual, G d) of a prefix */
     size_t n_served;              /* floats of it */
     cmat_prompt_encoder *encoder; /* params go through it to served; NULL: served is params */
-    float *unpermuted;            /* a projected prefix as the encoder gives it; else NULL */
+    /* Full tuning: the base with params as its weights, not to be served as an adapter; else NULL
+     */
+    cmat_model *tuned;
+    float *unpermuted; /* a projected prefix as the encoder gives it; else NULL */
 } cmat_adapter;
 
 /* A is Kaiming-uniform as in PEFT, B zero, DoRA's magnitudes the base's. */
@@ -87,6 +90,10 @@ cmat_status cmat_adapter_new(cmat_adapter **out, const cmat_model *m,
 cmat_status cmat_adapter_new_prompt(cmat_adapter **out, const cmat_model *m,
                                     const cmat_prompt_config *config, cmat_rng *rng,
                                     cmat_error *err);
+/* Full tuning: all of m's weights, widened to float32, in a copy of it that borrows the rest from m
+ * (`tuned`). Saving writes the model: DIR/model.gguf. */
+#define CMAT_FULL_MODEL_FILE "model.gguf"
+cmat_status cmat_adapter_new_full(cmat_adapter **out, const cmat_model *m, cmat_error *err);
 cmat_status cmat_adapter_copy(cmat_adapter **out, const cmat_adapter *from, cmat_error *err);
 /* dir holds adapter_config.json and adapter_model.safetensors, or is a GGUF LoRA file. A base whose
  * recorded hash differs from m's is refused. "all-linear", a list, or a regular expression as

@@ -265,7 +265,7 @@ const cmat_method cmat_method_prompt = {.name = "prompt-tuning",
                                         .make_like = make_like};
 const cmat_method cmat_method_p_tuning = {.name = "p-tuning",
                                           .peft_type = "P_TUNING",
-                                          .lr = 1e-3,
+                                          .lr = 5e-3,
                                           .load = load_p_tuning,
                                           .save = cmat_prompt_save,
                                           .make_like = make_like,

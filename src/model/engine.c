@@ -252,6 +252,9 @@ static cmat_status request_check(const cmat_engine *e, const cmat_gen_request *r
     if (r->n_tokens == 0 || r->max_tokens < 1)
         return cmat_fail(err, CMAT_ERR_ARG, "engine: %zu prompt tokens, %d new ones asked for",
                          r->n_tokens, r->max_tokens);
+    if (r->adapter && r->adapter->tuned)
+        return cmat_fail(err, CMAT_ERR_ARG,
+                         "engine: full tuning makes a model, not an adapter: open it as one");
     if (r->adapter && r->adapter->n_virtual &&
         r->n_tokens + (size_t)r->adapter->n_virtual >= (size_t)e->opts.n_ctx)
         return cmat_fail(err, CMAT_ERR_LIMIT,

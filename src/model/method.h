@@ -24,7 +24,7 @@ struct cmat_method {
     void (*backward)(const cmat_adapter *a, const float *dserved, float *dparams);
 };
 extern const cmat_method cmat_method_lora, cmat_method_dora, cmat_method_prompt,
-    cmat_method_p_tuning, cmat_method_prefix;
+    cmat_method_p_tuning, cmat_method_prefix, cmat_method_full;
 extern const cmat_method *const cmat_methods[]; /* NULL at the end */
 
 /* ---- shared by the methods' files ---- */

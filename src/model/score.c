@@ -34,6 +34,8 @@ static cmat_status check_tokens(const cmat_model *m, const cmat_adapter *adapter
 {
     if (adapter && adapter->model != m)
         return cmat_fail(err, CMAT_ERR_ARG, "logits: the adapter belongs to another model");
+    if (adapter && adapter->tuned)
+        return cmat_fail(err, CMAT_ERR_ARG, "logits: full tuning makes a model, not an adapter");
     if (n > 0 && adapter && n + (size_t)adapter->n_virtual > (size_t)m->config.n_ctx)
         return cmat_fail(err, CMAT_ERR_LIMIT,
                          "logits: %zu tokens and %d virtual ones, the model's context is %d", n,

@@ -1,4 +1,5 @@
-/* train/backward.c - a decoder block backward for the adapters' gradients; the base is frozen.
+/* train/backward.c - a decoder block backward for the adapters' gradients; the base is frozen,
+ * unless it is what is tuned.
  *
  * dx holds the gradient of the loss with respect to the layer's output and, after each half of the
  * block, with respect to that half's input: the residual path is dx itself, each half adds to it.
@@ -10,6 +11,7 @@ static void project_backward(cmat_pass *p, const cmat_batch *b, int l, int w, fl
                              const float *dy, int lddy, const float *x, int ldx, bool accumulate)
 {
     dy = cmat_dora_backward(p, b, l, w, dy, &lddy, x, ldx);
+    cmat_full_weight_grad(p, &p->base.layers[l].w[w], dy, lddy, x, ldx, b->n_rows);
     p->k->matmul_backward(dx, lddx, dy, lddy, &p->base.layers[l].w[w], b->n_rows, accumulate);
     cmat_lora_backward(p, b, l, w, dx, lddx, dy, lddy, x, ldx);
 }
@@ -32,7 +34,7 @@ static const float *later_norm_backward(cmat_pass *p, int T, int l, int act, con
     const float *out = cmat_act_in(p, l, act, T);
     p->k->rmsnorm(p->xn, p->inv_rms, out, norm, T, D, p->model->config.rms_eps);
     p->k->zero(p->dxn, (size_t)T * (size_t)D);
-    p->k->rmsnorm_backward(p->dxn, NULL, p->dx, out, norm, p->inv_rms, T, D);
+    p->k->rmsnorm_backward(p->dxn, cmat_full_grad(p, norm), p->dx, out, norm, p->inv_rms, T, D);
     return p->dxn;
 }
 
@@ -53,7 +55,8 @@ static void ffn_backward(cmat_pass *p, const cmat_batch *b, int l)
     p->k->rmsnorm(p->xn, p->inv_rms, xmid, norm, n.T, n.D, m->config.rms_eps);
     project_backward(p, b, l, CMAT_W_GATE, p->dxn, n.D, gate, n.F, p->xn, n.D, false);
     project_backward(p, b, l, CMAT_W_UP, p->dxn, n.D, up, n.F, p->xn, n.D, true);
-    p->k->rmsnorm_backward(p->dx, NULL, p->dxn, xmid, norm, p->inv_rms, n.T, n.D);
+    p->k->rmsnorm_backward(p->dx, cmat_full_grad(p, norm), p->dxn, xmid, norm, p->inv_rms, n.T,
+                           n.D);
 }
 
 static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
@@ -75,6 +78,7 @@ static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
                              n.G, n.d, cmat_config_window(&m->config, l));
     cmat_prefix_take_grads(p, b, l, dk, dv, n.qkv);
     cmat_layer_qkv_backward(p, b, l, kept, p->dqkv);
+    cmat_full_row_grad(p, p->base.layers[l].qkv_bias, p->dqkv, n.qkv, n.T, n.qkv);
     p->k->rmsnorm(p->xn, p->inv_rms, x, norm, n.T, n.D, m->config.rms_eps);
     if (l == 0 &&
         !p->has_embeddings) { /* nothing below needs dx: the adapters' own gradients only */
@@ -86,7 +90,7 @@ static void attention_half_backward(cmat_pass *p, const cmat_batch *b, int l)
     project_backward(p, b, l, CMAT_W_Q, p->dxn, n.D, dq, n.qkv, p->xn, n.D, false);
     project_backward(p, b, l, CMAT_W_K, p->dxn, n.D, dk, n.qkv, p->xn, n.D, true);
     project_backward(p, b, l, CMAT_W_V, p->dxn, n.D, dv, n.qkv, p->xn, n.D, true);
-    p->k->rmsnorm_backward(p->dx, NULL, p->dxn, x, norm, p->inv_rms, n.T, n.D);
+    p->k->rmsnorm_backward(p->dx, cmat_full_grad(p, norm), p->dxn, x, norm, p->inv_rms, n.T, n.D);
 }
 
 void cmat_pass_backward(cmat_pass *p, const cmat_batch *b)
@@ -99,4 +103,5 @@ void cmat_pass_backward(cmat_pass *p, const cmat_batch *b)
     }
     if (p->has_embeddings)
         cmat_virtual_embed_backward(p, b);
+    cmat_full_embed_grad(p, b);
 }

@@ -59,6 +59,9 @@ void cmat_layer_qkv_backward(cmat_pass *p, const cmat_batch *b, int l, const flo
                     true);
     if (!layer->q_norm)
         return;
+    cmat_full_head_norm_grad(p, layer->q_norm, dqkv, n.qkv, kept, n.qkv, p->head_inv, n.T, n.H);
+    cmat_full_head_norm_grad(p, layer->k_norm, dqkv + k, n.qkv, kept + k, n.qkv,
+                             p->head_inv + (size_t)n.T * (size_t)n.H, n.T, n.G);
     p->k->head_norm_backward(dqkv, n.qkv, kept, n.qkv, layer->q_norm, p->head_inv, n.T, n.H, n.d);
     p->k->head_norm_backward(dqkv + k, n.qkv, kept + k, n.qkv, layer->k_norm,
                              p->head_inv + (size_t)n.T * (size_t)n.H, n.T, n.G, n.d);
@@ -159,10 +162,12 @@ static double loss_block(cmat_pass *p, const cmat_batch *b, int first, int n, co
                                       scale ? *scale : 0.0F);
     if (!scale)
         return loss;
+    cmat_full_weight_grad(p, &p->base.output, p->logits, V, p->hxn, D, n);
     /* hxn is free again: it takes the gradient with respect to hx */
     p->k->matmul_backward(p->hdxn, D, p->logits, V, &p->base.output, n, false);
     p->k->zero(p->hxn, (size_t)n * (size_t)D);
-    p->k->rmsnorm_backward(p->hxn, NULL, p->hdxn, p->hx, p->base.output_norm, p->inv_rms, n, D);
+    p->k->rmsnorm_backward(p->hxn, cmat_full_grad(p, p->base.output_norm), p->hdxn, p->hx,
+                           p->base.output_norm, p->inv_rms, n, D);
     p->k->scatter(p->dx, p->hxn, rows, n, D);
     return loss;
 }

@@ -7,8 +7,8 @@
 
 const cmat_option cmat_method_option_table[] = {
     {"method", CMAT_OPT_ENUM, AT(method), "lora", 0, 0,
-     "lora|dora|p-tuning|prompt-tuning|prefix-tuning", "METHOD",
-     "what is tuned beside the frozen base", 0},
+     "lora|dora|p-tuning|prompt-tuning|prefix-tuning|full", "METHOD",
+     "what is tuned: something small beside the frozen base, or (full) all its weights", 0},
     {"targets", CMAT_OPT_STR, AT(targets), "q,k,v,o,gate,up,down", 0, 0, NULL, "LIST",
      "LoRA, DoRA: matrices to adapt", 0},
     {"rank", CMAT_OPT_INT, AT(rank), "16", 1, 512, NULL, "R", "LoRA, DoRA: rank", 0},
@@ -79,6 +79,8 @@ cmat_status cmat_method_adapter(cmat_adapter **out, const cmat_model *m,
                                .rslora = o->rslora,
                                .dora = o->method == CMAT_TUNE_DORA};
     *out = NULL;
+    if (o->method == CMAT_TUNE_FULL)
+        return cmat_adapter_new_full(out, m, err);
     if (o->method != CMAT_TUNE_LORA && o->method != CMAT_TUNE_DORA)
         return prompt_adapter(out, m, o, rng, err);
     cmat_status st = parse_targets(o->targets, &config.targets, err);

@@ -42,7 +42,8 @@ static cmat_status drop_later(const char *path, int64_t step, cmat_error *err)
     return st;
 }
 
-cmat_status cmat_metrics_open(cmat_metrics *m, const char *dir, int64_t step, cmat_error *err)
+cmat_status cmat_metrics_open(cmat_metrics *m, const char *dir, int64_t step, bool tensorboard,
+                              cmat_error *err)
 {
     cmat_status st = CMAT_OK;
     *m = (cmat_metrics){.path = cmat_path_join(dir, "metrics.jsonl")};
@@ -50,6 +51,8 @@ cmat_status cmat_metrics_open(cmat_metrics *m, const char *dir, int64_t step, cm
         st = drop_later(m->path, step, err);
     if (st == CMAT_OK && !(m->f = fopen(m->path, "a")))
         st = cmat_fail(err, CMAT_ERR_IO, "train: open %s: %s", m->path, strerror(errno));
+    if (st == CMAT_OK && tensorboard)
+        st = cmat_tfevents_open(&m->events, dir, step, err);
     if (st != CMAT_OK)
         cmat_metrics_close(m);
     return st;
@@ -59,6 +62,7 @@ void cmat_metrics_close(cmat_metrics *m)
 {
     if (m->f)
         fclose(m->f);
+    cmat_tfevents_close(m->events);
     free(m->path);
     *m = (cmat_metrics){0};
 }
@@ -80,7 +84,15 @@ cmat_status cmat_metrics_step(cmat_metrics *m, const cmat_tune_metrics *x, cmat_
                     ", \"tok_s\": %.6g, \"tokens\": %" PRId64 "}\n",
                     x->epoch, x->grad_norm, x->learning_rate, x->loss, x->rows, x->step, x->tok_s,
                     x->tokens);
-    return flush(m, n, err);
+    const cmat_tf_scalar scalars[] = {{"train/loss", x->loss},
+                                      {"train/learning_rate", x->learning_rate},
+                                      {"train/grad_norm", x->grad_norm},
+                                      {"train/epoch", x->epoch},
+                                      {"train/tok_s", x->tok_s}};
+    cmat_status st = flush(m, n, err);
+    if (st == CMAT_OK && m->events)
+        st = cmat_tfevents_add(m->events, x->step, scalars, sizeof scalars / sizeof *scalars, err);
+    return st;
 }
 
 cmat_status cmat_metrics_eval(cmat_metrics *m, const cmat_tune_metrics *x, cmat_error *err)
@@ -89,5 +101,9 @@ cmat_status cmat_metrics_eval(cmat_metrics *m, const cmat_tune_metrics *x, cmat_
         return CMAT_OK;
     int n = fprintf(m->f, "{\"epoch\": %.6g, \"eval_loss\": %.9g, \"step\": %" PRId64 "}\n",
                     x->epoch, x->eval_loss, x->step);
-    return flush(m, n, err);
+    cmat_status st = flush(m, n, err);
+    if (st == CMAT_OK && m->events)
+        st = cmat_tfevents_add(m->events, x->step, &(cmat_tf_scalar){"eval/loss", x->eval_loss}, 1,
+                               err);
+    return st;
 }

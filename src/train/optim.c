@@ -78,6 +78,9 @@ void cmat_optim_restore_best(cmat_optim *o)
 
 double cmat_optim_lr(const cmat_tune_options *opts, int64_t step, int64_t n_steps)
 {
+    if (opts->schedule == CMAT_SCHEDULE_RANGE)
+        return opts->lr * pow(opts->min_lr,
+                              n_steps > 1 ? (double)(n_steps - step) / (double)(n_steps - 1) : 0);
     int64_t warmup = opts->warmup_steps >= 0 ? opts->warmup_steps : n_steps / 20;
     if (step <= warmup)
         return opts->lr * (double)step / (double)(warmup + 1);

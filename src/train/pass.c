@@ -144,14 +144,14 @@ static cmat_status arena_new(cmat_pass *p, bool backward, size_t memory, cmat_er
                      p->max_rows, (double)c.used / 1e6, (double)limit / 1e6);
 }
 
-cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *adapters,
-                          int n_adapters, const cmat_pass_options *o, cmat_error *err)
+/* What does not take memory of the kernels. */
+static cmat_pass *pass_describe(cmat_model *m, cmat_adapter *const *adapters, int n_adapters,
+                                const cmat_pass_options *o)
 {
     assert(n_adapters >= 0 && n_adapters <= CMAT_TUNE_MAX_ADAPTERS && o->max_rows > 0);
     cmat_pass *p = cmat_xcalloc(1, sizeof *p);
-    int uses = CMAT_USE_PROMPT | (o->backward ? CMAT_USE_BACKWARD : 0);
-    *out = NULL;
-    p->model = m;
+    p->full = n_adapters > 0 && adapters[0]->tuned;
+    p->model = p->full ? adapters[0]->tuned : m;
     p->k = o->kernel ? o->kernel : m->kernel;
     p->n_adapters = n_adapters;
     p->max_rows = o->max_rows;
@@ -162,24 +162,63 @@ cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *a
     for (int i = 0; i < n_adapters; i++) {
         p->adapters[i] = adapters[i];
         p->has_dora = p->has_dora || adapters[i]->config.dora;
-        p->has_embeddings =
-            p->has_embeddings || (adapters[i]->n_virtual && !cmat_adapter_is_prefix(adapters[i]));
+        p->has_embeddings = p->has_embeddings || adapters[i]->tuned ||
+                            (adapters[i]->n_virtual && !cmat_adapter_is_prefix(adapters[i]));
         if (adapters[i]->config.rank > p->max_rank)
             p->max_rank = adapters[i]->config.rank;
     }
     p->layers = cmat_xcalloc((size_t)m->config.n_layers, sizeof *p->layers);
+    return p;
+}
+
+/* Methods that do not go together, or not with the kernels. */
+static cmat_status pass_check(const cmat_pass *p, cmat_error *err)
+{
+    bool full = false;
+    for (int i = 0; i < p->n_adapters; i++)
+        full = full || p->adapters[i]->tuned;
+    if (full && p->n_adapters > 1)
+        return cmat_fail(err, CMAT_ERR_ARG, "train: full tuning changes the base of %d adapters",
+                         p->n_adapters);
+    if ((p->has_dora || p->full) && p->k->device)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "train: %s tunes on the processor, not on %s",
+                         p->full ? "full tuning" : "DoRA", p->k->name);
+    return CMAT_OK;
+}
+
+cmat_status cmat_pass_count(size_t *bytes, cmat_model *m, cmat_adapter *const *adapters,
+                            int n_adapters, const cmat_pass_options *o, cmat_error *err)
+{
+    carver c = {0};
+    cmat_pass *p = pass_describe(m, adapters, n_adapters, o);
+    carve_all(p, &c, o->backward);
+    *bytes = c.used;
+    free(p->layers);
+    free(p);
+    return c.overflow ? cmat_fail(err, CMAT_ERR_NOMEM, "train: a batch of %d rows is too large",
+                                  o->max_rows)
+                      : CMAT_OK;
+}
+
+cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *adapters,
+                          int n_adapters, const cmat_pass_options *o, cmat_error *err)
+{
+    cmat_pass *p = pass_describe(m, adapters, n_adapters, o);
+    int uses = CMAT_USE_PROMPT | (o->backward ? CMAT_USE_BACKWARD : 0);
+    *out = NULL;
     cmat_status st = cmat_model_check_kernel(&m->config, p->k, err);
-    if (st == CMAT_OK && p->has_dora && p->k->device)
-        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED, "train: DoRA tunes on the processor, not on %s",
-                       p->k->name);
     if (st == CMAT_OK)
-        st = cmat_base_init(&p->base, m, p->k, uses, err);
+        st = pass_check(p, err);
+    if (st == CMAT_OK)
+        st = cmat_base_init(&p->base, p->model, p->k, uses, err);
     if (st == CMAT_OK)
         st = arena_new(p, o->backward, o->memory, err);
     if (st != CMAT_OK) {
         cmat_pass_free(p);
         return st;
     }
+    for (int i = 0; o->backward && i < n_adapters; i++)
+        cmat_adapter_refresh(adapters[i]); /* an encoder that was loaded has not run yet */
     cmat_pass_take_params(p);
     if (o->backward)
         cmat_pass_zero_grads(p);

@@ -50,6 +50,7 @@ typedef struct {
     /* Virtual tokens (n_served of each) and their gradients: params and grads themselves unless an
      * encoder makes them */
     float *served[CMAT_TUNE_MAX_ADAPTERS], *served_grads[CMAT_TUNE_MAX_ADAPTERS];
+    bool full; /* the model's own weights are tuned: `model` is the adapter's copy */
     bool has_dora;
     bool has_embeddings; /* virtual tokens that are embeddings: dx is needed at the bottom */
     int n_adapters;
@@ -85,6 +86,9 @@ typedef struct {
     size_t memory; /* bytes the arena may take; 0: what is free */
 } cmat_pass_options;
 
+/* Bytes of the arena that cmat_pass_new would make. */
+cmat_status cmat_pass_count(size_t *bytes, cmat_model *m, cmat_adapter *const *adapters,
+                            int n_adapters, const cmat_pass_options *o, cmat_error *err);
 /* Prepares the model's weights for prompts and for backward. */
 cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *adapters,
                           int n_adapters, const cmat_pass_options *o, cmat_error *err);
@@ -151,4 +155,14 @@ void cmat_dora_end(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, in
  * batch is DoRA's, and holds until the next call. x: the product's input. */
 const float *cmat_dora_backward(cmat_pass *p, const cmat_batch *b, int l, int w, const float *dy,
                                 int *lddy, const float *x, int ldx);
+/* Full tuning: where a tensor of the model has its gradient, NULL when the base is frozen; and the
+ * gradients of a matrix, of a row added to all rows (T, n), of a head norm and of the embeddings,
+ * which do nothing then. */
+float *cmat_full_grad(const cmat_pass *p, const float *tensor);
+void cmat_full_weight_grad(cmat_pass *p, const cmat_weight *w, const float *dy, int lddy,
+                           const float *x, int ldx, int T);
+void cmat_full_row_grad(cmat_pass *p, const float *row, const float *dy, int lddy, int T, int n);
+void cmat_full_head_norm_grad(cmat_pass *p, const float *norm, const float *dy, int lddy,
+                              const float *x, int ldx, const float *inv_rms, int T, int n_heads);
+void cmat_full_embed_grad(cmat_pass *p, const cmat_batch *b); /* uses p->dx up */
 #endif

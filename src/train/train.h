@@ -63,14 +63,20 @@ typedef enum {
     CMAT_TUNE_DORA,
     CMAT_TUNE_P_TUNING,
     CMAT_TUNE_PROMPT,
-    CMAT_TUNE_PREFIX
+    CMAT_TUNE_PREFIX,
+    CMAT_TUNE_FULL
 } cmat_tune_method;
 extern const cmat_option cmat_method_option_table[];
 /* A new adapter of that method. CMAT_ERR_ARG tells which option is wrong. */
 cmat_status cmat_method_adapter(cmat_adapter **out, const cmat_model *m,
                                 const cmat_method_options *o, cmat_rng *rng, cmat_error *err);
 
-typedef enum { CMAT_SCHEDULE_COSINE, CMAT_SCHEDULE_LINEAR, CMAT_SCHEDULE_CONSTANT } cmat_schedule;
+typedef enum {
+    CMAT_SCHEDULE_COSINE,
+    CMAT_SCHEDULE_LINEAR,
+    CMAT_SCHEDULE_CONSTANT,
+    CMAT_SCHEDULE_RANGE /* no option: rises exponentially from min_lr lr to lr */
+} cmat_schedule;
 
 /* What the forward pass keeps of a layer for the backward pass. */
 typedef enum {
@@ -112,11 +118,13 @@ typedef struct {
     bool share_prefix; /* compute shared beginnings once */
     int64_t memory;    /* bytes the passes may take; 0: what the machine has free */
     char *device;      /* the kernels that tune, by name; NULL: the model's own */
+    bool tensorboard;  /* event files beside metrics.jsonl */
     bool resume;       /* go on from the run folder's checkpoint when there is one */
     /* Not in the option table: */
     const char *run_dir; /* NULL: no checkpoints, no metrics file */
     void (*on_step)(void *user, const cmat_tune_metrics *m); /* may be NULL */
     void *user;
+    const bool *stop; /* asked after each step: true ends the run; may be NULL */
 } cmat_tune_options;
 /* The members as options, but for the last ones: a struct that cmat_options_init is to fill with
  * the defaults starts as {0}. */

@@ -86,8 +86,8 @@ static void hash_set(cmat_buf *b, const char *name, const cmat_train_set *set)
 
 static void make_identity(tuner *t, const cmat_train_set *train, const cmat_train_set *valid)
 {
-    static const char *const free_to_change[] = {"resume", "train_memory", "save_every", "device",
-                                                 "max_minutes"};
+    static const char *const free_to_change[] = {"resume", "train_memory", "save_every",
+                                                 "device", "max_minutes",  "tensorboard"};
     cmat_buf b = {0};
     json_t *o = cmat_options_to_json(cmat_tune_option_table, t->opts);
     for (size_t i = 0; i < sizeof free_to_change / sizeof *free_to_change; i++)
@@ -353,6 +353,8 @@ static cmat_status run(tuner *t, cmat_error *err)
             st = finish(t, CMAT_TUNE_FINISHED, err);
         else if (t->opts->patience > 0 && s->evals_without_gain >= t->opts->patience)
             st = finish(t, CMAT_TUNE_EARLY_STOP, err);
+        else if (t->opts->stop && *t->opts->stop)
+            st = finish(t, CMAT_TUNE_EARLY_STOP, err);
         else if (time_is_up(t))
             st = stop_for_time(t, err);
         else {
@@ -382,7 +384,8 @@ static cmat_status open_run_dir(tuner *t, cmat_error *err)
         } else if (st != CMAT_ERR_NOT_FOUND)
             return st;
     }
-    return cmat_metrics_open(&t->metrics, dir, t->saved_step < 0 ? -1 : t->state.step, err);
+    return cmat_metrics_open(&t->metrics, dir, t->saved_step < 0 ? -1 : t->state.step,
+                             t->opts->tensorboard && !t->state.finished, err);
 }
 
 static cmat_status check_options(const cmat_tune_options *o, int n, cmat_error *err)

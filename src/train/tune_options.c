@@ -12,8 +12,8 @@ const cmat_option cmat_tune_option_table[] = {
      .def = "0",
      .max = 1,
      .arg = "X",
-     .text =
-         "learning rate; 0: the method's (LoRA, DoRA 5e-4, P-Tuning 1e-3, prompt and prefix 1e-2)"},
+     .text = "learning rate; 0: the method's (LoRA, DoRA 5e-4, P-Tuning 5e-3, prompt and prefix "
+             "1e-2, full 5e-5)"},
     {.name = "schedule",
      .type = CMAT_OPT_ENUM,
      .offset = AT(schedule),
@@ -161,6 +161,10 @@ const cmat_option cmat_tune_option_table[] = {
      .offset = AT(device),
      .arg = "NAME",
      .text = "where to tune: cuda, or the name of a processor's kernels; unset: the processor"},
+    {.name = "tensorboard",
+     .type = CMAT_OPT_BOOL,
+     .offset = AT(tensorboard),
+     .text = "write TensorBoard's event files, too"},
     {.name = "resume",
      .type = CMAT_OPT_BOOL,
      .offset = AT(resume),

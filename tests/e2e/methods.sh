@@ -5,7 +5,7 @@
 export CMAT_MODEL="$scratch/tiny.gguf"
 "$CMAT" env shop --out shop.sqlite || fail "no shop"
 expect 0 "$CMAT" env tasks --database shop.sqlite -n 12 --rows --out rows.jsonl
-options="--quiet --max-steps 8 --save-every 1 --valid-share 0.2 --batch-tokens 2560"
+options="--quiet --max-steps 5 --save-every 1 --valid-share 0.2 --batch-tokens 2560"
 lstm="--method p-tuning --encoder lstm --encoder-hidden 16 --virtual-tokens 12"
 
 expect 0 "$CMAT" tune $options $lstm --out lstm rows.jsonl
@@ -30,6 +30,36 @@ echo hello | "$CMAT" chat --adapter prefix --max-tokens 4 >out 2>err || fail "ch
 MALLOC_PERTURB_=179 expect 0 "$CMAT" tune $options --adapter lstm --out lstm-on rows.jsonl
 [ -s lstm-on/encoder.safetensors ] || fail "the encoder was not gone on with"
 cmp -s lstm.logprobs mlp.logprobs && fail "two adapters give the same"
+
+# rows as they will be learned, curves, a learning rate
+expect 0 "$CMAT" data preview --rows 1 rows.jsonl
+has out "«"
+grep -q "$(printf '\033')" out && fail "colour into a file"
+CLICOLOR_FORCE=1 "$CMAT" data preview --rows 1 rows.jsonl >out
+has out "$(printf '\033[32m')"
+CLICOLOR_FORCE=1 NO_COLOR=1 "$CMAT" data preview --rows 1 rows.jsonl >out
+grep -q "$(printf '\033')" out && fail "NO_COLOR was not obeyed"
+expect 0 "$CMAT" data preview --rows 2 --json rows.jsonl
+has out '"loss_tokens"'
+expect 2 "$CMAT" data glance rows.jsonl
+expect 0 "$CMAT" tune $options --tensorboard --out curves rows.jsonl
+grep -q '[▁▂▃▄▅▆▇█]' out || fail "no sparkline"
+has curves/loss.svg "</svg>"
+ls curves | grep -q '^events.out.tfevents' || fail "no event file"
+expect 0 "$CMAT" tune --quiet --max-steps 10 --batch-tokens 4096 --find-lr --find-lr-from 1e-4 rows.jsonl
+has out "suggested: --lr"
+
+expect 0 "$CMAT" tune --plan rows.jsonl
+has out "together"
+
+# all weights: the end is a model
+expect 0 "$CMAT" tune $options --method full --out full rows.jsonl
+has out "model: full/model.gguf"
+expect 0 "$CMAT" logprobs --model full/model.gguf "SELECT name"
+cp out full.logprobs
+expect 0 "$CMAT" logprobs "SELECT name"
+cmp -s out full.logprobs && fail "full tuning changed nothing"
+expect 2 "$CMAT" evolve db --database shop.sqlite --method full --quiet --run no
 
 # killed at several moments, the run ends in the same bytes
 for t in 0.1 0.2 0.3; do

@@ -6,6 +6,7 @@ test_method.c writes, with what PyTorch computes with it.
     make_peft_methods.py tiny.gguf [OUT]
 
 OUT/METHOD/adapter_config.json, adapter_model.safetensors: as peft writes them.
+OUT/full/expected.safetensors: grad.NAME (float16) of the model's own weights, and loss.
 OUT/METHOD/expected.safetensors: logits (3, V) of the last three of TOKENS; param.NAME (not of dora) and grad.NAME of what is
 tuned, NAME as in PyTorch; loss (1): the mean over TOKENS[1:]. Needs torch, transformers, peft, gguf."""
 import json
@@ -34,7 +35,24 @@ def rename_base(path):
     """The base is this test's, not a folder of the machine that made it."""
     config = json.load(open(path))
     config["base_model_name_or_path"] = "tiny"
+    if "target_modules" in config:
+        config["target_modules"].sort()
     json.dump(config, open(path, "w"), indent=2, sort_keys=True)
+
+
+def full(path, folder):
+    """Gradients of all weights of the model itself, halved in width to stay small."""
+    model = AutoModelForCausalLM.from_pretrained(os.path.dirname(os.path.abspath(path)),
+                                                 gguf_file=os.path.basename(path), dtype=torch.float32)
+    tokens = torch.tensor([TOKENS])
+    logits = model(input_ids=tokens).logits[0]
+    loss = torch.nn.functional.cross_entropy(logits[:-1], tokens[0, 1:])
+    loss.backward()
+    expected = {"loss": loss.detach().reshape(1)}
+    for key, p in model.named_parameters():
+        expected["grad." + key] = p.grad.half().contiguous()
+    os.makedirs(folder, exist_ok=True)
+    save_file(expected, os.path.join(folder, "expected.safetensors"))
 
 
 def main():
@@ -68,6 +86,7 @@ def main():
                 expected["grad." + short] = p.grad.contiguous()
         save_file(expected, os.path.join(folder, "expected.safetensors"))
         print(name, f"loss {float(loss.detach()):.6f}", sum(p.numel() for p in model.parameters() if p.requires_grad))
+    full(path, os.path.join(out, "full"))
 
 
 main()
