@@ -3,8 +3,10 @@
 
 #include "core/fs.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "model/adapter.h"
+#include "model/export.h"
 #include "model/safetensors.h"
 
 #include <math.h>
@@ -295,6 +297,147 @@ static void test_other_base(void **state)
     remove_adapter(dir);
 }
 
+typedef struct {
+    int n_warnings, n_notes;
+    char last[400];
+} said;
+
+static void listen(void *user, cmat_log_level level, const char *text)
+{
+    said *s = user;
+    s->n_warnings += level == CMAT_LOG_WARN;
+    s->n_notes += level == CMAT_LOG_INFO;
+    snprintf(s->last, sizeof s->last, "%s", text);
+}
+
+/* What counts as the same base: the file, an export of it in another type; not one with an adapter
+ * merged, nor another tokenizer; another template is a warning; force lets all through. */
+static void test_same_base(void **state)
+{
+    (void)state;
+    said heard = {0};
+    char *dir = tiny_tmp_path("same"), *lora = tiny_tmp_path("same-lora.gguf"),
+         *q8 = tiny_tmp_path("same-q8.gguf"), *merged = tiny_tmp_path("same-merged.gguf");
+    cmat_model *m = open_tiny(NULL), *re, *mixed;
+    cmat_lora_config c = {.rank = 2, .alpha = 2, .targets = 3};
+    cmat_adapter *a = make(m, &c, 3), *b;
+    cmat_export_result r;
+    cmat_error err = {0};
+    const cmat_export_options o = {.format = CMAT_EXPORT_GGUF, .max_kl = 10};
+    assert_int_equal(cmat_export(m, NULL, q8, &o, &r, NULL), CMAT_OK);
+    assert_int_equal(cmat_export(m, a, merged, &o, &r, NULL), CMAT_OK);
+    assert_int_equal(cmat_model_open(&re, q8, NULL, NULL), CMAT_OK);
+    assert_int_equal(cmat_model_open(&mixed, merged, NULL, NULL), CMAT_OK);
+    assert_int_equal(cmat_adapter_save(a, dir, NULL), CMAT_OK);
+    assert_int_equal(cmat_adapter_export_gguf(a, lora, NULL), CMAT_OK);
+    cmat_log_set_callback(listen, &heard);
+    for (int form = 0; form < 2; form++) {
+        const char *path = form ? lora : dir;
+        if (cmat_adapter_load(&b, re, path, &err) != CMAT_OK) /* by its recorded origin */
+            fail_msg("%s", err.msg);
+        cmat_adapter_free(b);
+        assert_int_equal(cmat_adapter_load(&b, mixed, path, &err), CMAT_ERR_ARG);
+        assert_non_null(strstr(err.msg, "on another base model"));
+        assert_non_null(strstr(err.msg, "--force-adapter"));
+    }
+    assert_int_equal(heard.n_warnings + heard.n_notes, 0);
+    mixed->any_adapter = true;
+    assert_int_equal(cmat_adapter_load(&b, mixed, dir, &err), CMAT_OK);
+    assert_int_equal(heard.n_warnings, 1);
+    cmat_adapter_free(b);
+
+    cmat_adapter *on_q8 = make(re, &c, 5); /* tuned on the export: fits what that was made from */
+    assert_int_equal(cmat_adapter_save(on_q8, dir, NULL), CMAT_OK);
+    assert_int_equal(cmat_adapter_load(&b, m, dir, NULL), CMAT_OK);
+    cmat_adapter_free(b);
+    cmat_adapter_free(on_q8);
+
+    cmat_chat_template *other;
+    cmat_chat_template_free(m->chat_template);
+    assert_int_equal(cmat_chat_template_new(&other, "{{ messages }}", 14, NULL), CMAT_OK);
+    m->chat_template = other;
+    heard.n_warnings = 0;
+    assert_int_equal(cmat_adapter_load(&b, m, dir, NULL), CMAT_OK);
+    assert_int_equal(heard.n_warnings, 1);
+    assert_non_null(strstr(heard.last, "another chat template"));
+    cmat_adapter_free(b);
+
+    cmat_model *words = open_tiny(&(tiny_model_options){.n_vocab = TINY_VOCAB + 8});
+    assert_int_equal(cmat_adapter_load(&b, words, dir, &err), CMAT_ERR_ARG);
+    assert_non_null(strstr(err.msg, "another tokenizer"));
+    words->any_adapter = true;
+    heard.n_warnings = 0;
+    assert_int_equal(cmat_adapter_load(&b, words, dir, &err), CMAT_OK);
+    assert_int_equal(heard.n_warnings, 2); /* tokenizer and base */
+    cmat_adapter_free(b);
+    cmat_model_free(words);
+
+    cmat_model *small = open_tiny(&tiny);
+    char *peft = vectors("");
+    heard.n_notes = heard.n_warnings = 0;
+    assert_int_equal(cmat_adapter_load(&b, small, peft, &err), CMAT_OK);
+    assert_int_equal(heard.n_notes, 1);
+    assert_non_null(strstr(heard.last, "its base is not recorded"));
+    cmat_log_set_callback(NULL, NULL);
+    cmat_adapter_free(b);
+    cmat_model_free(small);
+    cmat_adapter_free(a);
+    cmat_model_free(mixed);
+    cmat_model_free(re);
+    cmat_model_free(m);
+    unlink(lora);
+    unlink(q8);
+    unlink(merged);
+    remove_adapter(dir);
+    free(peft);
+    free(lora);
+    free(q8);
+    free(merged);
+}
+
+/* A GGUF LoRA that is damaged, of another model or not one at all. */
+static void test_gguf_lora_refused(void **state)
+{
+    (void)state;
+    cmat_model *m = open_tiny(NULL);
+    cmat_lora_config c = {.rank = 2, .alpha = 2, .targets = 3};
+    cmat_adapter *a = make(m, &c, 3), *b;
+    char *lora = tiny_tmp_path("bad-lora.gguf");
+    const struct {
+        const char *type;
+        float alpha;
+        int rank, rank_b, layer;
+        const char *says;
+    } cases[] = {
+        {"model", 2, 2, 2, 0, "general.type is not"}, {"adapter", -1, 2, 2, 0, "alpha -1"},
+        {"adapter", 2, 2, 3, 0, "expected (64, 2)"},  {"adapter", 2, 2, 2, 9, "belong to matrices"},
+        {"adapter", 2, 2000, 2000, 0, "rank 2000"},
+    };
+    float *zeros = cmat_xcalloc(64 * 2000, sizeof *zeros);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cmat_gguf_writer *w = cmat_gguf_writer_new();
+        cmat_error err = {0};
+        char name[64];
+        cmat_gguf_writer_str(w, "general.type", cases[i].type);
+        cmat_gguf_writer_str(w, "adapter.type", "lora");
+        cmat_gguf_writer_f32(w, "adapter.lora.alpha", cases[i].alpha);
+        snprintf(name, sizeof name, "blk.%d.attn_q.weight.lora_a", cases[i].layer);
+        cmat_gguf_writer_tensor(w, name, CMAT_TYPE_F32, 2, (int64_t[]){64, cases[i].rank}, zeros);
+        name[strlen(name) - 1] = 'b';
+        cmat_gguf_writer_tensor(w, name, CMAT_TYPE_F32, 2, (int64_t[]){cases[i].rank_b, 64}, zeros);
+        assert_int_equal(cmat_gguf_writer_save(w, lora, NULL), CMAT_OK);
+        cmat_gguf_writer_free(w);
+        cmat_status st = cmat_adapter_load(&b, m, lora, &err);
+        if (st == CMAT_OK || b || !strstr(err.msg, cases[i].says))
+            fail_msg("case %zu: status %d, \"%s\"", i, st, err.msg);
+    }
+    free(zeros);
+    cmat_adapter_free(a);
+    cmat_model_free(m);
+    unlink(lora);
+    free(lora);
+}
+
 static void test_export(void **state)
 {
     (void)state;
@@ -357,9 +500,14 @@ static void test_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_peft_file),  cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_new),        cmocka_unit_test(test_configs),
-        cmocka_unit_test(test_other_base), cmocka_unit_test(test_export),
+        cmocka_unit_test(test_peft_file),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_new),
+        cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_other_base),
+        cmocka_unit_test(test_same_base),
+        cmocka_unit_test(test_gguf_lora_refused),
+        cmocka_unit_test(test_export),
         cmocka_unit_test(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 typedef struct {
     char *adapter;
     int64_t n_ctx, n_seqs;
+    bool force_adapter;
 } cmat_session_options;
 extern const cmat_option cmat_session_option_table[];
 

@@ -18,6 +18,8 @@ const cmat_option cmat_session_option_table[] = {
      'a'},
     {"n-ctx", CMAT_OPT_INT, AT(n_ctx), "4096", 16, 1e6, NULL, "N",
      "longest sequence, as far as the model's context goes", 0},
+    {"force-adapter", CMAT_OPT_BOOL, AT(force_adapter), NULL, 0, 0, NULL, NULL,
+     "apply adapters of another base or tokenizer all the same", 0},
     {"n-seqs", CMAT_OPT_INT, AT(n_seqs), "1", 1, 1024, NULL, "N", "sequences decoded together", 0},
     {0},
 };
@@ -117,6 +119,8 @@ cmat_status cmat_session_open(cmat_session **out, const char *model, const char 
         return st;
     }
     st = cmat_api_model_open(&s->model, model, err);
+    if (st == CMAT_OK)
+        s->model->any_adapter = s->opts.force_adapter;
     if (st == CMAT_OK && s->opts.adapter)
         st = cmat_adapter_load(&s->adapter, s->model, s->opts.adapter, err);
     if (st == CMAT_OK)

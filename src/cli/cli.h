@@ -27,12 +27,22 @@ extern const cli_command *const cli_commands[]; /* NULL at the end */
 /* Options that nearly every command has: put CLI_COMMON into its struct as the first member
  * `common` and CLI_COMMON_OPTIONS at the end of its table. */
 typedef struct {
-    bool quiet, json;
+    bool quiet, json, force_adapter;
     int64_t threads;
 } cli_common;
 #define CLI_COMMON_OPTIONS(type)                                                      \
-    {"threads", CMAT_OPT_INT, offsetof(type, common.threads), "0", 0, 1024,           \
-     NULL,      "N",          "threads; 0: one a core",       't'},                   \
+    {"force-adapter",                                                                 \
+     CMAT_OPT_BOOL,                                                                   \
+     offsetof(type, common.force_adapter),                                            \
+     NULL,                                                                            \
+     0,                                                                               \
+     0,                                                                               \
+     NULL,                                                                            \
+     NULL,                                                                            \
+     "apply adapters of another base or tokenizer all the same",                      \
+     0},                                                                              \
+        {"threads", CMAT_OPT_INT, offsetof(type, common.threads), "0", 0, 1024,       \
+         NULL,      "N",          "threads; 0: one a core",       't'},               \
         {"json", CMAT_OPT_BOOL, offsetof(type, common.json), NULL, 0, 0,              \
          NULL,   NULL,          "print the result as JSON",  0},                      \
     {                                                                                 \

@@ -16,7 +16,13 @@ cmat_status cli_model_open(cli_model *m, const char *name, const char *adapter_d
     cmat_status st;
 
     *m = (cli_model){0};
-    st = cmat_api_model_open(&m->model, name, err);
+    cmat_session_options so = {0};
+    st = cmat_options_init(cmat_session_option_table, &so, err);
+    if (st == CMAT_OK)
+        st = cmat_api_model_open(&m->model, name, err);
+    if (st == CMAT_OK)
+        m->model->any_adapter = so.force_adapter;
+    cmat_options_clear(cmat_session_option_table, &so);
     if (st == CMAT_OK && adapter_dir)
         st = cmat_adapter_load(&m->adapter, m->model, adapter_dir, err);
     if (st == CMAT_OK && eo)

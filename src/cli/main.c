@@ -89,6 +89,8 @@ static int run_command(const cli_command *c, int argc, char **argv)
     if (st == CMAT_OK) {
         cmat_set_messages(common->quiet ? CMAT_MESSAGES_WARNINGS : CMAT_MESSAGES_PROGRESS);
         cmat_set_threads((int)common->threads);
+        if (common->force_adapter) /* the session option's twin, for whatever opens a model */
+            setenv("CMAT_FORCE_ADAPTER", "1", 1);
         st = c->run(opts, n_args, argv + 1, &err);
     }
     if (st == CMAT_OK && (fflush(stdout) != 0 || ferror(stdout)))

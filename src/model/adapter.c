@@ -2,6 +2,7 @@
 #include "model/adapter.h"
 
 #include "core/mem.h"
+#include "model/adapter_base.h"
 #include "model/adapter_internal.h"
 #include "model/gguf.h"
 #include "model/method.h"
@@ -220,6 +221,7 @@ void cmat_adapter_free(cmat_adapter *a)
 cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err)
 {
     const char *name = NULL;
+    cmat_base_record r;
     if (a->n_virtual || a->config.dora || a->tuned)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
                          "adapter: GGUF has no form for %s (PEFT's folder has)", a->method->name);
@@ -232,6 +234,9 @@ cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cm
     if (name)
         cmat_gguf_writer_str(w, "general.base_model.0.name", name);
     cmat_gguf_writer_str(w, "adapter.type", "lora");
+    cmat_base_record_of(&r, a->model);
+    for (size_t i = 0; i < r.n; i++)
+        cmat_gguf_writer_str(w, r.pairs[i][0], r.pairs[i][1]);
     cmat_gguf_writer_f32(w, "adapter.lora.alpha", a->scale * (float)a->config.rank);
     for (int l = 0; l < a->model->config.n_layers; l++)
         for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {

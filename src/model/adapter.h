@@ -95,10 +95,11 @@ cmat_status cmat_adapter_new_prompt(cmat_adapter **out, const cmat_model *m,
 #define CMAT_FULL_MODEL_FILE "model.gguf"
 cmat_status cmat_adapter_new_full(cmat_adapter **out, const cmat_model *m, cmat_error *err);
 cmat_status cmat_adapter_copy(cmat_adapter **out, const cmat_adapter *from, cmat_error *err);
-/* dir holds adapter_config.json and adapter_model.safetensors, or is a GGUF LoRA file. A base whose
- * recorded hash differs from m's is refused. "all-linear", a list, or a regular expression as
- * target_modules are understood. PEFT's files of P-Tuning hold the encoder's output alone: with
- * encoder.safetensors beside them tuning goes on through the encoder, without it on the embeddings.
+/* dir holds adapter_config.json and adapter_model.safetensors, or is a GGUF LoRA file. Another base
+ * or tokenizer than it recorded is refused (adapter_base.h). "all-linear", a list, or a regular
+ * expression as target_modules are understood. PEFT's files of P-Tuning hold the encoder's output
+ * alone: with encoder.safetensors beside them tuning goes on through the encoder, without it on the
+ * embeddings.
  */
 cmat_status cmat_adapter_load(cmat_adapter **out, const cmat_model *m, const char *dir,
                               cmat_error *err);

@@ -2,6 +2,7 @@
  * "adapter", adapter.type "lora", adapter.lora.alpha, tensors blk.N.<matrix>.weight.lora_a (n_in,
  * rank) and lora_b (rank, n_out). Rows of Q and K are in the base's own order. */
 #include "core/mem.h"
+#include "model/adapter_base.h"
 #include "model/adapter_internal.h"
 
 #include <math.h>
@@ -109,6 +110,12 @@ static cmat_status read_pairs(const cmat_adapter *a, const cmat_gguf *g, const c
     return st;
 }
 
+static const char *recorded(const void *file, const char *key)
+{
+    const char *value = NULL;
+    return cmat_gguf_str(file, key, &value, NULL) == CMAT_OK ? value : NULL;
+}
+
 cmat_status cmat_adapter_from_gguf(cmat_adapter **out, const cmat_model *m, const cmat_gguf *g,
                                    const char *path, cmat_error *err)
 {
@@ -121,6 +128,8 @@ cmat_status cmat_adapter_from_gguf(cmat_adapter **out, const cmat_model *m, cons
         (st = need_str(g, "adapter.type", "lora", path, err)) != CMAT_OK ||
         (st = cmat_gguf_float(g, "adapter.lora.alpha", &alpha, err)) != CMAT_OK ||
         (st = find_pairs(m, g, path, wanted, &c, err)) != CMAT_OK)
+        goto done;
+    if ((st = cmat_base_check(m, recorded, g, path, err)) != CMAT_OK)
         goto done;
     c.alpha = (float)alpha;
     if ((st = cmat_adapter_make(out, m, &c, wanted, err)) != CMAT_OK)

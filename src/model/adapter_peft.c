@@ -7,13 +7,14 @@
  * memory follow the base; B's rows are permuted on the way in and out, so that the files are
  * exactly PEFT's.
  *
- * What an adapter was tuned on is recorded in the safetensors' __metadata__ (cmat.base_sha256,
- * cmat.tokenizer_sha256), which every reader ignores; PEFT warns of unknown keys in the JSON file.
+ * What an adapter was tuned on (adapter_base.h) is recorded in the safetensors' __metadata__, which
+ * every reader ignores; PEFT warns of unknown keys in the JSON file.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
+#include "model/adapter_base.h"
 #include "model/adapter_internal.h"
 #include "model/method.h"
 #include "model/pull.h"
@@ -247,22 +248,25 @@ static cmat_status read_config(const json_t *j, const char *what, cmat_lora_conf
 
 /* ---- the weights file ---- */
 
+static const char *recorded(const void *file, const char *key)
+{
+    return cmat_safetensors_meta(file, key);
+}
+
 cmat_status cmat_peft_check_base(const cmat_model *m, const cmat_safetensors *s, const char *what,
                                  cmat_error *err)
 {
-    const char *base = cmat_safetensors_meta(s, "cmat.base_sha256");
-    const char *tok = cmat_safetensors_meta(s, "cmat.tokenizer_sha256");
-    if (tok && m->tokenizer && strcmp(tok, cmat_tokenizer_hash(m->tokenizer)) != 0)
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "%s: tuned with another tokenizer (%.12s..., the model has %.12s...)",
-                         what, tok, cmat_tokenizer_hash(m->tokenizer));
-    /* the hash is a cache within the model, the one member that changes after open */
-    const char *have = base ? cmat_model_hash((cmat_model *)m) : NULL;
-    if (have && strcmp(base, have) != 0)
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "%s: tuned on another base model (sha256 %.12s..., this one is %.12s...)",
-                         what, base, have);
-    return CMAT_OK;
+    return cmat_base_check(m, recorded, s, what, err);
+}
+
+cmat_status cmat_peft_save(const cmat_model *m, const char *path, const cmat_safetensor *tensors,
+                           size_t n, cmat_error *err)
+{
+    const char *meta[CMAT_BASE_RECORDS + 1][2] = {{"format", "pt"}};
+    cmat_base_record r;
+    cmat_base_record_of(&r, m);
+    memcpy(meta + 1, r.pairs, sizeof r.pairs);
+    return cmat_safetensors_save(path, tensors, n, (const char *const(*)[2])meta, r.n + 1, err);
 }
 
 /* Tensor `which` of a module, widened into out (rows, cols) with B's rows in the base's order. */
@@ -514,15 +518,10 @@ static void add_magnitude(cmat_safetensor *t, const cmat_adapter *a, int layer, 
                            .size = (size_t)n * (size_t)info->block_bytes};
 }
 
-static cmat_status save_weights(const cmat_adapter *a, const char *path, const char *base_sha256,
-                                cmat_type type, cmat_error *err)
+static cmat_status save_weights(const cmat_adapter *a, const char *path, cmat_type type,
+                                cmat_error *err)
 {
-    const char *const meta[][2] = {
-        {"format", "pt"},
-        {"cmat.base_sha256", base_sha256},
-        {"cmat.tokenizer_sha256",
-         a->model->tokenizer ? cmat_tokenizer_hash(a->model->tokenizer) : ""}};
-    size_t n = 0, n_meta = a->model->tokenizer ? 3 : 2;
+    size_t n = 0;
     cmat_safetensor *t =
         cmat_xcalloc((size_t)a->model->config.n_layers * CMAT_N_LAYER_WEIGHTS * 3, sizeof *t);
     for (int l = 0; l < a->model->config.n_layers; l++)
@@ -540,7 +539,7 @@ static cmat_status save_weights(const cmat_adapter *a, const char *path, const c
             if (p->m)
                 add_magnitude(&t[n++], a, l, k, type);
         }
-    cmat_status st = cmat_safetensors_save(path, t, n, meta, n_meta, err);
+    cmat_status st = cmat_peft_save(a->model, path, t, n, err);
     for (size_t i = 0; i < n; i++) {
         free((char *)t[i].name);
         free((void *)t[i].data);
@@ -557,7 +556,7 @@ static cmat_status lora_save(const cmat_adapter *a, const char *dir, cmat_type t
     char *config_path = cmat_path_join(dir, CMAT_PEFT_CONFIG),
          *weights_path = cmat_path_join(dir, CMAT_PEFT_WEIGHTS);
     json_t *j = make_config(a, cmat_peft_base_name(a->model, sha256));
-    cmat_status st = save_weights(a, weights_path, sha256, type, err);
+    cmat_status st = save_weights(a, weights_path, type, err);
     if (st == CMAT_OK)
         st = cmat_json_save(config_path, j, err);
     json_decref(j);

@@ -1,5 +1,6 @@
 /* A chat template: its source's tree, and one rendering of it. */
 #include "model/chat_template.h"
+#include "core/hash.h"
 #include "model/jinja.h"
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@ enum { MAX_SOURCE = 1 << 20 }; /* bytes of a template's text */
 struct cmat_chat_template {
     cmat_arena arena;
     jinja_node *body;
+    char sha256[65];
 };
 
 const char cmat_chat_template_chatml[] =
@@ -35,8 +37,14 @@ cmat_status cmat_chat_template_new(cmat_chat_template **out, const char *source,
         cmat_chat_template_free(t);
         return st;
     }
+    cmat_sha256_hex(source, len, t->sha256);
     *out = t;
     return CMAT_OK;
+}
+
+const char *cmat_chat_template_hash(const cmat_chat_template *t)
+{
+    return t->sha256;
 }
 
 void cmat_chat_template_free(cmat_chat_template *t)

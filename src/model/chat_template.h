@@ -17,6 +17,8 @@ void cmat_chat_template_free(cmat_chat_template *t);
  * out. */
 cmat_status cmat_chat_template_render(const cmat_chat_template *t, json_t *vars, cmat_buf *out,
                                       cmat_error *err);
+/* SHA-256 of its source, hex. */
+const char *cmat_chat_template_hash(const cmat_chat_template *t);
 /* The template used when a model has none, and by --chat-template chatml. */
 extern const char cmat_chat_template_chatml[];
 #endif

@@ -5,6 +5,7 @@
 #ifndef CMAT_MODEL_METHOD_H
 #define CMAT_MODEL_METHOD_H
 #include "model/adapter.h"
+#include "model/safetensors.h"
 #include <jansson.h>
 
 struct cmat_method {
@@ -37,9 +38,11 @@ cmat_adapter *cmat_adapter_alloc(const cmat_method *method, const cmat_model *m)
  * permuted. */
 int cmat_peft_hf_row(const cmat_model_config *c, int weight, int row);
 /* Refuses weights that were tuned on another base. */
-struct cmat_safetensors;
-cmat_status cmat_peft_check_base(const cmat_model *m, const struct cmat_safetensors *s,
-                                 const char *what, cmat_error *err);
+cmat_status cmat_peft_check_base(const cmat_model *m, const cmat_safetensors *s, const char *what,
+                                 cmat_error *err);
+/* Writes tensors with what was recorded of m. */
+cmat_status cmat_peft_save(const cmat_model *m, const char *path, const cmat_safetensor *tensors,
+                           size_t n, cmat_error *err);
 /* What PEFT should load an adapter onto. */
 const char *cmat_peft_base_name(const cmat_model *m, const char *sha256);
 #endif

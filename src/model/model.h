@@ -42,6 +42,7 @@ typedef struct cmat_model {
     float *rope_local;   /* the same for layers with CMAT_LAYER_LOCAL_ROPE; NULL: there are none */
     cmat_layer *layers;
     int prepared_uses;
+    bool any_adapter; /* an adapter of another base is let through with a warning */
 } cmat_model;
 
 /* Opens a GGUF, or a folder as Hugging Face lays it out, of an architecture in cmat_archs. kernel NULL: cmat_kernel_best(). Every

@@ -244,14 +244,9 @@ static json_t *make_config(const cmat_adapter *a, const char *base)
     return j;
 }
 
-static cmat_status save_served(const cmat_adapter *a, const char *path, const char *base_sha256,
-                               cmat_type type, cmat_error *err)
+static cmat_status save_served(const cmat_adapter *a, const char *path, cmat_type type,
+                               cmat_error *err)
 {
-    const char *const meta[][2] = {
-        {"format", "pt"},
-        {"cmat.base_sha256", base_sha256},
-        {"cmat.tokenizer_sha256",
-         a->model->tokenizer ? cmat_tokenizer_hash(a->model->tokenizer) : ""}};
     const cmat_type_info *info = cmat_type_get(type);
     float *x = cmat_alloc_big(a->n_served, sizeof *x);
     void *data = cmat_alloc_big(a->n_served, (size_t)info->block_bytes);
@@ -265,8 +260,8 @@ static cmat_status save_served(const cmat_adapter *a, const char *path, const ch
     else
         memcpy(x, a->served, a->n_served * sizeof *x);
     info->from_f32(x, data, a->n_served);
-    st = cmat_safetensors_save(
-        path,
+    st = cmat_peft_save(
+        a->model, path,
         &(cmat_safetensor){
             .name = "prompt_embeddings",
             .type = type,
@@ -275,7 +270,7 @@ static cmat_status save_served(const cmat_adapter *a, const char *path, const ch
                       (int64_t)cmat_prompt_token_width(&a->model->config, a->prompt.kind), 1, 1},
             .data = data,
             .size = a->n_served * (size_t)info->block_bytes},
-        1, meta, a->model->tokenizer ? 3 : 2, err);
+        1, err);
 done:
     cmat_free_big(x);
     cmat_free_big(data);
@@ -317,7 +312,7 @@ cmat_status cmat_prompt_save(const cmat_adapter *a, const char *dir, cmat_type t
     json_t *j = make_config(a, cmat_peft_base_name(a->model, sha256));
     cmat_status st = CMAT_OK;
     unlink(encoder_path); /* of what lay here before; a rounded file is for passing on, without */
-    st = save_served(a, weights_path, sha256, type, err);
+    st = save_served(a, weights_path, type, err);
     if (st == CMAT_OK && a->encoder && type == CMAT_TYPE_F32)
         st = save_encoder(a, encoder_path, err);
     if (st == CMAT_OK)
