@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/rng.h"
 #include "model/tokenizer_files.h"
+#include "model/tokenizer_internal.h"
 #include "model_util.h"
 #include <nettle/base64.h>
 #include <string.h>
@@ -423,6 +424,20 @@ static void test_spm_broken(void **state)
     json_decref(all);
 }
 
+/* "<0x-1>" and the like once wrote outside a table elsewhere: they name no byte. */
+static void test_byte_tokens(void **state)
+{
+    (void)state;
+    static const char *const not_bytes[] = {"<0x-1>",  "<0x+1>",    "<0x 1>", "<0x1>",
+                                            "<0x100>", "<0xGG>",    "<0xaf>", "<0x41",
+                                            "0x41>",   "<0x4\x01>", "<0X41>", ""};
+    for (size_t i = 0; i < sizeof not_bytes / sizeof *not_bytes; i++)
+        assert_int_equal(cmat_token_byte(not_bytes[i], strlen(not_bytes[i])), -1);
+    assert_int_equal(cmat_token_byte("<0x\0\0>", 6), -1);
+    assert_int_equal(cmat_token_byte("<0x00>", 6), 0);
+    assert_int_equal(cmat_token_byte("<0xFF>", 6), 255);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -446,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_long),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_merged_control),
         cmocka_unit_test(test_chat_mask),  cmocka_unit_test(test_spm_broken),
+        cmocka_unit_test(test_byte_tokens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
