@@ -407,6 +407,19 @@ static void files_keep_everything(void **state)
         assert_string_equal(cmat_adapter_method(a), cmat_adapter_method(b));
         assert_int_equal(a->n_params, b->n_params);
         assert_memory_equal(a->params, b->params, a->n_params * sizeof(float));
+        if (a->encoder) { /* its gradients too, before anything else was computed */
+            float *dserved = cmat_xmalloc(a->n_served * sizeof *dserved),
+                  *da = cmat_xcalloc(a->n_params, sizeof *da),
+                  *db = cmat_xcalloc(a->n_params, sizeof *db);
+            for (size_t k = 0; k < a->n_served; k++)
+                dserved[k] = (float)(k % 5) - 2;
+            cmat_adapter_backward(a, dserved, da);
+            cmat_adapter_backward(b, dserved, db);
+            assert_memory_equal(da, db, a->n_params * sizeof *da);
+            free(dserved);
+            free(da);
+            free(db);
+        }
         OK(cmat_adapter_copy(&c, b, &err));
         assert_memory_equal(a->params, c->params, a->n_params * sizeof(float));
         if (a->n_served) {

@@ -207,6 +207,8 @@ cmat_status cmat_prompt_load(cmat_adapter **out, const cmat_model *m, const char
         st = load_served(*out, weights_path, err);
     if (st == CMAT_OK && with_encoder)
         st = load_encoder(*out, encoder_path, err);
+    if (st == CMAT_OK && (*out)->encoder)
+        cmat_adapter_refresh(*out); /* the backward pass needs what the forward one leaves */
     free(config_path);
     free(weights_path);
     free(encoder_path);
