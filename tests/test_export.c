@@ -1,10 +1,12 @@
 /* Tests of cmat_export: every format and type is read back by it and compared with its source; what
  * cannot be exported or is too far off leaves nothing behind. */
+#include "model/engine.h"
 #include "model/export.h"
 #include "tiny_model.h"
 
 #include "core/fs.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "core/progress.h"
 #include "model/safetensors.h"
@@ -217,6 +219,64 @@ static void test_adapters(void **state)
     free(peft);
 }
 
+/* A GGUF LoRA on a base in Hugging Face's order, which has the rows of Q and K elsewhere, and back.
+ */
+static void test_lora_on_folder(void **state)
+{
+    (void)state;
+    char *path = tiny_tmp_path("order.gguf"), *lora = tiny_tmp_path("order-lora.gguf"),
+         *lora2 = tiny_tmp_path("order-lora2.gguf"), *dir = tiny_tmp_path("order");
+    char *config_path = cmat_path_join(dir, "config.json"),
+         *weights_path = cmat_path_join(dir, "model.safetensors");
+    cmat_model *m = open_tiny(path, &(tiny_model_options){0}), *folder;
+    cmat_adapter *a = make_adapter(m, false), *b, *c;
+    cmat_safetensors *weights;
+    cmat_model_config config;
+    int32_t tokens[24];
+    float *p = cmat_xmalloc(24 * TINY_VOCAB * sizeof *p),
+          *q = cmat_xmalloc(24 * TINY_VOCAB * sizeof *q);
+    export_ok(m, NULL, dir, CMAT_EXPORT_SAFETENSORS, "F32");
+    assert_int_equal(cmat_adapter_export_gguf(a, lora, NULL), CMAT_OK);
+    json_t *j = cmat_json_load(config_path, NULL);
+    assert_int_equal(cmat_config_from_json(&config, j, NULL), CMAT_OK);
+    json_decref(j);
+    assert_int_equal(cmat_safetensors_open(&weights, weights_path, NULL), CMAT_OK);
+    assert_int_equal(
+        cmat_model_open_source(&folder, cmat_source_safetensors(&weights, 1), &config, NULL, NULL),
+        CMAT_OK);
+    snprintf(folder->sha256, sizeof folder->sha256, "%064d", 7);
+    folder->any_adapter = true;
+    assert_true(folder->config.rope_neox && !m->config.rope_neox);
+    assert_int_equal(cmat_adapter_load(&b, folder, lora, NULL), CMAT_OK);
+    for (int i = 0; i < 24; i++)
+        tokens[i] = 40 + i * 7 % 90;
+    assert_int_equal(cmat_model_logits(m, a, tokens, 24, p, NULL), CMAT_OK);
+    assert_int_equal(cmat_model_logits(folder, b, tokens, 24, q, NULL), CMAT_OK);
+    for (int i = 0; i < 24 * TINY_VOCAB; i++)
+        assert_true(fabsf(p[i] - q[i]) < 1e-3f);
+    assert_int_equal(cmat_adapter_export_gguf(b, lora2, NULL), CMAT_OK);
+    m->any_adapter = true;
+    assert_int_equal(cmat_adapter_load(&c, m, lora2, NULL), CMAT_OK);
+    assert_memory_equal(a->params, c->params, a->n_params * sizeof(float));
+    cmat_adapter_free(c);
+    cmat_adapter_free(b);
+    cmat_adapter_free(a);
+    cmat_model_free(folder);
+    cmat_model_free(m);
+    remove_all(dir);
+    unlink(path);
+    unlink(lora);
+    unlink(lora2);
+    free(path);
+    free(lora);
+    free(lora2);
+    free(dir);
+    free(config_path);
+    free(weights_path);
+    free(p);
+    free(q);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -292,10 +352,11 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),       cmocka_unit_test(test_merged),
-        cmocka_unit_test(test_safetensors), cmocka_unit_test(test_adapters),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_types),          cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_safetensors),    cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_lora_on_folder), cmocka_unit_test(test_refused),
     };
     cmat_progress_set_quiet(1);
+    cmat_log_set_level(CMAT_LOG_NONE);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

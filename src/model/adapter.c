@@ -1,10 +1,8 @@
-/* model/adapter.c - adapters in memory: LoRA's layout, what all methods share, export to GGUF. */
+/* model/adapter.c - adapters in memory: LoRA's layout, and what all methods share. */
 #include "model/adapter.h"
 
 #include "core/mem.h"
-#include "model/adapter_base.h"
 #include "model/adapter_internal.h"
-#include "model/gguf.h"
 #include "model/method.h"
 
 #include <math.h>
@@ -214,46 +212,4 @@ void cmat_adapter_free(cmat_adapter *a)
     free(a->pairs);
     free(a->name);
     free(a);
-}
-
-/* GGUF keeps Q and K rows in the order the engine has them, so B is written as it is. Its scale is
- * always alpha / rank: for rsLoRA an alpha is written that gives the same scale. */
-cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err)
-{
-    const char *name = NULL;
-    cmat_base_record r;
-    if (a->n_virtual || a->config.dora || a->tuned)
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
-                         "adapter: GGUF has no form for %s (PEFT's folder has)", a->method->name);
-    cmat_gguf_writer *w = cmat_gguf_writer_new();
-    if (a->model->gguf)
-        cmat_gguf_str(a->model->gguf, "general.name", &name, NULL);
-    cmat_gguf_writer_str(w, "general.type", "adapter");
-    cmat_gguf_writer_str(w, "general.architecture", a->model->config.arch->name);
-    cmat_gguf_writer_str(w, "general.name", a->name ? a->name : "cmat adapter");
-    if (name)
-        cmat_gguf_writer_str(w, "general.base_model.0.name", name);
-    cmat_gguf_writer_str(w, "adapter.type", "lora");
-    cmat_base_record_of(&r, a->model);
-    for (size_t i = 0; i < r.n; i++)
-        cmat_gguf_writer_str(w, r.pairs[i][0], r.pairs[i][1]);
-    cmat_gguf_writer_f32(w, "adapter.lora.alpha", a->scale * (float)a->config.rank);
-    for (int l = 0; l < a->model->config.n_layers; l++)
-        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
-            const cmat_lora_pair *pair = cmat_adapter_pair(a, l, k);
-            const cmat_weight *weight = &a->model->layers[l].w[k];
-            char tensor[CMAT_LORA_NAME_MAX];
-            if (!pair->a || !cmat_arch_module_size(a->model->config.arch, k))
-                continue;
-            cmat_lora_gguf_name(tensor, a->model, l, k, 'a');
-            cmat_gguf_writer_tensor(w, tensor, CMAT_TYPE_F32, 2,
-                                    (int64_t[]){weight->n_in, a->config.rank}, pair->a);
-            cmat_lora_gguf_name(tensor, a->model, l, k, 'b');
-            cmat_gguf_writer_tensor(w, tensor, CMAT_TYPE_F32, 2,
-                                    (int64_t[]){a->config.rank, cmat_module_rows(a->model, l, k)},
-                                    pair->b);
-        }
-    cmat_status st = cmat_gguf_writer_save(w, path, err);
-    cmat_gguf_writer_free(w);
-    return st;
 }

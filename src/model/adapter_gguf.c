@@ -1,6 +1,7 @@
-/* model/adapter_gguf.c - reads LoRA adapters as GGUF, as llama.cpp has them: general.type
- * "adapter", adapter.type "lora", adapter.lora.alpha, tensors blk.N.<matrix>.weight.lora_a (n_in,
- * rank) and lora_b (rank, n_out). Rows of Q and K are in the base's own order. */
+/* model/adapter_gguf.c - LoRA adapters as GGUF, as llama.cpp has them: general.type "adapter",
+ * adapter.type "lora", adapter.lora.alpha, tensors blk.N.<matrix>.weight.lora_a (n_in, rank) and
+ * lora_b (rank, n_out). Rows of Q and K are in the order of a GGUF base, which is that of the base
+ * in memory unless it came from Hugging Face's files. */
 #include "core/mem.h"
 #include "model/adapter_base.h"
 #include "model/adapter_internal.h"
@@ -26,6 +27,15 @@ int cmat_module_rows(const cmat_model *m, int layer, int weight)
     for (int i = 0; i < n; i++)
         rows += m->layers[layer].w[weight + i].n_out;
     return rows;
+}
+
+/* The row in a GGUF of a matrix's `row` in memory; see adapter_peft.c. */
+static int gguf_row(const cmat_model_config *c, int weight, int row)
+{
+    const int d = c->head_dim, in_head = row % d;
+    if (!c->arch->interleaved || !c->rope_neox || (weight != CMAT_W_Q && weight != CMAT_W_K))
+        return row;
+    return row - in_head + 2 * (in_head % (d / 2)) + in_head / (d / 2);
 }
 
 static cmat_status need_str(const cmat_gguf *g, const char *key, const char *want, const char *path,
@@ -88,6 +98,21 @@ static cmat_status read_tensor(const cmat_gguf *g, const char *path, const char 
     return CMAT_OK;
 }
 
+/* B with its rows in the base's order. */
+static cmat_status read_b(const cmat_adapter *a, const cmat_gguf *g, const char *path,
+                          const char *name, int layer, int weight, float *out, cmat_error *err)
+{
+    const size_t rank = (size_t)a->config.rank;
+    const int n = cmat_module_rows(a->model, layer, weight);
+    float *b = cmat_xmalloc((size_t)n * rank * sizeof *b);
+    cmat_status st = read_tensor(g, path, name, a->config.rank, n, b, err);
+    for (int i = 0; i < n && st == CMAT_OK; i++)
+        memcpy(out + (size_t)i * rank, b + (size_t)gguf_row(&a->model->config, weight, i) * rank,
+               rank * sizeof *b);
+    free(b);
+    return st;
+}
+
 static cmat_status read_pairs(const cmat_adapter *a, const cmat_gguf *g, const char *path,
                               cmat_error *err)
 {
@@ -103,8 +128,7 @@ static cmat_status read_pairs(const cmat_adapter *a, const cmat_gguf *g, const c
             if ((st = read_tensor(g, path, name, w->n_in, a->config.rank, p->a, err)) != CMAT_OK)
                 return st;
             cmat_lora_gguf_name(name, a->model, l, k, 'b');
-            if ((st = read_tensor(g, path, name, a->config.rank, cmat_module_rows(a->model, l, k),
-                                  p->b, err)) != CMAT_OK)
+            if ((st = read_b(a, g, path, name, l, k, p->b, err)) != CMAT_OK)
                 return st;
         }
     return st;
@@ -154,5 +178,69 @@ cmat_status cmat_adapter_load_gguf(cmat_adapter **out, const cmat_model *m, cons
     if (st == CMAT_OK)
         (*out)->name = cmat_xstrdup(cmat_path_base(path));
     cmat_gguf_close(g);
+    return st;
+}
+
+/* ---- writing ---- */
+
+/* B in a GGUF's order of rows; the caller's to free(). */
+static float *gguf_b(const cmat_adapter *a, int layer, int weight)
+{
+    const size_t rank = (size_t)a->config.rank;
+    const int n = cmat_module_rows(a->model, layer, weight);
+    const float *b = cmat_adapter_pair(a, layer, weight)->b;
+    float *out = cmat_xmalloc((size_t)n * rank * sizeof *out);
+    for (int i = 0; i < n; i++)
+        memcpy(out + (size_t)gguf_row(&a->model->config, weight, i) * rank, b + (size_t)i * rank,
+               rank * sizeof *out);
+    return out;
+}
+
+/* The scale is always alpha / rank in a GGUF: for rsLoRA an alpha is written that gives the same.
+ */
+cmat_status cmat_adapter_export_gguf(const cmat_adapter *a, const char *path, cmat_error *err)
+{
+    const char *name = NULL;
+    size_t n = 0, n_pairs = (size_t)a->model->config.n_layers * CMAT_N_LAYER_WEIGHTS;
+    cmat_base_record r;
+    if (a->n_virtual || a->config.dora || a->tuned)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                         "adapter: GGUF has no form for %s (PEFT's folder has)",
+                         cmat_adapter_method(a));
+    cmat_gguf_writer *w = cmat_gguf_writer_new();
+    float **bs = cmat_xcalloc(n_pairs, sizeof *bs);
+    if (a->model->gguf)
+        cmat_gguf_str(a->model->gguf, "general.name", &name, NULL);
+    cmat_gguf_writer_str(w, "general.type", "adapter");
+    cmat_gguf_writer_str(w, "general.architecture", a->model->config.arch->name);
+    cmat_gguf_writer_str(w, "general.name", a->name ? a->name : "cmat adapter");
+    if (name)
+        cmat_gguf_writer_str(w, "general.base_model.0.name", name);
+    cmat_gguf_writer_str(w, "adapter.type", "lora");
+    cmat_base_record_of(&r, a->model);
+    for (size_t i = 0; i < r.n; i++)
+        cmat_gguf_writer_str(w, r.pairs[i][0], r.pairs[i][1]);
+    cmat_gguf_writer_f32(w, "adapter.lora.alpha", a->scale * (float)a->config.rank);
+    for (int l = 0; l < a->model->config.n_layers; l++)
+        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
+            const cmat_lora_pair *pair = cmat_adapter_pair(a, l, k);
+            const cmat_weight *weight = &a->model->layers[l].w[k];
+            char tensor[CMAT_LORA_NAME_MAX];
+            if (!pair->a || !cmat_arch_module_size(a->model->config.arch, k))
+                continue;
+            cmat_lora_gguf_name(tensor, a->model, l, k, 'a');
+            cmat_gguf_writer_tensor(w, tensor, CMAT_TYPE_F32, 2,
+                                    (int64_t[]){weight->n_in, a->config.rank}, pair->a);
+            bs[n++] = gguf_b(a, l, k);
+            cmat_lora_gguf_name(tensor, a->model, l, k, 'b');
+            cmat_gguf_writer_tensor(w, tensor, CMAT_TYPE_F32, 2,
+                                    (int64_t[]){a->config.rank, cmat_module_rows(a->model, l, k)},
+                                    bs[n - 1]);
+        }
+    cmat_status st = cmat_gguf_writer_save(w, path, err);
+    cmat_gguf_writer_free(w);
+    while (n)
+        free(bs[--n]);
+    free(bs);
     return st;
 }

@@ -37,6 +37,13 @@ static cmat_status rope_scaling(const cmat_model_config *c, json_t **out, cmat_e
     return CMAT_OK;
 }
 
+static const char *dtype_name(const cmat_export_type *type)
+{
+    return type->type == CMAT_TYPE_F32   ? "float32"
+           : type->type == CMAT_TYPE_F16 ? "float16"
+                                         : "bfloat16";
+}
+
 static json_t *token_id(int id)
 {
     return id >= 0 ? json_integer(id) : json_null();
@@ -64,9 +71,7 @@ static cmat_status write_config(const cmat_model *m, const char *dir, const cmat
     cmat_status st = rope_scaling(c, &scaling, err);
     if (st != CMAT_OK)
         return st;
-    const char *dtype = type->type == CMAT_TYPE_F32   ? "float32"
-                        : type->type == CMAT_TYPE_F16 ? "float16"
-                                                      : "bfloat16";
+    const char *dtype = dtype_name(type);
     const int bos = cmat_tokenizer_bos(m->tokenizer), eos = cmat_tokenizer_eos(m->tokenizer);
     json_t *j = json_pack(
         "{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:b, s:s, s:b, s:b, "
@@ -90,6 +95,53 @@ static cmat_status write_config(const cmat_model *m, const char *dir, const cmat
     st = cmat_json_save(path, j, err);
     json_decref(j);
     free(path);
+    return st;
+}
+
+/* ---- from a folder that is Hugging Face's itself ---- */
+
+static cmat_status copy_config(const char *from, const char *to, const char *dtype, cmat_error *err)
+{
+    json_t *j = cmat_json_load(from, err);
+    cmat_status st;
+    if (!j)
+        return err ? err->status : CMAT_ERR_FORMAT;
+    if (json_object_get(j, "text_config")) {
+        json_decref(j);
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                         "%s: of a model with more parts than text, the text alone has no form",
+                         from);
+    }
+    json_object_del(j, "quantization_config");
+    json_object_del(j, "dtype");
+    json_object_set_new(j, "torch_dtype", json_string(dtype));
+    st = cmat_json_save(to, j, err);
+    json_decref(j);
+    return st;
+}
+
+/* Its own config.json, with the new type, and its tokenizer's files as they are. */
+static cmat_status copy_files(const char *from, const char *dir, const char *dtype, cmat_error *err)
+{
+    enum { MAX_FILE = 1 << 28 };
+    static const char *const files[] = {
+        "config.json", "generation_config.json",  "tokenizer.json",    "tokenizer_config.json",
+        "vocab.json",  "special_tokens_map.json", "tokenizer.model",   "added_tokens.json",
+        "merges.txt",  "chat_template.jinja",     "chat_template.json"};
+    cmat_status st = CMAT_OK;
+    for (size_t i = 0; i < sizeof files / sizeof *files && st == CMAT_OK; i++) {
+        char *source = cmat_path_join(from, files[i]), *to = cmat_path_join(dir, files[i]);
+        char *data = NULL;
+        size_t n = 0;
+        if (i == 0)
+            st = copy_config(source, to, dtype, err);
+        else if (cmat_path_exists(source) &&
+                 (st = cmat_read_file(source, MAX_FILE, &data, &n, err)) == CMAT_OK)
+            st = cmat_write_file(to, data, n, err);
+        free(data);
+        free(source);
+        free(to);
+    }
     return st;
 }
 
@@ -132,8 +184,16 @@ cmat_status export_hf(const cmat_model *m, const cmat_adapter *a, const char *di
                       const cmat_export_type *mix, cmat_error *err)
 {
     cmat_status st = cmat_mkdir_p(dir, err);
-    if (st != CMAT_OK || (st = write_config(m, dir, mix, err)) != CMAT_OK ||
-        (st = export_hf_tokenizer(m, dir, err)) != CMAT_OK)
+    if (st != CMAT_OK)
         return st;
-    return write_weights(m, a, dir, mix, err);
+    if (m->gguf) {
+        st = write_config(m, dir, mix, err);
+        if (st == CMAT_OK)
+            st = export_hf_tokenizer(m, dir, err);
+    } else if (m->path && cmat_path_is_dir(m->path)) {
+        st = copy_files(m->path, dir, dtype_name(mix), err);
+    } else {
+        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED, "the model's own files are not known");
+    }
+    return st == CMAT_OK ? write_weights(m, a, dir, mix, err) : st;
 }
