@@ -65,6 +65,15 @@ static cmat_status write_config(const cmat_model *m, const char *dir, const cmat
             class = kinds[i].class;
             model_type = kinds[i].model_type;
         }
+    bool windows = false, all = true;
+    for (int l = 0; l < c->n_layers; l++) {
+        windows |= cmat_config_window(c, l) > 0;
+        all &= cmat_config_window(c, l) > 0;
+    }
+    if (windows) { /* Mistral's models are llama's with a window; others have it in other ways */
+        class = all && strcmp(c->arch->name, "llama") == 0 ? "MistralForCausalLM" : NULL;
+        model_type = "mistral";
+    }
     if (!class)
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "no config.json is known for architecture %s",
                          c->arch->name);
@@ -84,6 +93,8 @@ static cmat_status write_config(const cmat_model *m, const char *dir, const cmat
         "tie_word_embeddings", (int)c->tied, "hidden_act", "silu", "attention_bias", 0, "mlp_bias",
         0, "initializer_range", 0.02, "bos_token_id", token_id(bos), "eos_token_id", token_id(eos),
         "torch_dtype", dtype, "use_cache", 1);
+    if (windows)
+        json_object_set_new(j, "sliding_window", json_integer(c->window));
     char *path = cmat_path_join(dir, "config.json");
     st = cmat_json_save(path, j, err);
     json_decref(j);
