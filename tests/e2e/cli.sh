@@ -61,6 +61,18 @@ printf 'temperature: 0.5\ntop_x: 3\n' >bad.yaml
 expect 1 "$CMAT" generate --config bad.yaml hello
 has err "bad.yaml: line 2"
 
+# a model in another type, read back and compared; what is too far off does not stay
+expect 0 "$CMAT" export --model tiny.gguf --type Q8_0 q8.gguf
+has out "mean KL"
+expect 0 "$CMAT" export --model q8.gguf --format safetensors --json folder
+has out '"mean_kl"'
+[ -s folder/model.safetensors ] && [ -s folder/tokenizer.json ] || fail "no folder"
+expect 1 "$CMAT" export --model tiny.gguf --type Q4_0 --max-kl 1e-12 q4.gguf
+has err "too far from its source"
+one_line err
+[ -e q4.gguf ] || [ -e q4.gguf.unproved ] && fail "a file that was not proved stays"
+expect 2 "$CMAT" export --model tiny.gguf --format peft out
+
 # a full standard output
 if [ -e /dev/full ]; then
     "$CMAT" doctor >/dev/full 2>err
