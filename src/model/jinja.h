@@ -151,13 +151,15 @@ typedef enum {
     JV_NAMESPACE,
     JV_MACRO,
     JV_BUILTIN,
-    JV_LOOP
+    JV_LOOP,
+    JV_GENERATOR /* what map, select ... give: can be gone through once, is always true */
 } jinja_kind;
 
 typedef struct {
     jinja_value *items;
     size_t n, cap;
     int depth; /* of nested lists and dicts, this one counted */
+    bool used; /* as a generator */
 } jinja_list;
 
 typedef struct {
@@ -168,7 +170,8 @@ typedef struct {
 
 struct jinja_value {
     jinja_kind kind;
-    bool tuple; /* a list that prints with () */
+    bool tuple;  /* a list that prints with () */
+    bool markup; /* a string marked by the filters safe and escape */
     union {
         bool b;
         int64_t i;
@@ -177,7 +180,7 @@ struct jinja_value {
             const char *s;
             size_t len;
         } str;
-        jinja_list *list;
+        jinja_list *list; /* also of a generator */
         jinja_dict *dict; /* also of a namespace */
         struct jinja_macro *macro;
         int builtin;
@@ -244,9 +247,14 @@ size_t jinja_chars(const char *s, size_t len); /* code points */
 void jinja_print(jinja_run *r, cmat_buf *b, jinja_value v, bool quoted);
 const char *jinja_kind_name(jinja_value v);
 jinja_value jinja_from_json(jinja_run *r, json_t *j, int depth);
-/* As json.dumps(ensure_ascii=False); indent < 0: one line. */
-void jinja_json(jinja_run *r, cmat_buf *b, jinja_value v, int indent, int level, bool sort_keys,
-                const char *item_sep, const char *key_sep, const jinja_node *at);
+/* As json.dumps. */
+typedef struct {
+    int indent; /* < 0: one line */
+    bool sort_keys, ascii;
+    const char *item_sep, *key_sep;
+} jinja_json_style;
+void jinja_json(jinja_run *r, cmat_buf *b, jinja_value v, const jinja_json_style *style, int level,
+                const jinja_node *at);
 /* The items of a list, the keys of a dict, the characters of a string. false: cannot be iterated.
  */
 bool jinja_iterate(jinja_run *r, jinja_value v, jinja_list **out);
@@ -271,6 +279,8 @@ jinja_value jinja_replace(jinja_run *r, jinja_value s, jinja_value from, jinja_v
                           int64_t count);
 /* mode: 'u'pper, 'l'ower, 't'itle, 'c'apitalize; ASCII letters only. */
 jinja_value jinja_case(jinja_run *r, jinja_value s, char mode);
+/* As a string in which & < > " ' are escaped, unless it is marked already; marked. */
+jinja_value jinja_escape(jinja_run *r, jinja_value v);
 jinja_value jinja_pair(jinja_run *r, jinja_value a, jinja_value b);
 
 /* jinja_filter.c: numbers for names (-1: unknown) and what they do. */

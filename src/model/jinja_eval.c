@@ -199,8 +199,13 @@ static jinja_value binary_eval(jinja_run *r, const jinja_node *n)
         return concat(r, a, b);
     if (jinja_is_number(a) && jinja_is_number(b))
         return number_op(r, n, a, b);
-    if (n->op == JOP_ADD && a.kind == JV_STRING && b.kind == JV_STRING)
-        return concat(r, a, b);
+    if (n->op == JOP_ADD && a.kind == JV_STRING && b.kind == JV_STRING) {
+        const bool markup = a.markup || b.markup; /* what is added to such text is escaped */
+        jinja_value v =
+            markup ? concat(r, jinja_escape(r, a), jinja_escape(r, b)) : concat(r, a, b);
+        v.markup = markup && v.kind == JV_STRING;
+        return v;
+    }
     if (n->op == JOP_ADD && a.kind == JV_LIST && b.kind == JV_LIST && a.tuple == b.tuple)
         return list_concat(r, a, b);
     if (n->op == JOP_MUL && a.kind == JV_STRING && b.kind == JV_INT)

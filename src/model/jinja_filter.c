@@ -78,11 +78,11 @@ static jinja_value f_replace(jinja_run *r, const jinja_node *at, jinja_value v,
     return jinja_replace(r, to_text(r, v), from, to, n.kind == JV_INT ? n.u.i : -1);
 }
 
-static jinja_value f_escape(jinja_run *r, const jinja_node *at, jinja_value v,
-                            const jinja_args *args)
+jinja_value jinja_escape(jinja_run *r, jinja_value v)
 {
-    (void)at, (void)args;
     cmat_buf b = {0};
+    if (v.kind == JV_STRING && v.markup)
+        return v;
     v = to_text(r, v);
     for (size_t i = 0; i < v.u.str.len; i++) {
         char c = v.u.str.s[i];
@@ -94,8 +94,16 @@ static jinja_value f_escape(jinja_run *r, const jinja_node *at, jinja_value v,
             cmat_buf_putc(&b, c);
     }
     v = jinja_copy(r, cmat_buf_str(&b), b.len);
+    v.markup = v.kind == JV_STRING;
     cmat_buf_clear(&b);
     return v;
+}
+
+static jinja_value f_escape(jinja_run *r, const jinja_node *at, jinja_value v,
+                            const jinja_args *args)
+{
+    (void)at, (void)args;
+    return jinja_escape(r, v);
 }
 
 static jinja_value f_indent(jinja_run *r, const jinja_node *at, jinja_value v,
@@ -132,21 +140,23 @@ static jinja_value f_tojson(jinja_run *r, const jinja_node *at, jinja_value v,
 {
     jinja_value indent = jinja_arg_get(args, 1, "indent", none);
     jinja_value separators = jinja_arg_get(args, 2, "separators", none);
-    bool sort_keys = jinja_truth(jinja_arg_get(args, 3, "sort_keys", none));
-    if (jinja_truth(jinja_arg_get(args, 0, "ensure_ascii", none)))
-        return jinja_fail(r, CMAT_ERR_UNSUPPORTED, at, "not supported: tojson with ensure_ascii");
+    jinja_json_style style = {
+        .sort_keys = jinja_truth(jinja_arg_get(args, 3, "sort_keys", none)),
+        .ascii = jinja_truth(jinja_arg_get(args, 0, "ensure_ascii", none)),
+    };
     if (indent.kind == JV_INT && indent.u.i > 100)
         return jinja_fail(r, CMAT_ERR_ARG, at, "tojson: indent of more than 100");
-    int width = indent.kind == JV_INT ? (int)(indent.u.i < 0 ? 0 : indent.u.i) : -1;
-    const char *item_sep = width >= 0 ? "," : ", ", *key_sep = ": ";
+    style.indent = indent.kind == JV_INT ? (int)(indent.u.i < 0 ? 0 : indent.u.i) : -1;
+    style.item_sep = style.indent >= 0 ? "," : ", ";
+    style.key_sep = ": ";
     if (separators.kind == JV_LIST && separators.u.list->n == 2) {
         jinja_value a = to_text(r, separators.u.list->items[0]),
                     b = to_text(r, separators.u.list->items[1]);
-        item_sep = cmat_arena_strndup(r->arena, a.u.str.s, a.u.str.len);
-        key_sep = cmat_arena_strndup(r->arena, b.u.str.s, b.u.str.len);
+        style.item_sep = cmat_arena_strndup(r->arena, a.u.str.s, a.u.str.len);
+        style.key_sep = cmat_arena_strndup(r->arena, b.u.str.s, b.u.str.len);
     }
     cmat_buf b = {0};
-    jinja_json(r, &b, v, width, 0, sort_keys, item_sep, key_sep, at);
+    jinja_json(r, &b, v, &style, 0, at);
     v = jinja_copy(r, cmat_buf_str(&b), b.len);
     cmat_buf_clear(&b);
     return v;
@@ -154,7 +164,9 @@ static jinja_value f_tojson(jinja_run *r, const jinja_node *at, jinja_value v,
 
 static jinja_value f_safe(jinja_run *r, const jinja_node *at, jinja_value v, const jinja_args *args)
 {
-    (void)r, (void)at, (void)args;
+    (void)at, (void)args;
+    v = to_text(r, v);
+    v.markup = v.kind == JV_STRING;
     return v;
 }
 
@@ -230,6 +242,18 @@ static jinja_list *items_of(jinja_run *r, const jinja_node *at, jinja_value v)
     return r->st == CMAT_OK ? l : NULL;
 }
 
+/* What select, map and the like go through: anything false is as good as an empty list. */
+static jinja_list *items_or_none(jinja_run *r, const jinja_node *at, jinja_value v)
+{
+    return jinja_truth(v) ? items_of(r, at, v) : NULL;
+}
+
+static jinja_value generator(jinja_value list)
+{
+    list.kind = JV_GENERATOR;
+    return list;
+}
+
 static jinja_value f_length(jinja_run *r, const jinja_node *at, jinja_value v,
                             const jinja_args *args)
 {
@@ -268,6 +292,8 @@ static jinja_value f_first(jinja_run *r, const jinja_node *at, jinja_value v,
 static jinja_value f_last(jinja_run *r, const jinja_node *at, jinja_value v, const jinja_args *args)
 {
     (void)args;
+    if (v.kind == JV_GENERATOR)
+        return jinja_fail(r, CMAT_ERR_ARG, at, "last of a generator");
     jinja_list *l = items_of(r, at, v);
     return l && l->n ? l->items[l->n - 1] : undefined;
 }
@@ -295,7 +321,7 @@ static jinja_value f_items(jinja_run *r, const jinja_node *at, jinja_value v,
         return jinja_fail(r, CMAT_ERR_ARG, at, "items of a %s", jinja_kind_name(v));
     for (size_t i = 0; v.kind == JV_DICT && i < v.u.dict->n; i++)
         jinja_list_add(r, out, jinja_pair(r, v.u.dict->keys[i], v.u.dict->values[i]));
-    return out;
+    return generator(out);
 }
 
 static jinja_value f_reverse(jinja_run *r, const jinja_node *at, jinja_value v,
@@ -309,7 +335,7 @@ static jinja_value f_reverse(jinja_run *r, const jinja_node *at, jinja_value v,
     jinja_value out = jinja_list_new(r, 0);
     for (size_t i = l ? l->n : 0; i-- > 0;)
         jinja_list_add(r, out, l->items[i]);
-    return out;
+    return generator(out);
 }
 
 /* v.a.b of "a.b"; numbers are indices. */
@@ -371,7 +397,7 @@ static jinja_value f_map(jinja_run *r, const jinja_node *at, jinja_value v, cons
     jinja_value name = jinja_arg_get(args, 0, NULL, none), out = jinja_list_new(r, 0);
     int filter = name.kind == JV_STRING ? jinja_filter_find(name.u.str.s, name.u.str.len) : -1;
     jinja_args rest = rest_of(args, 1);
-    jinja_list *l = items_of(r, at, v);
+    jinja_list *l = items_or_none(r, at, v);
     if (path.kind != JV_STRING && path.kind != JV_INT && filter < 0)
         return jinja_fail(r, CMAT_ERR_UNSUPPORTED, at, "not supported: map by filter '%.*s'",
                           name.kind == JV_STRING ? (int)name.u.str.len : 0,
@@ -386,7 +412,7 @@ static jinja_value f_map(jinja_run *r, const jinja_node *at, jinja_value v, cons
         }
         jinja_list_add(r, out, item);
     }
-    return out;
+    return generator(out);
 }
 
 /* select, reject, selectattr, rejectattr: keeps the items whose test (truth without one) is `keep`.
@@ -398,7 +424,7 @@ static jinja_value choose(jinja_run *r, const jinja_node *at, jinja_value v, con
     jinja_value name = jinja_arg_get(args, by_attribute, NULL, none), out = jinja_list_new(r, 0);
     int test = name.kind == JV_STRING ? jinja_test_find(name.u.str.s, name.u.str.len) : -1;
     jinja_args rest = rest_of(args, by_attribute + 1u);
-    jinja_list *l = items_of(r, at, v);
+    jinja_list *l = items_or_none(r, at, v);
     if (by_attribute && path.kind != JV_STRING && path.kind != JV_INT)
         return jinja_fail(r, CMAT_ERR_ARG, at, "%s takes an attribute's name", at->name);
     if (name.kind != JV_NONE && test < 0)
@@ -409,7 +435,7 @@ static jinja_value choose(jinja_run *r, const jinja_node *at, jinja_value v, con
         if (ok == keep)
             jinja_list_add(r, out, l->items[i]);
     }
-    return out;
+    return generator(out);
 }
 
 static jinja_value f_select(jinja_run *r, const jinja_node *at, jinja_value v,
@@ -531,7 +557,7 @@ static jinja_value f_unique(jinja_run *r, const jinja_node *at, jinja_value v,
         jinja_dict_set(r, seen.u.dict, key, none);
         jinja_list_add(r, out, l->items[i]);
     }
-    return out;
+    return generator(out);
 }
 
 static jinja_value extreme(jinja_run *r, const jinja_node *at, jinja_value v,
@@ -630,6 +656,8 @@ int jinja_filter_find(const char *name, size_t len)
 jinja_value jinja_filter_apply(jinja_run *r, const jinja_node *at, int filter, jinja_value v,
                                const jinja_args *args)
 {
+    if (filter < 0)
+        return jinja_fail(r, CMAT_ERR_UNSUPPORTED, at, "not supported: filter '%s'", at->name);
     if (++r->steps > JINJA_MAX_STEPS || r->depth > JINJA_MAX_EVAL_DEPTH)
         return jinja_fail(r, CMAT_ERR_LIMIT, at, "more than %d steps", JINJA_MAX_STEPS);
     r->depth++; /* map('map', 'map', ...) goes deeper with each name */
@@ -705,6 +733,7 @@ static bool kind_test(int test, jinja_value v)
     case T_MAPPING:
         return v.kind == JV_DICT;
     case T_ITERABLE:
+        return sized || v.kind == JV_GENERATOR;
     case T_SEQUENCE:
         return sized;
     case T_NUMBER:
@@ -763,6 +792,10 @@ bool jinja_test_apply(jinja_run *r, const jinja_node *at, int test, jinja_value 
                       const jinja_args *args)
 {
     jinja_value arg = jinja_arg_get(args, 0, NULL, undefined);
+    if (test < 0) {
+        jinja_fail(r, CMAT_ERR_UNSUPPORTED, at, "not supported: test '%s'", at->name);
+        return false;
+    }
     if (test <= T_CALLABLE)
         return kind_test(test, v);
     if (test == T_LOWER || test == T_UPPER)

@@ -9,6 +9,11 @@ typedef struct {
     cmat_status st;
     cmat_error *err;
     int depth, loops;
+    /* As jinja2 does, a filter or test that is not known is an error at once, but where a condition
+     * stands before it: then when it is reached. */
+    const jinja_token *unknown; /* the first such error, or NULL */
+    const char *unknown_what;
+    bool soft; /* under a condition */
 } parser;
 
 static jinja_node *expr_parse(parser *p);
@@ -343,6 +348,14 @@ static jinja_node *postfix_parse(parser *p, jinja_node *n)
     return n;
 }
 
+static void unknown_name(parser *p, const jinja_token *k, const char *what)
+{
+    if (p->soft || p->unknown)
+        return;
+    p->unknown = k;
+    p->unknown_what = what;
+}
+
 /* The name after "|" (or after {% filter): a filter with its arguments, applied to n. */
 static jinja_node *filter_parse(parser *p, jinja_node *n)
 {
@@ -353,7 +366,7 @@ static jinja_node *filter_parse(parser *p, jinja_node *n)
     jinja_node *f = node_new(p, JN_FILTER, k);
     f->op = jinja_filter_find(k->s, k->len);
     if (f->op < 0)
-        return fail_tok(p, CMAT_ERR_UNSUPPORTED, k, "not supported: filter");
+        unknown_name(p, k, "not supported: filter");
     f->a = n;
     f->name = name_copy(p, k);
     if (take_op(p, "("))
@@ -382,7 +395,8 @@ static jinja_node *test_parse(parser *p, jinja_node *n)
     jinja_node *t = node_new(p, JN_TEST, k);
     t->op = jinja_test_find(k->s, k->len);
     if (t->op < 0)
-        return fail_tok(p, CMAT_ERR_UNSUPPORTED, k, "not supported: test");
+        unknown_name(p, k, "not supported: test");
+    t->name = name_copy(p, k);
     t->a = n;
     if (take_op(p, "("))
         args_parse(p, t);
@@ -520,13 +534,18 @@ static jinja_node *expr_parse(parser *p)
 {
     if (p->st != CMAT_OK || !enter(p))
         return NULL;
+    const jinja_token *unknown = p->unknown;
+    const bool soft = p->soft;
     jinja_node *n = logic_parse(p, true);
     for (const jinja_token *at = p->t; take_name(p, "if"); at = p->t) {
+        p->unknown = unknown; /* the part before "if" may never be reached */
+        p->soft = true;
         jinja_node *cond = node_new(p, JN_COND, at);
         cond->a = logic_parse(p, true);
         cond->b = n;
         cond->c = take_name(p, "else") ? expr_parse(p) : NULL;
         n = cond;
+        p->soft = soft;
     }
     p->depth--;
     return n;
@@ -583,6 +602,16 @@ static void targets_parse(parser *p, jinja_node *n)
         need_op(p, ")");
 }
 
+/* The body of a statement that makes a frame of its own. */
+static jinja_node *inner_parse(parser *p, const char *const *ends)
+{
+    const bool soft = p->soft;
+    p->soft = false;
+    jinja_node *n = body_parse(p, ends);
+    p->soft = soft;
+    return n;
+}
+
 /* for names in a [if b]: c [else: d] */
 static jinja_node *for_parse(parser *p, const jinja_token *at)
 {
@@ -605,11 +634,11 @@ static jinja_node *for_parse(parser *p, const jinja_token *at)
         return fail_tok(p, CMAT_ERR_UNSUPPORTED, p->t, "not supported: loop that is");
     block_end(p);
     p->loops++;
-    n->c = body_parse(p, ends);
+    n->c = inner_parse(p, ends);
     p->loops--;
     if (next_tag_is(p, "else")) {
         end_tag(p, "else");
-        n->d = body_parse(p, ends + 1);
+        n->d = inner_parse(p, ends + 1);
     }
     end_tag(p, "endfor");
     return n;
@@ -620,6 +649,8 @@ static jinja_node *if_parse(parser *p, const jinja_token *at)
 {
     static const char *const ends[] = {"elif", "else", "endif", NULL};
     jinja_node *n = node_new(p, JN_IF, at);
+    const bool soft = p->soft;
+    p->soft = true;
     do {
         items_add(p, n, tuple_parse(p));
         block_end(p);
@@ -633,6 +664,7 @@ static jinja_node *if_parse(parser *p, const jinja_token *at)
         n->c = body_parse(p, ends + 2);
     }
     end_tag(p, "endif");
+    p->soft = soft;
     return n;
 }
 
@@ -659,7 +691,7 @@ static jinja_node *set_parse(parser *p, const jinja_token *at)
     while (take_op(p, "|"))
         n->b = filter_parse(p, n->b);
     block_end(p);
-    n->c = body_parse(p, ends);
+    n->c = inner_parse(p, ends);
     end_tag(p, "endset");
     return n;
 }
@@ -693,7 +725,7 @@ static jinja_node *macro_parse(parser *p, const jinja_token *at)
     params_parse(p, n);
     block_end(p);
     p->loops = 0;
-    n->c = body_parse(p, ends);
+    n->c = inner_parse(p, ends);
     p->loops = loops;
     end_tag(p, "endmacro");
     return n;
@@ -710,7 +742,7 @@ static jinja_node *call_block_parse(parser *p, const jinja_token *at)
     if (p->st == CMAT_OK && n->a->kind != JN_CALL)
         return fail_tok(p, CMAT_ERR_FORMAT, at, "expected a call in");
     block_end(p);
-    n->c = body_parse(p, ends);
+    n->c = inner_parse(p, ends);
     end_tag(p, "endcall");
     return n;
 }
@@ -724,7 +756,7 @@ static jinja_node *filter_block_parse(parser *p, const jinja_token *at)
         n->a = filter_parse(p, n->a);
     while (take_op(p, "|"));
     block_end(p);
-    n->c = body_parse(p, ends);
+    n->c = inner_parse(p, ends);
     end_tag(p, "endfilter");
     return n;
 }
@@ -822,5 +854,7 @@ cmat_status jinja_parse(cmat_arena *a, const jinja_tokens *t, jinja_node **out, 
 {
     parser p = {.arena = a, .t = t->items, .err = err};
     *out = body_parse(&p, NULL);
+    if (p.unknown)
+        fail_tok(&p, CMAT_ERR_UNSUPPORTED, p.unknown, p.unknown_what);
     return p.st;
 }

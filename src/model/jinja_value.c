@@ -87,7 +87,9 @@ static jinja_value *grown(jinja_run *r, jinja_value *old, size_t n, size_t cap)
 /* Values nest to a limit, so that comparing and printing need none of their own. */
 static int depth_over(jinja_run *r, int depth, jinja_value v)
 {
-    int k = v.kind == JV_LIST ? v.u.list->depth : v.kind == JV_DICT ? v.u.dict->depth : 0;
+    int k = v.kind == JV_LIST || v.kind == JV_GENERATOR ? v.u.list->depth
+            : v.kind == JV_DICT                         ? v.u.dict->depth
+                                                        : 0;
     if (k > 2 * JINJA_MAX_DEPTH)
         jinja_fail(r, CMAT_ERR_LIMIT, NULL, "values nested more than %d deep", 2 * JINJA_MAX_DEPTH);
     return k + 1 > depth ? k + 1 : depth;
@@ -246,6 +248,8 @@ bool jinja_equal(jinja_value a, jinja_value b)
         return a.u.builtin == b.u.builtin;
     case JV_LOOP:
         return a.u.loop == b.u.loop;
+    case JV_GENERATOR:
+        return a.u.list == b.u.list;
     default:
         return true;
     }
@@ -298,6 +302,7 @@ const char *jinja_kind_name(jinja_value v)
         [JV_INT] = "integer",         [JV_FLOAT] = "float",      [JV_STRING] = "string",
         [JV_LIST] = "list",           [JV_DICT] = "mapping",     [JV_NAMESPACE] = "namespace",
         [JV_MACRO] = "macro",         [JV_BUILTIN] = "function", [JV_LOOP] = "loop",
+        [JV_GENERATOR] = "generator",
     };
     return names[v.kind];
 }
@@ -465,14 +470,32 @@ jinja_value jinja_from_json(jinja_run *r, json_t *j, int depth)
     }
 }
 
-static void json_string_print(cmat_buf *b, const char *s, size_t len)
+/* One character beyond ASCII as \uHHHH, or two of them. */
+static size_t json_escape(cmat_buf *b, const char *s, size_t len)
+{
+    uint32_t cp;
+    const int n = cmat_utf8_decode(s, len, &cp);
+    if (n == 0)
+        return 0;
+    if (cp >= 0x10000)
+        cmat_buf_printf(b, "\\u%04x\\u%04x", 0xd800 + ((cp - 0x10000) >> 10),
+                        0xdc00 + (cp & 0x3ff));
+    else
+        cmat_buf_printf(b, "\\u%04x", cp);
+    return (size_t)n;
+}
+
+static void json_string_print(cmat_buf *b, const char *s, size_t len, bool ascii)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
     cmat_buf_putc(b, '"');
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)s[i];
         const char *k = c ? memchr(from, c, sizeof from - 1) : NULL;
-        if (k)
+        const size_t n = ascii && c >= 0x7f ? json_escape(b, s + i, len - i) : 0;
+        if (n)
+            i += n - 1;
+        else if (k)
             cmat_buf_printf(b, "\\%c", to[k - from]);
         else if (c < 0x20)
             cmat_buf_printf(b, "\\u%04x", c);
@@ -498,54 +521,53 @@ static int key_order(const void *a, const void *b, void *dict)
     return jinja_compare(d->keys[*(const size_t *)a], d->keys[*(const size_t *)b], &ok);
 }
 
-static void json_dict(jinja_run *r, cmat_buf *b, jinja_dict *d, int indent, int level,
-                      bool sort_keys, const char *item_sep, const char *key_sep,
-                      const jinja_node *at)
+static void json_dict(jinja_run *r, cmat_buf *b, jinja_dict *d, const jinja_json_style *style,
+                      int level, const jinja_node *at)
 {
+    const jinja_json_style plain = {.indent = -1, .item_sep = ", ", .key_sep = ": "};
     size_t *order = d->n ? jinja_alloc(r, d->n * sizeof *order) : NULL;
     for (size_t i = 0; order && i < d->n; i++)
         order[i] = i;
-    if (order && sort_keys)
+    if (order && style->sort_keys)
         qsort_r(order, d->n, sizeof *order, key_order, d);
     cmat_buf_putc(b, '{');
     for (size_t i = 0; order && i < d->n && r->st == CMAT_OK; i++) {
         jinja_value key = d->keys[order[i]];
         if (i)
-            cmat_buf_puts(b, item_sep);
-        json_newline(b, indent, level + 1);
+            cmat_buf_puts(b, style->item_sep);
+        json_newline(b, style->indent, level + 1);
         if (key.kind == JV_STRING) {
-            json_string_print(b, key.u.str.s, key.u.str.len);
+            json_string_print(b, key.u.str.s, key.u.str.len, style->ascii);
         } else {
             cmat_buf_putc(b, '"');
-            jinja_json(r, b, key, -1, 0, false, item_sep, key_sep, at);
+            jinja_json(r, b, key, &plain, 0, at);
             cmat_buf_putc(b, '"');
         }
-        cmat_buf_puts(b, key_sep);
-        jinja_json(r, b, d->values[order[i]], indent, level + 1, sort_keys, item_sep, key_sep, at);
+        cmat_buf_puts(b, style->key_sep);
+        jinja_json(r, b, d->values[order[i]], style, level + 1, at);
     }
     if (d->n)
-        json_newline(b, indent, level);
+        json_newline(b, style->indent, level);
     cmat_buf_putc(b, '}');
 }
 
-static void json_list(jinja_run *r, cmat_buf *b, const jinja_list *l, int indent, int level,
-                      bool sort_keys, const char *item_sep, const char *key_sep,
-                      const jinja_node *at)
+static void json_list(jinja_run *r, cmat_buf *b, const jinja_list *l, const jinja_json_style *style,
+                      int level, const jinja_node *at)
 {
     cmat_buf_putc(b, '[');
     for (size_t i = 0; i < l->n && r->st == CMAT_OK; i++) {
         if (i)
-            cmat_buf_puts(b, item_sep);
-        json_newline(b, indent, level + 1);
-        jinja_json(r, b, l->items[i], indent, level + 1, sort_keys, item_sep, key_sep, at);
+            cmat_buf_puts(b, style->item_sep);
+        json_newline(b, style->indent, level + 1);
+        jinja_json(r, b, l->items[i], style, level + 1, at);
     }
     if (l->n)
-        json_newline(b, indent, level);
+        json_newline(b, style->indent, level);
     cmat_buf_putc(b, ']');
 }
 
-void jinja_json(jinja_run *r, cmat_buf *b, jinja_value v, int indent, int level, bool sort_keys,
-                const char *item_sep, const char *key_sep, const jinja_node *at)
+void jinja_json(jinja_run *r, cmat_buf *b, jinja_value v, const jinja_json_style *style, int level,
+                const jinja_node *at)
 {
     if (level > JINJA_MAX_DEPTH || too_deep(r, b)) {
         jinja_fail(r, CMAT_ERR_LIMIT, at, "tojson of something nested too deep");
@@ -565,13 +587,13 @@ void jinja_json(jinja_run *r, cmat_buf *b, jinja_value v, int indent, int level,
         float_print(b, v.u.f, true);
         break;
     case JV_STRING:
-        json_string_print(b, v.u.str.s, v.u.str.len);
+        json_string_print(b, v.u.str.s, v.u.str.len, style->ascii);
         break;
     case JV_LIST:
-        json_list(r, b, v.u.list, indent, level, sort_keys, item_sep, key_sep, at);
+        json_list(r, b, v.u.list, style, level, at);
         break;
     case JV_DICT:
-        json_dict(r, b, v.u.dict, indent, level, sort_keys, item_sep, key_sep, at);
+        json_dict(r, b, v.u.dict, style, level, at);
         break;
     default:
         jinja_fail(r, CMAT_ERR_ARG, at, "tojson: a %s is not JSON", jinja_kind_name(v));
@@ -584,6 +606,10 @@ bool jinja_iterate(jinja_run *r, jinja_value v, jinja_list **out)
     switch (v.kind) {
     case JV_LIST:
         *out = v.u.list;
+        return true;
+    case JV_GENERATOR:
+        *out = v.u.list->used ? jinja_list_new(r, 0).u.list : v.u.list;
+        v.u.list->used = true;
         return true;
     case JV_UNDEFINED:
         *out = jinja_list_new(r, 0).u.list;
