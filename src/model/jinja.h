@@ -277,7 +277,7 @@ bool jinja_is_space(uint32_t cp);
 jinja_value jinja_strip(jinja_value s, const jinja_value *chars, int side);
 jinja_value jinja_replace(jinja_run *r, jinja_value s, jinja_value from, jinja_value to,
                           int64_t count);
-/* mode: 'u'pper, 'l'ower, 't'itle, 'c'apitalize; ASCII letters only. */
+/* mode: 'u'pper, 'l'ower, 't'itle as str.title, 'w'ords as the filter title, 'c'apitalize. */
 jinja_value jinja_case(jinja_run *r, jinja_value s, char mode);
 /* As a string in which & < > " ' are escaped, unless it is marked already; marked. */
 jinja_value jinja_escape(jinja_run *r, jinja_value v);

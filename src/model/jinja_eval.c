@@ -112,6 +112,23 @@ static jinja_value repeat(jinja_run *r, const jinja_node *at, jinja_value s, int
     return out ? jinja_string(out, len) : undefined;
 }
 
+static jinja_value list_repeat(jinja_run *r, const jinja_node *at, jinja_value l, int64_t times)
+{
+    const size_t n = times > 0 ? (size_t)times : 0;
+    jinja_value out = jinja_list_new(r, 0);
+    size_t total;
+    if (!cmat_mul(n, l.u.list->n, &total) || total > JINJA_MAX_STEPS)
+        return jinja_fail(r, CMAT_ERR_LIMIT, at, "a list is over %d items", JINJA_MAX_STEPS);
+    for (size_t i = 0; i < n && r->st == CMAT_OK; i++) {
+        for (size_t k = 0; k < l.u.list->n; k++)
+            jinja_list_add(r, out, l.u.list->items[k]);
+        if (l.u.list->n == 0)
+            break;
+    }
+    out.tuple = l.tuple;
+    return out;
+}
+
 static jinja_value int_op(jinja_run *r, const jinja_node *at, int op, int64_t a, int64_t b)
 {
     int64_t v = 0;
@@ -208,8 +225,18 @@ static jinja_value binary_eval(jinja_run *r, const jinja_node *n)
     }
     if (n->op == JOP_ADD && a.kind == JV_LIST && b.kind == JV_LIST && a.tuple == b.tuple)
         return list_concat(r, a, b);
-    if (n->op == JOP_MUL && a.kind == JV_STRING && b.kind == JV_INT)
-        return repeat(r, n, a, b.u.i);
+    if (n->op == JOP_MUL && (a.kind == JV_INT || a.kind == JV_BOOL)) {
+        const jinja_value times = a;
+        a = b;
+        b = times;
+    }
+    if (n->op == JOP_MUL && (b.kind == JV_INT || b.kind == JV_BOOL)) {
+        const int64_t times = b.kind == JV_BOOL ? b.u.b : b.u.i;
+        if (a.kind == JV_STRING)
+            return repeat(r, n, a, times);
+        if (a.kind == JV_LIST)
+            return list_repeat(r, n, a, times);
+    }
     const char *name = a.kind == JV_UNDEFINED   ? a.u.undefined
                        : b.kind == JV_UNDEFINED ? b.u.undefined
                                                 : NULL;

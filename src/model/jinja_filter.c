@@ -57,7 +57,7 @@ static jinja_value f_title(jinja_run *r, const jinja_node *at, jinja_value v,
                            const jinja_args *args)
 {
     (void)at, (void)args;
-    return jinja_case(r, to_text(r, v), 't');
+    return jinja_case(r, to_text(r, v), 'w');
 }
 
 static jinja_value f_capitalize(jinja_run *r, const jinja_node *at, jinja_value v,
@@ -119,13 +119,19 @@ static jinja_value f_indent(jinja_run *r, const jinja_node *at, jinja_value v,
         return jinja_fail(r, CMAT_ERR_ARG, at, "indent takes a width or a text");
     for (int64_t i = 0; width.kind == JV_INT && i < width.u.i; i++)
         cmat_buf_putc(&pad, ' ');
-    v = to_text(r, v);
+    if (v.kind != JV_STRING) {
+        cmat_buf_clear(&pad);
+        return jinja_fail(r, CMAT_ERR_ARG, at, "indent of a %s", jinja_kind_name(v));
+    }
     if (first)
         cmat_buf_add(&b, pad.data, pad.len);
     for (size_t i = 0; i < v.u.str.len && b.len <= JINJA_MAX_OUTPUT; i++) {
         char c = v.u.str.s[i];
+        if (c == '\r' && i + 1 < v.u.str.len && v.u.str.s[i + 1] == '\n')
+            continue; /* lines are put together again with "\n" */
+        c = c == '\r' ? '\n' : c;
         cmat_buf_putc(&b, c);
-        bool empty = i + 1 == v.u.str.len || v.u.str.s[i + 1] == '\n';
+        bool empty = i + 1 == v.u.str.len || v.u.str.s[i + 1] == '\n' || v.u.str.s[i + 1] == '\r';
         if (c == '\n' && (blank || !empty))
             cmat_buf_add(&b, pad.data, pad.len);
     }
@@ -509,17 +515,22 @@ static jinja_value sorted(jinja_run *r, const jinja_node *at, const jinja_list *
     return out;
 }
 
-static jinja_value f_sort(jinja_run *r, const jinja_node *at, jinja_value v, const jinja_args *args)
+static jinja_value sort(jinja_run *r, const jinja_node *at, jinja_value v, jinja_value path,
+                        bool reverse, bool exact)
 {
-    bool reverse = jinja_truth(jinja_arg_get(args, 0, "reverse", none));
-    bool exact = jinja_truth(jinja_arg_get(args, 1, "case_sensitive", none));
-    jinja_value path = attribute_arg(args, 2);
     jinja_list *l = items_of(r, at, v);
     sort_item *items = l ? jinja_alloc(r, (l->n + 1) * sizeof *items) : NULL;
     for (size_t i = 0; items && i < l->n; i++)
         items[i].key = folded(
             r, path.kind == JV_NONE ? l->items[i] : path_get(r, at, l->items[i], path), exact);
     return items && r->st == CMAT_OK ? sorted(r, at, l, items, reverse) : undefined;
+}
+
+static jinja_value f_sort(jinja_run *r, const jinja_node *at, jinja_value v, const jinja_args *args)
+{
+    return sort(r, at, v, attribute_arg(args, 2),
+                jinja_truth(jinja_arg_get(args, 0, "reverse", none)),
+                jinja_truth(jinja_arg_get(args, 1, "case_sensitive", none)));
 }
 
 static jinja_value f_dictsort(jinja_run *r, const jinja_node *at, jinja_value v,
@@ -563,15 +574,10 @@ static jinja_value f_unique(jinja_run *r, const jinja_node *at, jinja_value v,
 static jinja_value extreme(jinja_run *r, const jinja_node *at, jinja_value v,
                            const jinja_args *args, bool largest)
 {
-    jinja_args sort_args = {0};
-    jinja_value path = attribute_arg(args, 1);
-    const char *name = "attribute";
-    if (path.kind != JV_NONE)
-        sort_args = (jinja_args){.names = &name, .named = &path, .n_named = 1};
-    jinja_value all = f_sort(r, at, v, &sort_args);
-    if (r->st != CMAT_OK || all.u.list->n == 0)
-        return undefined;
-    return all.u.list->items[largest ? all.u.list->n - 1 : 0];
+    /* the sort keeps the order of equal ones, either way: the first is taken, as Python does */
+    jinja_value all = sort(r, at, v, attribute_arg(args, 1), largest,
+                           jinja_truth(jinja_arg_get(args, 0, "case_sensitive", none)));
+    return r->st == CMAT_OK && all.u.list->n ? all.u.list->items[0] : undefined;
 }
 
 static jinja_value f_min(jinja_run *r, const jinja_node *at, jinja_value v, const jinja_args *args)
@@ -587,10 +593,11 @@ static jinja_value f_max(jinja_run *r, const jinja_node *at, jinja_value v, cons
 static jinja_value f_sum(jinja_run *r, const jinja_node *at, jinja_value v, const jinja_args *args)
 {
     jinja_value path = attribute_arg(args, 0);
+    jinja_value begin = jinja_arg_get(args, 1, "start", jinja_int(0));
     jinja_list *l = items_of(r, at, v);
-    bool is_float = false;
-    double f = 0;
-    int64_t n = 0;
+    bool is_float = begin.kind == JV_FLOAT;
+    double f = is_float || begin.kind == JV_INT ? jinja_number(begin) : 0;
+    int64_t n = begin.kind == JV_INT ? begin.u.i : 0;
     for (size_t i = 0; l && i < l->n && r->st == CMAT_OK; i++) {
         jinja_value x = path.kind == JV_NONE ? l->items[i] : path_get(r, at, l->items[i], path);
         if (!jinja_is_number(x) || (x.kind == JV_INT && __builtin_add_overflow(n, x.u.i, &n)))

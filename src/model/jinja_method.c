@@ -2,9 +2,12 @@
  */
 #include "core/text.h"
 #include "model/jinja.h"
+#include <ctype.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <wctype.h>
 
 static const jinja_value undefined = {.kind = JV_UNDEFINED};
 static const jinja_value none = {.kind = JV_NONE};
@@ -81,27 +84,41 @@ jinja_value jinja_replace(jinja_run *r, jinja_value s, jinja_value from, jinja_v
     return v;
 }
 
-static bool is_upper(char c)
+/* Whether a word of mode 't' (str.title: letters) or 'w' (the filter title) may start after cp. */
+static bool before_word(uint32_t cp, char mode, locale_t l)
 {
-    return c >= 'A' && c <= 'Z';
-}
-
-static bool is_lower(char c)
-{
-    return c >= 'a' && c <= 'z';
+    if (mode == 'w')
+        return cp == '-' || (cp < 0x80 && strchr("({[<", (int)cp)) || jinja_is_space(cp);
+    return mode == 't' && !(l ? iswalpha_l((wint_t)cp, l) : isalpha((int)(cp & 0x7f)) || cp > 0x7f);
 }
 
 jinja_value jinja_case(jinja_run *r, jinja_value s, char mode)
 {
-    char *out = jinja_alloc(r, s.u.str.len + 1);
+    /* the mapping of single characters; it knows nothing of one that becomes two */
+    locale_t l = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    char *out = jinja_alloc(r, s.u.str.len * 2 + 4);
+    size_t n_out = 0;
     bool start = true;
-    for (size_t i = 0; out && i < s.u.str.len; i++) {
-        char c = s.u.str.s[i];
-        bool up = mode == 'u' || (mode != 'l' && start);
-        out[i] = up && is_lower(c) ? (char)(c - 32) : !up && is_upper(c) ? (char)(c + 32) : c;
-        start = mode == 't' && !is_upper(c) && !is_lower(c) && !((unsigned char)c & 0x80);
+    for (size_t i = 0, n; out && i < s.u.str.len; i += n) {
+        uint32_t cp;
+        n = char_len(s.u.str.s, s.u.str.len, i, &cp);
+        const bool up = mode == 'u' || (mode != 'l' && start);
+        uint32_t mapped = cp;
+        if (l)
+            mapped = (uint32_t)(up ? towupper_l((wint_t)cp, l) : towlower_l((wint_t)cp, l));
+        else if (cp < 0x80)
+            mapped = (uint32_t)(up ? toupper((int)cp) : tolower((int)cp));
+        if (mapped == cp) { /* also bytes that are no character */
+            memcpy(out + n_out, s.u.str.s + i, n);
+            n_out += n;
+        } else {
+            n_out += (size_t)cmat_utf8_encode(mapped, out + n_out);
+        }
+        start = before_word(cp, mode, l);
     }
-    return out ? jinja_string(out, s.u.str.len) : undefined;
+    if (l)
+        freelocale(l);
+    return out ? jinja_string(out, n_out) : undefined;
 }
 
 jinja_value jinja_pair(jinja_run *r, jinja_value a, jinja_value b)
@@ -413,8 +430,7 @@ static jinja_value char_class(jinja_value s, char kind)
     for (size_t i = 0, n; ok && i < s.u.str.len; i += n) {
         uint32_t cp;
         n = char_len(s.u.str.s, s.u.str.len, i, &cp);
-        bool digit = cp >= '0' && cp <= '9',
-             letter = cp < 128 && (is_upper((char)cp) || is_lower((char)cp));
+        bool digit = cp >= '0' && cp <= '9', letter = cp < 128 && isalpha((int)cp);
         ok = kind == 'd'   ? digit
              : kind == 'a' ? letter
              : kind == 'n' ? digit || letter

@@ -418,6 +418,22 @@ SNIPPETS = [
     "{% if a %}1{% elif b is defined %}2{% elif true %}3{% else %}4{% endif %}{{ [1, 2, 3].0 }}{{ ms[0].role }}{{ ms[-1]['role'] }}{{ ms[9] }}",
     "{{ 'x' if ms[0]['role'] == 'user' and ms | length > 1 else 'y' }}{{ '%' }}{{ '}}' }}{{ {'a': {'b': 1}} }}",
     "{% for m in ms %}{%- if loop.previtem is defined and loop.previtem.role == m.role %}same{% endif -%} {{ m.role }}\n{% endfor %}",
+    # what select, map, reverse and items give is a generator
+    "{% set g = ms | selectattr('zzz') %}{% if g %}true{% endif %}{% for x in g %}x{% else %}none{% endfor %}",
+    "{% set g = ms | map(attribute='role') %}{% for x in g %}{{ x }}{{ loop.length }}{% endfor %}-{% for x in g %}{{ x }}{% endfor %}{{ g | list }}",
+    "{{ ms | selectattr('x') | length }}",
+    "{{ ms | map(attribute='role') | tojson }}",
+    "{{ [1, 2] | reverse | last }}",
+    "{{ ([1, 2] | reverse)[0] is defined }} {{ [1] | map('string') is sequence }} {{ [1] | map('string') is iterable }} {{ [1, 2] | reverse | first }} {{ 2 in [1, 2] | reverse }}",
+    "{{ none | selectattr('x') | list }}{{ none | map('upper') | list }}{{ 0 | select | list }}{{ '' | reject | list }}",
+    "{{ d | tojson(ensure_ascii=true) }}{{ '😀é\u007f' | tojson(true) }}",
+    "{{ '<' | safe + '<' }}{{ '<a>' + ('<b>' | safe) + '\"' }}{{ '<' | safe ~ '<' }}{{ '<' | e | e }}{{ ('<' | e) + '<' }}",
+    "{% if false %}{{ q | from_json }}{% endif %}{{ 'a' if true else q | from_json }}{{ q | from_json if false else 'b' }}{% if false %}{{ q is strange }}{% endif %}",
+    "{{ 'naïve ÄÖ — ñandú'.upper() }} {{ 'ÀÉÎ ÑΩ' | lower }} {{ 'éa b-c d.e (f its' | title }} {{ 'éa b-c d.e its'.title() }} {{ 'élan VITAL' | capitalize }} {{ ['b', 'Á', 'á'] | sort }}",
+    "{{ 2 * 'ab' }}{{ [1] * 2 }}{{ 2 * (1, 2) }}{{ 'x' * true }}{{ [1] * -1 }}",
+    "{{ 'a\r\nb\rc\n' | indent(2) }}|{{ 'a\r\n\nb' | indent(1, true, true) }}",
+    "{{ none | indent }}",
+    "{{ [1, 2] | sum(start=3) }} {{ [1.5] | sum }} {{ [{'k': 1, 'n': 'a'}, {'k': 1, 'n': 'b'}] | max(attribute='k') }} {{ [{'k': 1, 'n': 'a'}, {'k': 1, 'n': 'b'}] | min(attribute='k') }} {{ ['b', 'A'] | max }}",
 ]
 VARS = {"d": {"b": [1, 2.5, None, True], "a": {"é": "\u2028<>&'"}, "e": {}}, "ms": [{"role": "user", "content": "a", "x": 1}, {"role": "tool", "content": "b"}]}
 
