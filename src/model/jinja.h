@@ -283,7 +283,20 @@ jinja_value jinja_case(jinja_run *r, jinja_value s, char mode);
 jinja_value jinja_escape(jinja_run *r, jinja_value v);
 jinja_value jinja_pair(jinja_run *r, jinja_value a, jinja_value b);
 
-/* jinja_filter.c: numbers for names (-1: unknown) and what they do. */
+/* jinja_string.c: the method `name` of a string; false: there is none. */
+bool jinja_string_method(jinja_run *r, const jinja_node *at, jinja_value s, const char *name,
+                         const jinja_args *args, jinja_value *out);
+
+typedef struct {
+    const char *name;
+    jinja_value (*fn)(jinja_run *r, const jinja_node *at, jinja_value v, const jinja_args *args);
+} jinja_filter;
+extern const jinja_filter jinja_list_filters[]; /* jinja_filter_list.c */
+extern const int jinja_n_list_filters;
+/* v as a string. */
+jinja_value jinja_to_text(jinja_run *r, jinja_value v);
+
+/* jinja_filter.c, jinja_test.c: numbers for names (-1: unknown) and what they do. */
 int jinja_filter_find(const char *name, size_t len);
 int jinja_test_find(const char *name, size_t len);
 jinja_value jinja_filter_apply(jinja_run *r, const jinja_node *at, int filter, jinja_value v,
