@@ -2,9 +2,8 @@
 #include "core/text.h"
 #include "model/jinja.h"
 #include <ctype.h>
-#include <locale.h>
 #include <string.h>
-#include <wctype.h>
+#include <utf8proc.h>
 
 static const jinja_value undefined = {.kind = JV_UNDEFINED};
 static const jinja_value none = {.kind = JV_NONE};
@@ -77,39 +76,38 @@ jinja_value jinja_replace(jinja_run *r, jinja_value s, jinja_value from, jinja_v
 }
 
 /* Whether a word of mode 't' (str.title: letters) or 'w' (the filter title) may start after cp. */
-static bool before_word(uint32_t cp, char mode, locale_t l)
+static bool before_word(uint32_t cp, char mode)
 {
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
     if (mode == 'w')
-        return cp == '-' || (cp < 0x80 && strchr("({[<", (int)cp)) || jinja_is_space(cp);
-    return mode == 't' && !(l ? iswalpha_l((wint_t)cp, l) : isalpha((int)(cp & 0x7f)) || cp > 0x7f);
+        return cp == '-' || (cp && cp < 0x80 && strchr("({[<", (int)cp)) || jinja_is_space(cp);
+    return mode == 't' && c != UTF8PROC_CATEGORY_LU && c != UTF8PROC_CATEGORY_LL &&
+           c != UTF8PROC_CATEGORY_LT;
 }
 
 jinja_value jinja_case(jinja_run *r, jinja_value s, char mode)
 {
-    /* the mapping of single characters; it knows nothing of one that becomes two */
-    locale_t l = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    /* one character for one; in Python some become two */
     char *out = jinja_alloc(r, s.u.str.len * 2 + 4);
     size_t n_out = 0;
     bool start = true;
     for (size_t i = 0, n; out && i < s.u.str.len; i += n) {
-        uint32_t cp;
+        uint32_t cp, mapped;
         n = char_len(s.u.str.s, s.u.str.len, i, &cp);
-        const bool up = mode == 'u' || (mode != 'l' && start);
-        uint32_t mapped = cp;
-        if (l)
-            mapped = (uint32_t)(up ? towupper_l((wint_t)cp, l) : towlower_l((wint_t)cp, l));
-        else if (cp < 0x80)
-            mapped = (uint32_t)(up ? toupper((int)cp) : tolower((int)cp));
+        if (mode == 'u' || (mode == 'w' && start))
+            mapped = (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp);
+        else if (mode != 'l' && start)
+            mapped = (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp);
+        else
+            mapped = (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp);
         if (mapped == cp) { /* also bytes that are no character */
             memcpy(out + n_out, s.u.str.s + i, n);
             n_out += n;
         } else {
             n_out += (size_t)cmat_utf8_encode(mapped, out + n_out);
         }
-        start = before_word(cp, mode, l);
+        start = before_word(cp, mode);
     }
-    if (l)
-        freelocale(l);
     return out ? jinja_string(out, n_out) : undefined;
 }
 
