@@ -106,6 +106,30 @@ static void test_generate(void **state)
                      CMAT_OK);
     assert_non_null(strstr(b, "\"finish_reason\""));
     cmat_string_free(b);
+    assert_int_equal(cmat_session_complete(session, "abc",
+                                           "{\"json_schema\": {\"type\": \"array\", \"items\": "
+                                           "{\"enum\": [7]}, \"maxItems\": 2, \"minItems\": 2}, "
+                                           "\"max_tokens\": 20}",
+                                           NULL, NULL, &b, &err),
+                     CMAT_OK);
+    assert_non_null(strstr(b, "\"[7, 7]\""));
+    cmat_string_free(b);
+    assert_int_equal(cmat_session_complete(session, "abc",
+                                           "{\"choices\": \"no\\\\, never,no\\\\, never\"}", NULL,
+                                           NULL, &b, &err),
+                     CMAT_OK);
+    assert_non_null(strstr(b, "\"no, never\""));
+    cmat_string_free(b);
+    assert_int_equal(cmat_session_complete(session, "abc", "{\"grammar\": \"root ::= a\"}", NULL,
+                                           NULL, &b, &err),
+                     CMAT_ERR_FORMAT);
+    assert_non_null(strstr(err.msg, "line 1, column 10"));
+    assert_int_equal(cmat_session_complete(session, "abc", "{\"regex\": \"a\", \"choices\": \"a\"}",
+                                           NULL, NULL, &b, &err),
+                     CMAT_ERR_ARG);
+    assert_int_equal(
+        cmat_session_complete(session, "abc", "{\"trigger\": \"x\"}", NULL, NULL, &b, &err),
+        CMAT_ERR_ARG);
     assert_int_equal(cmat_session_chat(session, "{]", NULL, NULL, NULL, &b, &err), CMAT_ERR_FORMAT);
     assert_int_equal(cmat_session_complete(session, "", NULL, NULL, NULL, &b, &err), CMAT_ERR_ARG);
 }

@@ -53,6 +53,23 @@ expect 0 "$CMAT" generate --model "$scratch/tiny.gguf" --max-tokens 8 --seed 3 -
 cp out first
 expect 0 "$CMAT" generate --model tiny.gguf --max-tokens 8 --seed 3 --temperature 1 hello
 cmp -s out first || fail "the same seed gave another text"
+
+# held to a form
+expect 0 "$CMAT" generate --model tiny.gguf --choices "left,right" hello
+grep -qE '^(left|right)$' out || fail "not one of the choices: $(cat out)"
+echo '{"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}' > schema.json
+expect 0 "$CMAT" generate --model tiny.gguf --json-schema schema.json hello
+grep -qE '^{"ok": (true|false)}$' out || fail "does not fit the schema: $(cat out)"
+printf 'root ::= "<" [0-9]{3} ">"\n' > three.gbnf
+expect 0 "$CMAT" generate --model tiny.gguf --grammar three.gbnf --temperature 1 hello
+grep -qE '^<[0-9]{3}>$' out || fail "does not fit the grammar: $(cat out)"
+echo 'root ::= root "x" | "y"' > left.gbnf
+expect 1 "$CMAT" generate --model tiny.gguf --grammar left.gbnf hello
+has err 'line 1, column 1: rule "root" begins with itself'
+one_line err
+expect 2 "$CMAT" generate --model tiny.gguf --regex a --choices b hello
+expect 1 "$CMAT" generate --model tiny.gguf --json-schema nothere.json hello
+
 expect 0 "$CMAT" logprobs --model tiny.gguf --top 2 "hello"
 has out '"perplexity"'
 expect 1 "$CMAT" logprobs --model tiny.gguf --ids "[1, 999999]"
