@@ -97,8 +97,8 @@ grammar_expr *schema_string(schema_reader *r, const json_t *s)
 
 /* ---- numbers ---- */
 
-#define FREE_INTEGER "-?(0|[1-9]\\d{0,14})" /* exact as a double */
-#define FREE_NUMBER FREE_INTEGER "(\\.\\d{1,15})?([eE][+-]?\\d{1,2})?"
+#define FREE_INTEGER "0|-?[1-9]\\d{0,14}" /* exact as a double */
+#define FREE_NUMBER "-?(0|[1-9]\\d{0,14})(\\.\\d{1,15})?([eE][+-]?\\d{1,2})?"
 #define LAST_FREE INT64_C(999999999999999)
 #define LAST INT64_C(999999999999999999)
 
