@@ -262,7 +262,7 @@ static void write_line(FILE *f, int g, const cmat_gen_result *r)
 /* n finished texts of every grammar, and no more than 4 n tries for them. */
 static void walk(random_model *m, int n, FILE *out)
 {
-    const int max_tokens = m->n_vocab > 1000 ? 250 : 1500;
+    const int max_tokens = m->n_vocab < 1000 ? 1500 : n < 10 ? 120 : 250;
     int total = 0;
     for (int g = 0; g < N_GRAMMARS; g++) {
         cmat_acceptor *a = compiled(g);
@@ -325,7 +325,7 @@ static void test_everything_finished_parses(void **state)
         if (i == 1)
             walk(&m, walks ? atoi(walks) / N_GRAMMARS + 1 : 2, f);
         else
-            walk(&m, paths[1] ? 40 : 120, NULL);
+            walk(&m, paths[1] ? 20 : 120, NULL);
         random_model_close(&m);
     }
     if (f)
