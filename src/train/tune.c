@@ -377,6 +377,8 @@ static cmat_status open_run_dir(tuner *t, cmat_error *err)
     if (t->opts->resume) {
         st = cmat_checkpoint_load(t->checkpoint, t->identity, &t->state, t->optim, t->n, err);
         if (st == CMAT_OK) {
+            for (int a = 0; a < t->n; a++)
+                cmat_adapter_refresh(t->adapters[a]);
             t->saved_step = t->state.step;
             if (!t->state.finished)
                 cmat_info("going on from step %lld of %lld", (long long)t->state.step,
@@ -459,9 +461,6 @@ static cmat_status tuner_init(tuner *t, const cmat_train_set *train, const cmat_
             return st;
     if (o->run_dir && (st = open_run_dir(t, err)) != CMAT_OK)
         return st;
-    /* Also of adapters as they were loaded: an encoder's backward starts from its activations. */
-    for (int a = 0; a < t->n; a++)
-        cmat_adapter_refresh(t->adapters[a]);
     if (t->state.finished)
         return CMAT_OK;
     cmat_pass_options po = {.max_rows = max_rows,
