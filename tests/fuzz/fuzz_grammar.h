@@ -3,6 +3,7 @@
 #define FUZZ_GRAMMAR_H
 #include "grammar/grammar.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 /* Walks as the bytes say; a place that is no end and from which nothing goes on is a fault. */
 static void fuzz_walk(cmat_acceptor *a, const uint8_t *choices, size_t n)
 {
-    uint8_t st[CMAT_ACCEPTOR_STATE_MAX] = {0}, next[CMAT_ACCEPTOR_STATE_MAX];
+    _Alignas(max_align_t) uint8_t st[CMAT_ACCEPTOR_STATE_MAX] = {0};
+    _Alignas(max_align_t) uint8_t next[CMAT_ACCEPTOR_STATE_MAX];
     a->ops->start(a, st);
     for (size_t i = 0; i < n && i < 300; i++) {
         int taken = -1;
