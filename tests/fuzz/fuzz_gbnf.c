@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cmat_error err = {0};
     if (size)
         memcpy(text, data, size);
-    fuzz_result(cmat_grammar_gbnf(&a, text, NULL, &err), a, &err, data, size);
+    const cmat_status st = cmat_grammar_gbnf(&a, text, NULL, &err);
+    fuzz_result(st, a, &err, data, size);
     free(text);
     return 0;
 }

@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cmat_error err = {0};
     if (size)
         memcpy(text, data + free_text, size - free_text);
-    fuzz_result(cmat_grammar_regex(&a, text, free_text ? &trigger : NULL, &err), a, &err, data,
-                size);
+    const cmat_status st = cmat_grammar_regex(&a, text, free_text ? &trigger : NULL, &err);
+    fuzz_result(st, a, &err, data, size);
     free(text);
     return 0;
 }
