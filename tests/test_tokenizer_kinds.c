@@ -457,10 +457,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_named),
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_long),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_merged_control),
-        cmocka_unit_test(test_chat_mask),  cmocka_unit_test(test_spm_broken),
+        cmocka_unit_test(test_vectors),     cmocka_unit_test(test_named),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_long),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_no_merged_control),
+        cmocka_unit_test(test_chat_mask),   cmocka_unit_test(test_spm_broken),
         cmocka_unit_test(test_byte_tokens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

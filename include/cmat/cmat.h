@@ -49,7 +49,8 @@ void cmat_uncancel(void);
 /* A loaded model. */
 typedef struct cmat_session cmat_session;
 /* model: a GGUF file's path, a name among the models that `cmat pull` got, or NULL for the default
- * one. CMAT_ERR_NOT_FOUND: there is none. options: "adapter", "force_adapter", "n_ctx", "n_seqs". */
+ * one. CMAT_ERR_NOT_FOUND: there is none. options: "adapter", "force_adapter", "n_ctx", "n_seqs".
+ */
 cmat_status cmat_session_open(cmat_session **out, const char *model, const char *options,
                               cmat_error *err);
 void cmat_session_close(cmat_session *s); /* accepts NULL */

@@ -11,8 +11,9 @@
 #include "cmat/error.h"
 #include <stdbool.h>
 
-#define CMAT_HUB_ENDPOINT "https://huggingface.co" /* HF_ENDPOINT in the environment goes before \
-                                                    */
+#define CMAT_HUB_ENDPOINT                                                  \
+    "https://huggingface.co" /* HF_ENDPOINT in the environment goes before \
+                              */
 
 /* "hf:OWNER/NAME[/FILE][@REVISION]". */
 typedef struct {

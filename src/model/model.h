@@ -45,8 +45,9 @@ typedef struct cmat_model {
     bool any_adapter; /* an adapter of another base is let through with a warning */
 } cmat_model;
 
-/* Opens a GGUF, or a folder as Hugging Face lays it out, of an architecture in cmat_archs. kernel NULL: cmat_kernel_best(). Every
- * hyper-parameter and every tensor's shape is checked against the configuration. */
+/* Opens a GGUF, or a folder as Hugging Face lays it out, of an architecture in cmat_archs. kernel
+ * NULL: cmat_kernel_best(). Every hyper-parameter and every tensor's shape is checked against the
+ * configuration. */
 cmat_status cmat_model_open(cmat_model **out, const char *path, const cmat_kernel_ops *kernel,
                             cmat_error *err);
 cmat_status cmat_model_open_gguf(cmat_model **out, cmat_gguf *g, const cmat_kernel_ops *kernel,

@@ -217,8 +217,6 @@ cmat_status cmat_pass_new(cmat_pass **out, cmat_model *m, cmat_adapter *const *a
         cmat_pass_free(p);
         return st;
     }
-    for (int i = 0; o->backward && i < n_adapters; i++)
-        cmat_adapter_refresh(adapters[i]); /* an encoder that was loaded has not run yet */
     cmat_pass_take_params(p);
     if (o->backward)
         cmat_pass_zero_grads(p);
