@@ -168,8 +168,8 @@ static const char *const insert_told[] = {
     "{the} {l}, {r}: [record|add|enter|log] [this|it] in the {T}[| table].",
     "The {T} [INSERT INTO |]table contains data [for|about] {l}, {r}.",
     "[Record|Add|Log|Enter] {the} {l} {r} [in|under|to] the {T}[| table].",
-    "{f}{l}, {r}. [This information was inserted into|This was added to|Please put it into|It "
-    "was inserted into] the {T}[| table].",
+    ("{f}{l}, {r}. [This information was inserted into|This was added to|Please put it into|It "
+     "was inserted into] the {T}[| table]."),
     "{f}there [was|is] {l}, {r}.",
     "{l}[,|] {r}, and was inserted into the {T} table.",
     "The [record|data|entry] [for|of] {l} [is|was] [added|inserted] [to|into] {Q}: {r}.",
