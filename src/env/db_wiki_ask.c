@@ -301,7 +301,7 @@ static int by_value(const void *pa, const void *pb)
 /* The rows' order by column c, smallest first; false: the first k+1 have ties. */
 static bool clear_order(const wiki_table *t, int c, bool most, int k)
 {
-    ranked r[WIKI_MAX_ROWS];
+    ranked r[WIKI_MAX_ROWS] = {{0, 0}};
     int n = t->n_rows;
     for (int i = 0; i < n; i++)
         r[i] = (ranked){i, most ? -value(t, i, c) : value(t, i, c)};

@@ -199,7 +199,7 @@ void house_apply(const house_pddl *p, house_state *s, const house_move *m)
 {
     const house_schema *a = &p->actions[m->action];
     int args[HOUSE_MAX_VARS];
-    bool happens[HOUSE_MAX_EFFECTS];
+    bool happens[HOUSE_MAX_EFFECTS] = {false};
     int n = 0;
     memcpy(args, m->args, sizeof args);
     /* All conditions are about the state before; what is both added and deleted is added. */

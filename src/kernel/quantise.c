@@ -308,7 +308,7 @@ static void fit_pair(super_block *b, int j, int scale, int min, float hi, int ma
 /* Scales and minima of a grid 0..hi, each 0..max. */
 static void fit_affine(super_block *b, int hi, int max)
 {
-    float d[MAX_SUBS], m[MAX_SUBS], biggest = 0, lowest = 0;
+    float d[MAX_SUBS] = {0}, m[MAX_SUBS] = {0}, biggest = 0, lowest = 0;
     for (int j = 0; j < b->n_subs; j++) {
         search_affine(&b->sub[j], (float)hi, true, &d[j], &m[j]);
         biggest = d[j] > biggest ? d[j] : biggest;
