@@ -9,7 +9,7 @@ extern const cmat_sgemm_tile cmat_avx512_tile; /* 12 x 32 */
 extern const cmat_q_tile cmat_avx512_q_tile;   /* 12 x 32, as two of 6 */
 
 /* Rounds a row of x; see cmat_q_tile. The AVX2 tile's own. */
-void cmat_avx2_q_round(int16_t *q, float *d, float *s, const float *x, int K, int max);
+cmat_q_round cmat_avx2_q_round;
 
 /* Panels of prepared weights, 32 columns at a time; columns that are not there repeat others. */
 cmat_q_pack cmat_avx512_q_pack_prepared;

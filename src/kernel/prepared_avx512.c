@@ -126,13 +126,6 @@ void cmat_avx512_q_pack_prepared(const void *b, char *panels, int width, int n0,
 
 /* ---- few rows ---- */
 
-/* Rounded rows of x. */
-typedef struct {
-    const int16_t *q;
-    const float *d, *s;
-    size_t n_blocks;
-} rows;
-
 /* sum[i][v] (+)= pairs first .. end-1 of the block at `at`. */
 INLINE void add_pairs(int m, int first, int end, form f, const six *q, const unit *u, size_t at,
                       __m512i sum[STEP][2])
@@ -163,13 +156,14 @@ INLINE void add_scaled(int m, const six *d, __m512 d0, __m512 d1, __m512i sum[ST
 }
 
 /* m rows of x, of which `there` are there, times the unit; m and f are constants in each use. */
-INLINE void unit_rows(int m, int there, form f, const rows *x, const unit *u, bool add, float *c,
-                      size_t ldc)
+INLINE void unit_rows(int m, int there, form f, const cmat_qrows *x, const unit *u, bool add,
+                      float *c, size_t ldc)
 {
     const size_t bytes = cmat_prepared_block_bytes(f), scales = cmat_prepared_value_bytes(f);
     const size_t second = scales + (f.wide ? 32 : 16);
-    six q = six_of(x->q, x->n_blocks * CMAT_Q_BLOCK * sizeof *x->q);
-    six d = six_of(x->d, x->n_blocks * sizeof *x->d), s = six_of(x->s, x->n_blocks * sizeof *x->s);
+    const size_t n_blocks = (size_t)x->n_blocks;
+    six q = six_of(x->q, n_blocks * CMAT_Q_BLOCK * sizeof *x->q);
+    six d = six_of(x->d, n_blocks * sizeof *x->d), s = six_of(x->s, n_blocks * sizeof *x->s);
     __m512i sum[STEP][2];
     __m512 y[STEP][2];
 #pragma GCC unroll 6
@@ -180,11 +174,11 @@ INLINE void unit_rows(int m, int there, form f, const rows *x, const unit *u, bo
         y[i][0] = old ? _mm512_maskz_loadu_ps(u->left, ci) : _mm512_setzero_ps();
         y[i][1] = old ? _mm512_maskz_loadu_ps(u->right, ci + 16) : _mm512_setzero_ps();
     }
-    for (size_t b = 0, at = 0; b < x->n_blocks; b++, at += bytes, six_step(&q, 2 * CMAT_Q_BLOCK),
+    for (size_t b = 0, at = 0; b < n_blocks; b++, at += bytes, six_step(&q, 2 * CMAT_Q_BLOCK),
                 six_step(&d, sizeof *x->d), six_step(&s, sizeof *x->s)) {
         for (int g = 0; g < GROUPS; g++) /* the same block of the next unit */
             for (size_t line = 0; line < bytes; line += 64)
-                _mm_prefetch((const char *)u->group[g] + GROUPS * x->n_blocks * bytes + at + line,
+                _mm_prefetch((const char *)u->group[g] + GROUPS * n_blocks * bytes + at + line,
                              _MM_HINT_T1);
         const __m512 d0 = get_scales(u, 0, at + scales, f.wide);
         const __m512 d1 = get_scales(u, 1, at + scales, f.wide);
@@ -215,10 +209,10 @@ INLINE void unit_rows(int m, int there, form f, const rows *x, const unit *u, bo
 
 /* All T rows in steps of 2, 4 or 6, as even as can be; of an odd T the last step reads a row more.
  */
-INLINE void unit_product(form f, const rows *x, int T, const unit *u, bool add, float *c,
+INLINE void unit_product(form f, const cmat_qrows *x, int T, const unit *u, bool add, float *c,
                          size_t ldc)
 {
-    rows at = *x;
+    cmat_qrows at = *x;
     for (int left = (T + STEP - 1) / STEP; left > 0; left--) {
         const int m = ((T + left - 1) / left + 1) / 2 * 2, there = m < T ? m : T;
         if (m == 2)
@@ -228,9 +222,9 @@ INLINE void unit_product(form f, const rows *x, int T, const unit *u, bool add, 
         else
             unit_rows(6, there, f, &at, u, add, c, ldc);
         T -= there;
-        at.q += (size_t)m * at.n_blocks * CMAT_Q_BLOCK;
-        at.d += (size_t)m * at.n_blocks;
-        at.s += (size_t)m * at.n_blocks;
+        at.q += m * at.n_blocks * CMAT_Q_BLOCK;
+        at.d += m * at.n_blocks;
+        at.s += m * at.n_blocks;
         c += (size_t)m * ldc;
     }
 }
@@ -240,20 +234,12 @@ void cmat_avx512_few_rows(float *y, int ldy, const float *x, int ldx, const cmat
 {
     const int n_blocks = w->n_in / CMAT_Q_BLOCK, n_units = (w->n_out + COLUMNS - 1) / COLUMNS;
     const int threads = cmat_threads();
-    const size_t blocks = (size_t)(T + 1) * (size_t)n_blocks; /* unit_product may read one more */
     const size_t bytes =
         (size_t)n_blocks * cmat_prepared_block_bytes(cmat_prepared_form_of(w->type));
-    int16_t *q = cmat_scratch_take(blocks * (CMAT_Q_BLOCK * sizeof *q + 2 * sizeof(float)));
-    float *d = (float *)(void *)(q + blocks * CMAT_Q_BLOCK), *s = d + blocks;
-    const rows r = {q, d, s, (size_t)n_blocks};
+    const cmat_qrows r = cmat_qrows_new(T, w->n_in, 2); /* of an odd T a row more is read */
 #pragma omp parallel num_threads(threads) if (n_units * n_blocks * T > 256)
     {
-#pragma omp for schedule(static)
-        for (int t = 0; t < T; t++) {
-            const size_t at = (size_t)t * (size_t)n_blocks;
-            cmat_avx2_q_round(q + at * CMAT_Q_BLOCK, d + at, s + at, x + (size_t)t * (size_t)ldx,
-                              w->n_in, CMAT_Q_MAX);
-        }
+        cmat_qrows_round(&r, cmat_avx2_q_round, x, (size_t)ldx, T, w->n_in, CMAT_Q_MAX);
 #pragma omp for schedule(static)
         for (int i = 0; i < n_units; i++) {
             const unit u = unit_at(w, i * COLUMNS, bytes);
@@ -261,5 +247,5 @@ void cmat_avx512_few_rows(float *y, int ldy, const float *x, int ldx, const cmat
                            (size_t)ldy)
         }
     }
-    cmat_scratch_give(q);
+    cmat_scratch_give(r.q);
 }

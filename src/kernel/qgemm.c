@@ -24,15 +24,25 @@ static size_t round_up(size_t n)
     return (n + 63) / 64 * 64;
 }
 
-/* Room for T rounded rows, and up to a whole tile, in one piece: to be given back by rows.q. */
-static cmat_qrows rows_new(int T, int n_blocks, int tile_rows)
+cmat_qrows cmat_qrows_new(int T, int K, int tile_rows)
 {
+    const int n_blocks = ceil_div(K, CMAT_Q_BLOCK);
     const size_t blocks = (size_t)ceil_div(T, tile_rows) * (size_t)tile_rows * (size_t)n_blocks;
     const size_t q = round_up(blocks * CMAT_Q_BLOCK * sizeof(int16_t));
     const size_t d = round_up(blocks * sizeof(float));
     char *p = cmat_scratch_take(q + 2 * d);
     return (cmat_qrows){(int16_t *)p, (float *)(void *)(p + q), (float *)(void *)(p + q + d),
                         n_blocks};
+}
+
+void cmat_qrows_round(const cmat_qrows *r, cmat_q_round *round, const float *x, size_t ldx, int T,
+                      int K, int max)
+{
+#pragma omp for schedule(static)
+    for (int t = 0; t < T; t++) {
+        const size_t at = (size_t)t * (size_t)r->n_blocks;
+        round(r->q + at * CMAT_Q_BLOCK, r->d + at, r->s + at, x + (size_t)t * ldx, K, max);
+    }
 }
 
 /* Blocks of 32 in a slice of K: equal slices, no longer than fits. */
@@ -100,17 +110,12 @@ void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
     const int n_stripes = ceil_div(j->N, stripe), n_blocks = ceil_div(j->K, CMAT_Q_BLOCK);
     const int slice = slice_blocks(j, t, n_blocks, stripe);
     const int chunk = chunk_rows(j, t, n_stripes, threads), n_chunks = ceil_div(j->T, chunk);
-    cmat_qrows x = rows_new(j->T, n_blocks, t->rows);
+    cmat_qrows x = cmat_qrows_new(j->T, j->K, t->rows);
     assert(t->rows <= MAX_ROWS && t->width <= MAX_WIDTH && stripe % t->width == 0);
 #pragma omp parallel num_threads(threads) if (n_stripes * n_chunks > 1)
     {
         _Alignas(64) char panels[PANEL_BYTES];
-#pragma omp for schedule(static)
-        for (int i = 0; i < j->T; i++) {
-            const size_t at = (size_t)i * (size_t)n_blocks;
-            t->round(x.q + at * CMAT_Q_BLOCK, x.d + at, x.s + at, j->x + (size_t)i * j->ldx, j->K,
-                     j->max);
-        }
+        cmat_qrows_round(&x, t->round, j->x, j->ldx, j->T, j->K, j->max);
 #pragma omp for schedule(dynamic)
         for (int i = 0; i < n_stripes * n_chunks; i++) {
             const int n0 = i % n_stripes * stripe, m0 = i / n_stripes * chunk;

@@ -30,10 +30,20 @@ typedef struct {
     int n_blocks;
 } cmat_qrows;
 
+/* Rounds one row of x (K) to +-max; q (n_blocks * 32), d and s (n_blocks). */
+typedef void cmat_q_round(int16_t *q, float *d, float *s, const float *x, int K, int max);
+
+/* Room for T rounded rows of K values, and up to a multiple of tile_rows, in one piece, which
+ * cmat_scratch_give takes back by q. */
+cmat_qrows cmat_qrows_new(int T, int K, int tile_rows);
+/* Rounds T rows of x, ldx floats apart. To be called by all threads of a parallel region, which
+ * share the rows and wait for each other. */
+void cmat_qrows_round(const cmat_qrows *r, cmat_q_round *round, const float *x, size_t ldx, int T,
+                      int K, int max);
+
 typedef struct {
     int rows, width;
-    /* Rounds one row of x (K) to +-max; q (n_blocks * 32), d and s (n_blocks). */
-    void (*round)(int16_t *q, float *d, float *s, const float *x, int K, int max);
+    cmat_q_round *round;
     /* Bytes of one panel that a tile goes through at once: a longer K comes in slices. */
     size_t slice_bytes;
     /* c (m, width), rows ldc apart, = or (add) += rows t0 .. t0+m-1 of x times a slice of one

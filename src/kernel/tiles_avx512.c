@@ -1,5 +1,5 @@
 /* kernel/tiles_avx512.c - the tiles of 12 x 32 for AVX-512: floats, and 16-bit integers with VNNI's
- * vpdpwssd. Rounding and order of sums are those of the AVX2 tiles. */
+ * vpdpwssd, in two steps of 6 rows. Rounding and order of sums are those of the AVX2 tiles. */
 #include "kernel/avx512.h"
 #include "kernel/avx512_rows.h"
 #include <immintrin.h>
