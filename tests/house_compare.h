@@ -1,7 +1,7 @@
 /* house_compare.h - a walk recorded in TextWorld against ours. */
 #ifndef HOUSE_COMPARE_H
 #define HOUSE_COMPARE_H
-#include "env/house_env.h"
+#include "env/house/house.h"
 
 /* The game of a walk: of its "task", or the file "game" below dir. */
 cmat_status house_compare_game(const json_t *walk, const char *dir, house_game **out,

@@ -3,7 +3,7 @@
  * to play. usage: house_walk GAME_DIR WALKS.jsonl ... house_walk --export TASKS.jsonl GAME_DIR */
 #include "core/fs.h"
 #include "core/json.h"
-#include "env/house_make.h"
+#include "env/house/make.h"
 #include "house_compare.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/mem.h"
-#include "env/db.h"
-#include "env/db_env.h"
-#include "env/db_render.h"
+#include "env/db/db.h"
+#include "env/db/env.h"
+#include "env/db/render.h"
 #include "env/env.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,9 +2,9 @@
  * kinds, tasks for all. */
 #include "core/fs.h"
 #include "core/mem.h"
-#include "env/db_domain_plan.h"
-#include "env/db_domains.h"
-#include "env/db_schema.h"
+#include "env/db/domain_plan.h"
+#include "env/db/domains.h"
+#include "env/db/schema.h"
 #include "env/env.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 /* tests/test_db_sql.c - replies, MySQL's habits, comparisons of answers, facts of a dry run. */
 #include "core/json.h"
 #include "core/mem.h"
-#include "env/db.h"
-#include "env/db_env.h"
-#include "env/db_lex.h"
-#include "env/db_mysql.h"
-#include "env/db_render.h"
+#include "env/db/db.h"
+#include "env/db/env.h"
+#include "env/db/lex.h"
+#include "env/db/mysql.h"
+#include "env/db/render.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/mem.h"
-#include "env/db_schema.h"
-#include "env/db_sqlite.h"
+#include "env/db/schema.h"
+#include "env/db/sqlite.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -3,11 +3,11 @@
 #include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
-#include "env/house_env.h"
-#include "env/house_make.h"
-#include "env/house_plan.h"
-#include "env/house_reply.h"
-#include "env/house_text.h"
+#include "env/house/house.h"
+#include "env/house/make.h"
+#include "env/house/plan.h"
+#include "env/house/reply.h"
+#include "env/house/text.h"
 #include "house_compare.h"
 #include <math.h>
 #include <setjmp.h>

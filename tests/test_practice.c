@@ -6,11 +6,11 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/text.h"
-#include "env/db.h"
-#include "env/db_env.h"
-#include "env/db_splits.h"
-#include "env/db_wiki.h"
-#include "env/db_wiki_impl.h"
+#include "env/db/db.h"
+#include "env/db/env.h"
+#include "env/db/splits.h"
+#include "env/db/wiki.h"
+#include "env/db/wiki_impl.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

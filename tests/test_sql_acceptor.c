@@ -3,9 +3,9 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/rng.h"
-#include "env/db.h"
-#include "env/db_shop.h"
-#include "env/db_wiki.h"
+#include "env/db/db.h"
+#include "env/db/shop.h"
+#include "env/db/wiki.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

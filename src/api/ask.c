@@ -5,7 +5,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "env/db_sqlite.h"
+#include "env/db/sqlite.h"
 
 #include <stdlib.h>
 #include <string.h>

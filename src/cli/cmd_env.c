@@ -6,9 +6,9 @@
 #include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
-#include "env/db_domains.h"
-#include "env/db_shop.h"
-#include "env/db_wiki.h"
+#include "env/db/domains.h"
+#include "env/db/shop.h"
+#include "env/db/wiki.h"
 #include "env/env.h"
 
 #include <stdio.h>

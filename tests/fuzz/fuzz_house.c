@@ -4,8 +4,8 @@
  * replies of an Actor in a good game. Every error must be one line; a dry run changes nothing. */
 #include "core/json.h"
 #include "core/mem.h"
-#include "env/house_env.h"
-#include "env/house_make.h"
+#include "env/house/house.h"
+#include "env/house/make.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,10 +4,10 @@
  * The first byte chooses style and MySQL's habits; the rest is the reply, tried dry and then run.
  * The frozen world must stay as it is, and every error must be one line. */
 #include "core/json.h"
-#include "env/db.h"
-#include "env/db_env.h"
-#include "env/db_lex.h"
-#include "env/db_mysql.h"
+#include "env/db/db.h"
+#include "env/db/env.h"
+#include "env/db/lex.h"
+#include "env/db/mysql.h"
 
 #include <stdlib.h>
 #include <string.h>
