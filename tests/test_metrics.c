@@ -105,6 +105,46 @@ static void put(cmat_store *s, const char *phase, const char *id, const char *ki
     json_decref(j);
 }
 
+/* Scores between 0 and 1 and an environment's further figures are told as means of first samples.
+ */
+static void test_measures(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        int k;
+        double score, em;
+    } rows[] = {{"t1", 0, 1, 1}, {"t2", 0, 0.5, 0}, {"t2", 1, 1, 1}, {"t3", 0, 0, 0}};
+    cmat_store *s;
+    cmat_error err;
+    json_t *a;
+    cmat_buf text = {0};
+    assert_int_equal(cmat_store_open(&s, ":memory:", false, &err), CMAT_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *j = json_pack("{s:{s:f}}", "measures", "exact match", rows[i].em);
+        const cmat_episode_row row = {.phase = "m",
+                                      .task_id = rows[i].id,
+                                      .k = rows[i].k,
+                                      .score = rows[i].score,
+                                      .outcome = "completed",
+                                      .json = j};
+        assert_int_equal(cmat_store_put_episode(s, &row, NULL, 0, NULL, 0, NULL, &err), CMAT_OK);
+        json_decref(j);
+    }
+    assert_int_equal(cmat_eval_summary(s, "m", 0, NULL, &a, &err), CMAT_OK);
+    near(cmat_json_num(a, "mean_score", 0), 0.5, 1e-12);
+    near(cmat_json_num(json_object_get(a, "measures"), "exact match", 0), 1.0 / 3, 1e-12);
+    near(cmat_eval_rate(a), 1.0 / 3, 1e-12);
+    const json_t *first = json_array_get(json_object_get(a, "tasks"), 0);
+    near(cmat_json_num(json_object_get(first, "measures"), "exact match", 0), 1, 0);
+    cmat_eval_table(a, &text);
+    assert_non_null(strstr(text.data, "Mean score: 50.0 %"));
+    assert_non_null(strstr(text.data, "Mean exact match: 33.3 %"));
+    cmat_buf_clear(&text);
+    json_decref(a);
+    cmat_store_close(s);
+}
+
 static void test_summary(void **state)
 {
     (void)state;
@@ -226,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_wilson),
         cmocka_unit_test(test_mcnemar),
         cmocka_unit_test(test_paired_difference),
+        cmocka_unit_test(test_measures),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_eval_run),
     };

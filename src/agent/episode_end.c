@@ -134,6 +134,11 @@ cmat_status cmat_episode_conclude(cmat_episode *e, cmat_error *err)
      */
     if (cmat_env_score(e->env, &score, NULL) != CMAT_OK)
         score = NAN;
+    json_t *measures = e->env->ops->measures && !isnan(score) ? json_object() : NULL;
+    if (measures) {
+        e->env->ops->measures(e->env, measures);
+        json_object_set_new(e->json, "measures", measures); /* the record keeps it */
+    }
     if (score < 1 && e->env->ops->error_kind)
         error_kind = e->env->ops->error_kind(e->env);
     e->row = (cmat_episode_row){
@@ -144,6 +149,7 @@ cmat_status cmat_episode_conclude(cmat_episode *e, cmat_error *err)
         .kind = e->task.kind,
         .checker = cmat_checker_names[e->shared->opts->checker],
         .score = score,
+        .measures = measures,
         .outcome = cmat_outcome_names[e->outcome],
         .error_kind = error_kind,
         .n_turns = e->n_turns,

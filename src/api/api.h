@@ -47,7 +47,7 @@ typedef struct {
 extern const cmat_option cmat_session_tune_option_table[];
 
 typedef struct {
-    char *database, *tasks, *actor, *checker_adapter, *run, *url, *url_model, *style;
+    char *world, *tasks, *actor, *checker_adapter, *run, *url, *url_model, *style;
     int64_t n;
     int split;
     cmat_agent_options agent;

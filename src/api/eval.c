@@ -12,8 +12,11 @@
 const cmat_option cmat_session_eval_option_table[] = {
     {"tasks", CMAT_OPT_STR, AT(tasks), NULL, 0, 0, NULL, "FILE",
      "tasks to run: a benchmark's own file (or folder), or JSONL of `cmat env tasks`", 0},
-    {"database", CMAT_OPT_STR, AT(database), NULL, 0, 0, NULL, "FILE",
-     "db: the SQLite file that the tasks are about; without --tasks some are made from it", 'd'},
+    {"world", CMAT_OPT_STR, AT(world), NULL, 0, 0, NULL, "FILE",
+     "what the tasks are about, where ENV needs one (db: an SQLite file); without --tasks some are "
+     "made from it",
+     'w'},
+    {"database", CMAT_OPT_STR, AT(world), NULL, 0, 0, NULL, "FILE", "db's name for --world", 'd'},
     {"n", CMAT_OPT_INT, AT(n), "0", 0, 1e6, NULL, "N",
      "the first N tasks; 0: all (200 when they are made)", 'n'},
     {"split", CMAT_OPT_ENUM, AT(split), "heldout", 0, 0, "train|valid|heldout", NULL,
@@ -55,8 +58,9 @@ cmat_status cmat_api_check_eval(const char *env, const cmat_session_eval_options
 
     if (!ops)
         return no_env(env, err);
-    if (!o->tasks && !o->database && ops->world)
-        return cmat_fail(err, CMAT_ERR_ARG, "--tasks FILE or --database FILE is needed");
+    if (!o->tasks && !o->world && ops->world)
+        return cmat_fail(err, CMAT_ERR_ARG, "--tasks FILE or --world FILE (%s) is needed",
+                         ops->world);
     return CMAT_OK;
 }
 
@@ -64,7 +68,7 @@ static cmat_status get_tasks(const char *name, const cmat_session_eval_options *
                              cmat_task_list *l, cmat_error *err)
 {
     const cmat_env_ops *ops = cmat_env_find(name);
-    cmat_env_options eo = {.path = o->database};
+    cmat_env_options eo = {.path = o->world};
     cmat_env *env = NULL;
     cmat_status st;
 
@@ -139,7 +143,7 @@ static cmat_status evaluate(cmat_session *session, const char *env, cmat_session
         (st = source_open(&s, session, o, err)) == CMAT_OK) {
         o->agent.record_facts = true;
         cmat_run_config rc = {.env = env,
-                              .env_opts = {.path = o->database, .style = o->style},
+                              .env_opts = {.path = o->world, .style = o->style},
                               .llm = s.llm,
                               .store = store,
                               .phase = "eval",

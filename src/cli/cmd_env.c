@@ -19,15 +19,17 @@
 typedef struct {
     cli_common common;
     const char *env; /* its name: the second word of the command */
-    char *database, *out, *tasks, *style, *questions, *tables, *checker_rows;
+    char *world, *out, *tasks, *style, *questions, *tables, *checker_rows;
     int64_t n, seed, n_ask, n_insert, n_update, part, n_parts, slips, lessons;
     int split;
     bool rows;
 } env_opts;
 
 static const cmat_option options[] = {
-    {"database", CMAT_OPT_STR, offsetof(env_opts, database), NULL, 0, 0, NULL, "FILE",
-     "an SQLite file (tasks, play)", 'd'},
+    {"world", CMAT_OPT_STR, offsetof(env_opts, world), NULL, 0, 0, NULL, "FILE",
+     "what ENV acts in, where it needs one (show, tasks, play): db: an SQLite file", 'w'},
+    {"database", CMAT_OPT_STR, offsetof(env_opts, world), NULL, 0, 0, NULL, "FILE",
+     "db's name for --world", 'd'},
     {"tasks", CMAT_OPT_STR, offsetof(env_opts, tasks), NULL, 0, 0, NULL, "FILE",
      "take tasks of this file or folder (JSONL, or a benchmark's own format)", 0},
     {"out", CMAT_OPT_STR, offsetof(env_opts, out), NULL, 0, 0, NULL, "FILE",
@@ -108,7 +110,7 @@ static cmat_status make_domain(const env_opts *o, cmat_error *err)
 
 static cmat_status open_env(const env_opts *o, cmat_env **env, cmat_error *err)
 {
-    cmat_env_options eo = {.path = o->database, .style = o->style, .seed = (uint64_t)o->seed};
+    cmat_env_options eo = {.path = o->world, .style = o->style, .seed = (uint64_t)o->seed};
     return cmat_env_open(env, o->env, &eo, err);
 }
 
@@ -134,9 +136,9 @@ static cmat_status get_tasks(const env_opts *o, cmat_env *env, cmat_task_list *l
         return cmat_env_import(env->ops, o->tasks, l, err);
     if (o->questions && o->tables)
         return get_wiki_tasks(o, l, err);
-    if (!o->database && env->ops->world)
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "--database FILE, --tasks FILE, or --questions and --tables are needed");
+    if (!o->world && env->ops->world)
+        return cmat_fail(err, CMAT_ERR_ARG, "--world FILE (%s) or --tasks FILE is needed",
+                         env->ops->world);
     if (!env->ops->generate)
         return cmat_fail(err, CMAT_ERR_ARG, "%s makes no tasks: --tasks FILE is needed", o->env);
     return env->ops->generate(env, o->split, (size_t)o->n, (uint64_t)o->seed, l, err);
@@ -145,7 +147,7 @@ static cmat_status get_tasks(const env_opts *o, cmat_env *env, cmat_task_list *l
 /* The tasks, each with its worked answer, as the conversations that an Actor would have had. */
 static cmat_status save_rows(const env_opts *o, const cmat_task_list *l, cmat_error *err)
 {
-    cmat_run_config rc = {.env = o->env, .env_opts = {.path = o->database, .style = o->style}};
+    cmat_run_config rc = {.env = o->env, .env_opts = {.path = o->world, .style = o->style}};
     cmat_harvest_options ho = CMAT_HARVEST_OPTIONS_DEFAULT;
     cmat_dataset rows = {0}, verdicts = {0};
     cmat_status st;

@@ -80,7 +80,7 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 const cli_command cli_eval = {
     .name = "eval",
     .summary = "run tasks and report success with intervals, by kind, errors, costs",
-    .usage = "ENV [--tasks FILE] [--database FILE] [options]",
+    .usage = "ENV [--tasks FILE] [--world FILE] [options]",
     .text =
         "Plays each task once (or --samples times) and prints success with its 95 % interval, by "
         "kind of task,\n"

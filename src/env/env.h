@@ -55,7 +55,8 @@ void cmat_facts_clear(cmat_facts *f);
 
 typedef struct cmat_env cmat_env;
 typedef struct {
-    const char *path;    /* the world (cmat_env_ops.world); NULL where tasks bring their own */
+    const char *path;    /* the world (cmat_env_ops.world), a file or an address; NULL where tasks
+                            bring their own */
     const char *style;   /* prompt style: "short" (ours) or "agentbench" */
     int max_steps;       /* 0: the environment's own */
     int obs_budget;      /* bytes of an observation; 0: the environment's own */
@@ -117,6 +118,10 @@ typedef struct {
     /* A first reply that is wrong in one respect, as a model might write it, appended to out;
      * false: none. It may by chance be right. NULL: no such practice. */
     bool (*slip)(cmat_env *env, cmat_rng *rng, cmat_buf *out);
+    /* Further figures of the episode so far by name ("exact match": 0..1), set in out, an empty
+     * object; evaluation tells the mean of each over the tasks. The names are the same for every
+     * task. NULL: none. */
+    void (*measures)(cmat_env *env, json_t *out);
     /* The error kind of a failed episode by the paper's names ("wrong column", ...), or NULL. */
     const char *(*error_kind)(cmat_env *env);
 } cmat_env_ops;

@@ -25,6 +25,10 @@ typedef struct {
     json_t *by_source;              /* object: who rejected -> counts */
     json_t *reasons;                /* object of counts */
     json_t *right_keys;             /* object: "id k" of right episodes */
+    json_t *measures;               /* object: name -> [sum, n] of the first samples */
+    double score_sum;               /* of the first samples */
+    size_t n_scored;
+    bool partial; /* a score was neither 0 nor 1 */
     size_t n, n_samples;
     double turns, prompt_tokens, tokens, seconds;
     size_t verdicts, rejected, caught, false_alarms, passed_right, passed_wrong, unknown;
@@ -48,6 +52,28 @@ static void key_of(char *key, size_t size, const char *id, int k)
     snprintf(key, size, "%s %d", id, k);
 }
 
+/* What is told as a mean: the score and the environment's further figures, of first samples. */
+static void gather_measures(gathering *g, const cmat_episode_row *row)
+{
+    const char *name;
+    json_t *value;
+    if (!isnan(row->score)) {
+        g->score_sum += row->score;
+        g->n_scored++;
+        g->partial |= row->score > 0 && row->score < 1;
+    }
+    json_object_foreach((json_t *)row->measures, name, value)
+    {
+        const json_t *so_far = json_object_get(g->measures, name);
+        if (json_is_number(value))
+            json_object_set_new(
+                g->measures, name,
+                json_pack("[f, I]",
+                          json_number_value(json_array_get(so_far, 0)) + json_number_value(value),
+                          json_integer_value(json_array_get(so_far, 1)) + 1));
+    }
+}
+
 static bool gather_episode(void *user, int64_t id, const cmat_episode_row *row)
 {
     gathering *g = user;
@@ -62,6 +88,8 @@ static bool gather_episode(void *user, int64_t id, const cmat_episode_row *row)
     json_object_set_new(j, "kind", json_string(row->kind));
     json_object_set_new(j, "k", json_integer(row->k));
     json_object_set_new(j, "score", isnan(row->score) ? json_null() : json_real(row->score));
+    if (row->measures)
+        json_object_set(j, "measures", (json_t *)row->measures);
     json_object_set_new(j, "outcome", json_string(row->outcome));
     json_object_set_new(j, "error_kind",
                         row->error_kind ? json_string(row->error_kind) : json_null());
@@ -69,8 +97,10 @@ static bool gather_episode(void *user, int64_t id, const cmat_episode_row *row)
     json_object_set_new(j, "tokens", json_integer(row->n_tokens));
     json_object_set_new(j, "seconds", json_real(row->seconds));
     json_array_append_new(g->tasks, j);
-    if (row->k == 0)
+    if (row->k == 0) {
         json_object_set_new(g->first, row->task_id, json_pack("[b, s]", right, row->kind));
+        gather_measures(g, row);
+    }
     if (right) {
         json_object_set_new(g->any, row->task_id, json_true());
         json_object_set_new(g->right_keys, key, json_true());
@@ -210,6 +240,21 @@ static json_t *agentbench_json(json_t *categories)
     return out;
 }
 
+static void add_means(const gathering *g, json_t *out)
+{
+    const char *name;
+    json_t *v, *means = json_object();
+    if (g->partial)
+        json_object_set_new(out, "mean_score", json_real(g->score_sum / (double)g->n_scored));
+    json_object_foreach(g->measures, name, v)
+        json_object_set_new(means, name,
+                            json_real(json_number_value(json_array_get(v, 0)) /
+                                      json_number_value(json_array_get(v, 1))));
+    if (json_object_size(means) > 0)
+        json_object_set(out, "measures", means);
+    json_decref(means);
+}
+
 /* What is said of the first samples: success, by kind, AgentBench's average. */
 static void add_rates(const gathering *g, json_t *out)
 {
@@ -234,6 +279,7 @@ static void add_rates(const gathering *g, json_t *out)
     if (g->n_samples > 1)
         json_object_set_new(out, "any_sample", rate_json(any));
     json_object_set_new(out, "by_kind", by_kind_json(kinds));
+    add_means(g, out);
     json_t *agentbench = agentbench_json(categories);
     if (agentbench)
         json_object_set_new(out, "agentbench", agentbench);
@@ -325,6 +371,7 @@ static void gathering_init(gathering *g, const cmat_task_list *tasks)
     g->reasons = json_object();
     g->by_source = json_object();
     g->right_keys = json_object();
+    g->measures = json_object();
     g->outcomes = json_object();
     for (int i = 0; i < CMAT_N_OUTCOMES; i++)
         json_object_set_new(g->outcomes, cmat_outcome_names[i], json_integer(0));
@@ -332,8 +379,9 @@ static void gathering_init(gathering *g, const cmat_task_list *tasks)
 
 static void gathering_clear(gathering *g)
 {
-    json_t *all[] = {g->wanted,   g->tasks,   g->first,      g->any,       g->error_kinds,
-                     g->repaired, g->reasons, g->right_keys, g->by_source, g->outcomes};
+    json_t *all[] = {g->wanted,      g->tasks,    g->first,   g->any,
+                     g->error_kinds, g->repaired, g->reasons, g->right_keys,
+                     g->by_source,   g->outcomes, g->measures};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         json_decref(all[i]);
 }

@@ -15,6 +15,8 @@
  *  "success": {"n", "right", "rate", "low", "high"}: the first sample of each task; 95 % by Wilson
  *  "any_sample": the same, right when any sample was (only where k > 1)
  *  "by_kind": [{"kind", and as success}], ordered by kind
+ *  "mean_score": of the first samples, where scores lie between 0 and 1 too
+ *  "measures": {name: mean over the first samples} of the environment's further figures, if any
  *  "outcomes": {"completed": n, "context limit": n, ...}, all classes
  *  "error_kinds": {"wrong column": n, ...}, of the episodes that were not right
  *  "cost": {"turns", "prompt_tokens", "tokens", "seconds", "wall_seconds"}: means of an episode;
@@ -25,7 +27,8 @@
  *      "by_source": {"facts"|"note"|"model": {"rejected", "caught", "false_alarms"}}}
  *  "agentbench": {"SELECT": {as success}, "INSERT", "UPDATE", "overall_cat_accuracy": percent},
  *      where there are tasks of all three
- *  "tasks": [{"id", "kind", "k", "score", "outcome", "error_kind", "n_turns", "tokens", "seconds"}]
+ *  "tasks": [{"id", "kind", "k", "score", "measures" (if any), "outcome", "error_kind", "n_turns",
+ *      "tokens", "seconds"}]
  *
  * precision: of the rejected actions that could be judged, the share that was wrong; recall: of the
  * wrong ones, the share that was rejected (null where nothing could be judged). repaired: episodes

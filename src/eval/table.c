@@ -64,6 +64,17 @@ static void checker_lines(cmat_buf *out, const char *mode, const json_t *c)
     }
 }
 
+static void mean_lines(cmat_buf *out, const json_t *summary)
+{
+    const char *name;
+    json_t *v;
+    if (json_object_get(summary, "mean_score"))
+        cmat_buf_printf(out, "Mean score: %.1f %%\n",
+                        100 * cmat_json_num(summary, "mean_score", 0));
+    json_object_foreach(json_object_get(summary, "measures"), name, v)
+        cmat_buf_printf(out, "Mean %s: %.1f %%\n", name, 100 * json_number_value(v));
+}
+
 void cmat_eval_table(const json_t *summary, cmat_buf *out)
 {
     const json_t *cost = json_object_get(summary, "cost");
@@ -75,6 +86,7 @@ void cmat_eval_table(const json_t *summary, cmat_buf *out)
     const json_t *kind;
     json_array_foreach(json_object_get(summary, "by_kind"), i, kind)
         rate_line(out, cmat_json_str(kind, "kind", ""), kind);
+    mean_lines(out, summary);
     const json_t *agentbench = json_object_get(summary, "agentbench");
     if (agentbench)
         cmat_buf_printf(out, "AgentBench's average of SELECT, INSERT and UPDATE: %.1f\n",

@@ -325,6 +325,10 @@ static cmat_status read_episode(cmat_store *s, sqlite3_stmt *q, bool with_json,
         .n_tokens = sqlite3_column_int64(q, 12),
         .seconds = sqlite3_column_double(q, 13),
     };
+    if (sqlite3_column_type(q, 15) == SQLITE_TEXT) {
+        const char *measures = cmat_store_column(q, 15);
+        row->measures = json_loads(measures, 0, NULL);
+    }
     if (!with_json)
         return CMAT_OK;
     char what[512];
@@ -343,7 +347,9 @@ cmat_status cmat_store_each_episode(cmat_store *s, const char *phase, int round,
         cmat_store_prepare(s, &q,
                            "SELECT id, phase, round, task_id, k, kind, checker, score, outcome, "
                            "error_kind, n_turns, n_prompt,"
-                           " n_tokens, seconds, CASE WHEN ?3 THEN json END FROM episodes"
+                           " n_tokens, seconds, CASE WHEN ?3 THEN json END,"
+                           " CASE WHEN json_valid(json) THEN json_extract(json, '$.measures') END"
+                           " FROM episodes"
                            " WHERE (?1 IS NULL OR phase=?1) AND (?2 < 0 OR round=?2) ORDER BY "
                            "phase, round, task_id, k",
                            "read episodes", err);
@@ -357,6 +363,7 @@ cmat_status cmat_store_each_episode(cmat_store *s, const char *phase, int round,
         cmat_episode_row row;
         if ((st = read_episode(s, q, with_json, &row, err)) == CMAT_OK)
             more = fn(user, sqlite3_column_int64(q, 0), &row);
+        json_decref((json_t *)row.measures);
         json_decref(row.json);
     }
     if (st == CMAT_OK && more && rc != SQLITE_DONE)

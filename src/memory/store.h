@@ -29,6 +29,7 @@ typedef struct {
     const char *kind;           /* of the task; for tables by kind */
     const char *checker;        /* checker mode: "off", "facts", "model", "both" */
     double score;               /* 0..1; NAN: the environment could not judge */
+    const json_t *measures;     /* object: further figures by name, also a member of json; NULL */
     const char *outcome;        /* AgentBench's class: "completed", "context limit", ... */
     const char *error_kind;     /* NULL: none */
     int n_turns;                /* replies of the Actor */
