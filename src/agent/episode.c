@@ -661,7 +661,7 @@ cmat_status cmat_episode_advance(cmat_episode *e, cmat_llm_reply *reply, cmat_er
     if (st == CMAT_OK && e->state == EPISODE_DONE)
         st = cmat_episode_conclude(e, err);
     if (st != CMAT_OK)
-        return cmat_fail_prefix(err, st, "task %s: ", e->task.id);
+        return cmat_fail_prefix(err, st, "task %s", e->task.id);
     return st;
 }
 

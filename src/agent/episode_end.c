@@ -80,7 +80,7 @@ static cmat_status label_attempts(cmat_episode *e, double score, cmat_error *err
             else if (e->shared->judge && !isnan(score))
                 st = label_rejected(e, (int)step, cmat_json_str(attempt, "reply", ""), &right, err);
             if (st != CMAT_OK)
-                return cmat_fail_prefix(err, st, "judging a rejected action: ");
+                return cmat_fail_prefix(err, st, "judging a rejected action");
             json_object_set_new(attempt, "executed", json_boolean(executed));
             json_object_set_new(attempt, "right", right < 0 ? json_null() : json_boolean(right));
         }

@@ -230,7 +230,7 @@ static void finish_try(remote_llm *r, remote_request *q, CURLcode code)
         return;
     }
     if (again)
-        cmat_fail_prefix(&reply.err, reply.status, "after %d tries: ", q->n_tries);
+        cmat_fail_prefix(&reply.err, reply.status, "after %d tries", q->n_tries);
     if (!reply.text)
         reply.text = cmat_xstrdup("");
     reply.seconds = cmat_now() - q->submitted;

@@ -136,7 +136,7 @@ static cmat_status start_one(run *r, const cmat_task *task, int k, cmat_error *e
         return st;
     if ((st = cmat_episode_new(&e, &r->shared, env, task, k, err)) != CMAT_OK) {
         r->idle[r->n_idle++] = env;
-        return cmat_fail_prefix(err, st, "task %s: ", task->id);
+        return cmat_fail_prefix(err, st, "task %s", task->id);
     }
     r->live[r->n_live++] = e;
     return advance(r, e, NULL, err);

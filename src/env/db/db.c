@@ -185,7 +185,7 @@ static cmat_status db_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs,
         st = db_conn_open(&e->conn, e->world->image, &o, err);
     }
     if (st != CMAT_OK)
-        return cmat_fail_prefix(err, st, "task %s: ", task->id);
+        return cmat_fail_prefix(err, st, "task %s", task->id);
     e->task = json_incref(task->json);
     e->instruction = task->instruction;
     e->write_task = !strcmp(cmat_json_str(e->task, "type", "select"), "write");

@@ -198,7 +198,7 @@ cmat_status db_image_open(db_image **out, const char *path, size_t max_memory, c
     }
     if (st == CMAT_OK &&
         (st = image_new(out, db, max_memory ? max_memory : default_max_memory, err)) != CMAT_OK)
-        st = cmat_fail_prefix(err, st, "%s: ", path);
+        st = cmat_fail_prefix(err, st, "%s", path);
     sqlite3_close(db);
     free(uri);
     free(log);

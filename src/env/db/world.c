@@ -36,7 +36,7 @@ cmat_status db_world_open(db_world **out, const char *path, cmat_error *err)
     db_world *w = world_new(path, false);
     cmat_status st = db_image_open(&w->image, path, 0, err);
     if (st == CMAT_OK && (st = look_into(w, err)) != CMAT_OK)
-        st = cmat_fail_prefix(err, st, "%s: ", path);
+        st = cmat_fail_prefix(err, st, "%s", path);
     if (st == CMAT_OK && w->schema.n_tables == 0)
         st = cmat_fail(err, CMAT_ERR_FORMAT, "db: %s: the database has no tables", path);
     if (st != CMAT_OK) {
