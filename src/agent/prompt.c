@@ -229,8 +229,10 @@ void cmat_prompt_render(const cmat_prompts *p, cmat_prompt_id id, const cmat_pro
 /* What must not appear in data as it is: our marks and the control tokens of chat templates. */
 static bool is_mark(const char *p)
 {
-    static const char *const marks[] = {"<data",        "</data", "<|",  "<start_of_turn",
-                                        "<end_of_turn", "<s>",    "</s>"};
+    static const char *const marks[] = {"<data",          "</data",       "<|",    "<\xef\xbd\x9c",
+                                        "<start_of_turn", "<end_of_turn", "<s>",   "</s>",
+                                        "<bos>",          "<eos>",        "<pad>", "<unk>",
+                                        "<<SYS",          "<</SYS",       "[INST", "[/INST"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         if (strncasecmp(p, marks[i], strlen(marks[i])) == 0)
             return true;
@@ -243,7 +245,7 @@ void cmat_prompt_add_data(cmat_buf *out, const char *text, size_t len)
     cmat_text_inert(&inert, text, len);
     for (const char *p = cmat_buf_str(&inert); *p; p++) {
         cmat_buf_putc(out, *p);
-        if (*p == '<' && is_mark(p))
+        if ((*p == '<' || *p == '[') && is_mark(p))
             cmat_buf_putc(out, ' ');
     }
     cmat_buf_clear(&inert);

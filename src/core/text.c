@@ -96,14 +96,30 @@ bool cmat_utf8_is_partial(const char *s, size_t n)
     return true;
 }
 
+/* What a reader cannot see or a terminal obeys: controls, marks that reorder a line or have no
+ * width (except the joiners that scripts and emoji need), line separators, tag characters. In
+ * order. */
+static const struct {
+    uint32_t first, last;
+} hidden[] = {{0x00, 0x08},      {0x0b, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},
+              {0x61c, 0x61c},    {0x180e, 0x180e}, {0x200b, 0x200b}, {0x200e, 0x200f},
+              {0x2028, 0x202e},  {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb},
+              {0xe0000, 0xe0fff}};
+
+bool cmat_text_is_hidden(uint32_t cp)
+{
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden && cp >= hidden[i].first; i++)
+        if (cp <= hidden[i].last)
+            return true;
+    return false;
+}
+
 void cmat_text_inert(cmat_buf *b, const char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
         uint32_t cp = 0;
         int len = cmat_utf8_decode(s + i, n - i, &cp);
-        bool control = (cp < 0x20 && cp != '\n' && cp != '\t') || (cp >= 0x7f && cp < 0xa0) ||
-                       (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
-        if (!len || control)
+        if (!len || cmat_text_is_hidden(cp))
             cmat_buf_puts(b, "\xef\xbf\xbd");
         else
             cmat_buf_add(b, s + i, (size_t)len);

@@ -13,9 +13,12 @@ bool cmat_utf8_is_partial(const char *s, size_t n);
 /* Decodes one code point at s (n > 0 bytes left): its length, or 0 when invalid. */
 int cmat_utf8_decode(const char *s, size_t n, uint32_t *cp);
 int cmat_utf8_encode(uint32_t cp, char out[4]);
-/* Appends s with invalid bytes replaced by U+FFFD and control characters (terminal escapes) by
- * U+FFFD, except \n and \t: what may be shown on a terminal or put into a prompt. */
+/* Appends s with invalid bytes replaced by U+FFFD, and so every character that is hidden: what may
+ * be shown on a terminal or put into a prompt. */
 void cmat_text_inert(cmat_buf *b, const char *s, size_t n);
+/* Control characters (terminal escapes) except \n and \t, marks that reorder a line or have no
+ * width, tag characters. */
+bool cmat_text_is_hidden(uint32_t cp);
 /* Appends s with & < > " ' escaped. */
 void cmat_text_html(cmat_buf *b, const char *s, size_t n);
 /* "1.2 GB", "3 min 20 s", "1,234": written into out. */

@@ -5,6 +5,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,12 +174,40 @@ void cmat_env_close(cmat_env *env)
     free(style);
 }
 
+/* What a world says is data: valid, visible text of at most max bytes, whatever is in the world. An
+ * environment keeps its own, smaller budget; this holds for all. */
+static void tame(cmat_buf *text, size_t max)
+{
+    const size_t whole = text->len, looked = whole < max ? whole : max;
+    bool plain = true;
+    for (size_t i = 0; i < looked && plain; i++) {
+        const unsigned char c = (unsigned char)text->data[i];
+        plain = (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t';
+    }
+    if (!plain) {
+        cmat_buf inert = {0};
+        size_t n = looked;
+        for (int back = 0;
+             looked < whole && back < 3 && ((unsigned char)text->data[n] & 0xc0) == 0x80; back++)
+            n--; /* no character is cut in two */
+        cmat_text_inert(&inert, text->data, n);
+        cmat_buf_clear(text);
+        *text = inert;
+    }
+    if (whole <= max && text->len <= max)
+        return;
+    if (text->len > max)
+        cmat_buf_truncate(text, cmat_utf8_valid_prefix(text->data, max));
+    cmat_buf_printf(text, "\n(cut: the whole text has %zu bytes)", whole);
+}
+
 cmat_status cmat_env_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs, cmat_error *err)
 {
     cmat_obs_clear(obs);
     env->steps = 0;
     env->done = true;
     cmat_status st = env->ops->reset(env, task, obs, err);
+    tame(&obs->text, CMAT_OBS_MAX);
     env->done = st != CMAT_OK || obs->done;
     return st;
 }
@@ -190,6 +219,7 @@ cmat_status cmat_env_step(cmat_env *env, const char *reply, cmat_obs *obs, cmat_
         return cmat_fail(err, CMAT_ERR_STATE, "env %s: the episode has ended", env->ops->name);
     env->steps++;
     cmat_status st = env->ops->step(env, reply, obs, err);
+    tame(&obs->text, CMAT_OBS_MAX);
     if (st == CMAT_OK && !obs->done && env->opts.max_steps > 0 && env->steps >= env->opts.max_steps)
         obs->done = obs->task_limit = true;
     env->done = st != CMAT_OK || obs->done;
@@ -203,7 +233,9 @@ cmat_status cmat_env_dry_run(cmat_env *env, const char *reply, cmat_facts *facts
         facts->facts = json_object();
         return CMAT_OK;
     }
-    return env->ops->dry_run(env, reply, facts, err);
+    cmat_status st = env->ops->dry_run(env, reply, facts, err);
+    tame(&facts->text, CMAT_FACTS_MAX);
+    return st;
 }
 
 cmat_status cmat_env_score(cmat_env *env, double *score, cmat_error *err)

@@ -35,8 +35,13 @@ cmat_status cmat_task_list_save(const cmat_task_list *l, const char *path, cmat_
 /* SHA-256 of the tasks' hashes, whatever their order. */
 void cmat_task_list_hash(const cmat_task_list *l, char hex[65]);
 
+/* Bytes of an observation and of a dry run's text that no environment goes beyond (and a note). */
+#define CMAT_OBS_MAX ((size_t)32 << 10)
+#define CMAT_FACTS_MAX ((size_t)8 << 10)
+
 typedef struct {
-    cmat_buf text; /* what the Actor sees, already cut to the budget, with a note when cut */
+    cmat_buf text; /* what the Actor sees, already cut to the budget, with a note when cut; valid
+                    * UTF-8 without hidden characters (core/text.h) */
     bool done;     /* the episode has ended (an answer was given, or the world says so) */
     bool error;    /* the action failed: text says why */
     bool invalid_format, invalid_action; /* AgentBench's outcome classes */

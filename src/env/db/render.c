@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
-enum { CELL_BYTES = 120, PYTHON_LIMIT = 800 };
+/* An observation of PYTHON_LIMIT characters has fewer than PYTHON_ENOUGH bytes. */
+enum { CELL_BYTES = 120, PYTHON_LIMIT = 800, PYTHON_ENOUGH = 8 * PYTHON_LIMIT };
 
 void db_python_float(double d, cmat_buf *out)
 {
@@ -144,23 +146,53 @@ void db_render_short(const db_result *r, size_t budget, cmat_buf *out)
     }
 }
 
-/* Python's repr of a str: single quotes unless it holds only those. */
+/* Python's str.isprintable: no control, format, unassigned or private character, no separator but
+ * the blank. */
+static bool is_printable(uint32_t cp)
+{
+    switch (utf8proc_category((utf8proc_int32_t)cp)) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+    case UTF8PROC_CATEGORY_ZS:
+        return cp == ' ';
+    default:
+        return true;
+    }
+}
+
+static void python_escape(uint32_t cp, cmat_buf *out)
+{
+    if (cp == '\n' || cp == '\t' || cp == '\r')
+        cmat_buf_puts(out, cp == '\n' ? "\\n" : cp == '\t' ? "\\t" : "\\r");
+    else if (cp < 0x100)
+        cmat_buf_printf(out, "\\x%02x", cp);
+    else
+        cmat_buf_printf(out, cp < 0x10000 ? "\\u%04x" : "\\U%08x", cp);
+}
+
+/* Python's repr of a str: single quotes unless it holds only those. Bytes that are no UTF-8 become
+ * U+FFFD. */
 static void python_string(const char *s, size_t n, cmat_buf *out)
 {
     char q = memchr(s, '\'', n) && !memchr(s, '"', n) ? '"' : '\'';
     cmat_buf_putc(out, q);
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c == (unsigned char)q || c == '\\')
-            cmat_buf_printf(out, "\\%c", c);
-        else if (c == '\n' || c == '\t' || c == '\r')
-            cmat_buf_puts(out, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
-        else if (c < 0x20 || c == 0x7f)
-            cmat_buf_printf(out, "\\x%02x", c);
-        else if (c == 0xC2 && (unsigned char)s[i + 1] == 0xA0 && ++i)
-            cmat_buf_puts(out, "\\xa0");
+    for (size_t i = 0; i < n && out->len < PYTHON_ENOUGH;) {
+        uint32_t cp = 0;
+        int len = cmat_utf8_decode(s + i, n - i, &cp);
+        if (len == 0)
+            cmat_buf_puts(out, "\xef\xbf\xbd");
+        else if (cp == (unsigned char)q || cp == '\\')
+            cmat_buf_printf(out, "\\%c", (int)cp);
+        else if (!is_printable(cp))
+            python_escape(cp, out);
         else
-            cmat_buf_putc(out, (char)c);
+            cmat_buf_add(out, s + i, (size_t)len);
+        i += len ? (size_t)len : 1;
     }
     cmat_buf_putc(out, q);
 }
@@ -194,10 +226,10 @@ void db_render_python(const db_result *r, cmat_buf *out)
 {
     cmat_buf b = {0};
     if (!r->ok) {
-        cmat_buf_puts(&b, r->error);
+        cmat_text_inert(&b, r->error, strlen(r->error));
     } else {
         cmat_buf_putc(&b, '[');
-        for (size_t row = 0; row < r->n_rows && b.len < 8 * PYTHON_LIMIT; row++) {
+        for (size_t row = 0; row < r->n_rows && b.len < PYTHON_ENOUGH; row++) {
             cmat_buf_puts(&b, row ? ", (" : "(");
             for (int i = 0; i < r->n_columns; i++) {
                 cmat_buf_puts(&b, i ? ", " : "");
@@ -207,8 +239,8 @@ void db_render_python(const db_result *r, cmat_buf *out)
         }
         cmat_buf_putc(&b, ']');
     }
-    size_t n = char_bytes(b.data, PYTHON_LIMIT);
-    cmat_buf_add(out, b.data, n);
+    size_t n = char_bytes(cmat_buf_str(&b), PYTHON_LIMIT);
+    cmat_buf_add(out, cmat_buf_str(&b), n);
     if (n < b.len)
         cmat_buf_puts(out, "[TRUNCATED]");
     cmat_buf_clear(&b);
