@@ -1,6 +1,6 @@
 /* bench/bench_generate.c - speed of the engine: prompts, one sequence, many sequences.
  *
- * usage: bench_generate MODEL.gguf [repeats [base|prompt|constrained|lora|all]]
+ * usage: bench_generate MODEL.gguf [repeats [base|prompt|decode|constrained|lora|all]]
  * One figure a line: name, unit, median, least, most. */
 #include "core/cancel.h"
 #include "core/mem.h"
@@ -16,7 +16,7 @@ typedef struct {
     cmat_adapter *adapter;
     const cmat_acceptor *constraint;
     cmat_rng rng;
-    bool only_prompt;
+    bool prompt, decode;
 } bench;
 
 static int figure_order(const void *pa, const void *pb)
@@ -111,11 +111,12 @@ static void run(bench *b, cmat_engine *e, const char *suffix, int repeats)
     static const int batch[] = {1, 16, 32};
     double v[MAX_REPEATS];
     char name[64];
-    for (int i = 0; i < repeats; i++)
+    for (int i = 0; i < repeats && b->prompt; i++)
         v[i] = prompt_speed(b, e);
     snprintf(name, sizeof name, "prompt_%d%s", PROMPT, suffix);
-    print_figure(name, v, repeats);
-    for (int k = 0; k < 3 && !b->only_prompt; k++) {
+    if (b->prompt)
+        print_figure(name, v, repeats);
+    for (int k = 0; k < 3 && b->decode; k++) {
         for (int i = 0; i < repeats; i++)
             v[i] = decode_speed(b, e, batch[k]);
         snprintf(name, sizeof name, "decode_%d%s", batch[k], suffix);
@@ -175,7 +176,7 @@ int main(int argc, char **argv)
     cmat_error err;
     if (argc < 2 || repeats < 1 || repeats > MAX_REPEATS) {
         fprintf(stderr,
-                "usage: bench_generate MODEL.gguf [repeats [base|prompt|constrained|lora|all]]\n");
+                "usage: bench_generate MODEL.gguf [repeats [base|prompt|decode|constrained|lora|all]]\n");
         return 2;
     }
     cmat_rng_init(&b.rng, 1);
@@ -187,8 +188,9 @@ int main(int argc, char **argv)
      * operating system's pace, and llama.cpp clears its cache when it makes it. */
     for (int i = 0; i < SEQS * CONTEXT / PROMPT; i++)
         prompt_speed(&b, e);
-    b.only_prompt = strcmp(what, "prompt") == 0;
-    if (all || b.only_prompt || strcmp(what, "base") == 0)
+    b.prompt = strcmp(what, "decode") != 0;
+    b.decode = strcmp(what, "prompt") != 0;
+    if (all || !b.prompt || !b.decode || strcmp(what, "base") == 0)
         run(&b, e, "", repeats);
     b.constraint = &any;
     if (all || strcmp(what, "constrained") == 0)

@@ -300,15 +300,17 @@ static void paged_window(const cmat_kernel_ops *k, int window)
                         .page_size = PAGE,
                         .window = window};
     float *q = cmat_xmalloc(2 * 30 * Q * sizeof *q), *o = cmat_xmalloc(2 * 30 * Q * sizeof *o);
+    float *rows = cmat_xmalloc(2 * 30 * LD * sizeof *rows);
     for (int s = 0; s < 5; s++) {
         const int n = steps[s + 1] - steps[s], past = steps[s];
         const cmat_paged_seq seqs[] = {{0, n, past, pages[0]}, {n, n, past, pages[1]}};
         for (int i = 0; i < 2; i++) {
             const size_t at = (size_t)(seg[i].row + past);
-            k->kv_store(&kv, &seqs[i], b.qkv + at * LD + Q, b.qkv + at * LD + Q + KV, LD, G, D);
+            memcpy(rows + i * n * LD, b.qkv + at * LD, (size_t)(n * LD) * sizeof *rows);
             for (int t = 0; t < n; t++)
                 memcpy(q + (i * n + t) * Q, b.qkv + (at + (size_t)t) * LD, Q * sizeof *q);
         }
+        k->kv_store(&kv, seqs, 2, rows + Q, rows + Q + KV, LD, G, D);
         k->attention_paged(o, Q, q, Q, &kv, seqs, 2, H, G, D);
         for (int i = 0; i < 2; i++)
             check_nmse("paged", o + i * n * Q, b.o + (size_t)(seg[i].row + past) * Q,
@@ -318,6 +320,7 @@ static void paged_window(const cmat_kernel_ops *k, int window)
     free(kv.v);
     free(q);
     free(o);
+    free(rows);
     batch_clear(&b);
 }
 
@@ -355,11 +358,47 @@ static void paged_long(const cmat_kernel_ops *k)
     free(q);
 }
 
+/* Sequences that share the pages of a prompt: each gets what it gets alone, to the last bit. */
+static void paged_shared(const cmat_kernel_ops *k)
+{
+    enum { H = 6, G = 2, D = 32, Q = H * D, KV = G * D, PAGE = 16 };
+    enum { SEQS = 37, COMMON = 18, PAGES = COMMON + 3 * SEQS, LONGEST = COMMON + 3 };
+    static const int windows[] = {0, 140};
+    int32_t pages[SEQS][LONGEST];
+    cmat_paged_seq seqs[SEQS];
+    if (k->device)
+        return;
+    float *keys = random_floats(PAGES * PAGE * KV, 1, 1);
+    float *values = random_floats(PAGES * PAGE * KV, 1, 2);
+    float *q = random_floats(SEQS * Q, 1, 3), *o = cmat_xmalloc(SEQS * Q * sizeof *o), want[Q];
+    for (int s = 0; s < SEQS; s++) {
+        for (int i = 0; i < LONGEST; i++)
+            pages[s][i] = i < COMMON - s % 5 ? i : COMMON + 3 * s + i % 3;
+        seqs[s] = (cmat_paged_seq){s, 1, PAGE * COMMON - 40 + 2 * s, pages[s]};
+    }
+    for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
+        const cmat_paged_kv kv = {keys, values, PAGE, windows[w]};
+        k->attention_paged(o, Q, q, Q, &kv, seqs, SEQS, H, G, D);
+        for (int s = 0; s < SEQS; s++) {
+            const cmat_paged_seq alone = {0, 1, seqs[s].n_past, pages[s]};
+            k->attention_paged(want, Q, q + s * Q, Q, &kv, &alone, 1, H, G, D);
+            assert_memory_equal(o + s * Q, want, sizeof want);
+            cmat_kernel_cpu.attention_paged(want, Q, q + s * Q, Q, &kv, &alone, 1, H, G, D);
+            check_nmse("paged, shared", o + s * Q, want, Q, 1e-10);
+        }
+    }
+    free(keys);
+    free(values);
+    free(q);
+    free(o);
+}
+
 static void test_paged(void **state)
 {
     (void)state;
     each_kernel(paged_equals_packed);
     each_kernel(paged_long);
+    each_kernel(paged_shared);
 }
 
 static void threads_same_bits(const cmat_kernel_ops *k)

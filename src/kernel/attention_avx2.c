@@ -3,7 +3,7 @@
  *   m' = max(m, max_j s_j)   c = exp(m - m')   l = c l + sum_j exp(s_j - m')   o = c o + exp(s -
  * m') V */
 #include "kernel/attention_avx2.h"
-#include "kernel/avx2_math.h"
+#include "kernel/attention_rows_avx2.h"
 #include "kernel/plain.h"
 #include "kernel/scratch.h"
 #include <math.h>
@@ -24,41 +24,6 @@ void cmat_attention_avx2_pack(float *panel, const float *x, size_t ldx, int n, i
 {
     const cmat_avx2_matrix m = {x, ldx};
     cmat_avx2_pack_transposed(&m, panel, CMAT_PANEL_KEYS, 0, n, 0, d);
-}
-
-static float max_of(const float *s, int n)
-{
-    __m256 m = _mm256_set1_ps(-INFINITY);
-    int j = 0;
-    for (; j + 8 <= n; j += 8)
-        m = _mm256_max_ps(m, _mm256_loadu_ps(s + j));
-    if (j < n) {
-        const __m256 valid = _mm256_castsi256_ps(cmat_avx2_mask(n - j));
-        m = _mm256_max_ps(
-            m, _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), _mm256_loadu_ps(s + j), valid));
-    }
-    __m128 h = _mm_max_ps(_mm256_castps256_ps128(m), _mm256_extractf128_ps(m, 1));
-    h = _mm_max_ps(h, _mm_movehl_ps(h, h));
-    return _mm_cvtss_f32(_mm_max_ss(h, _mm_movehdup_ps(h)));
-}
-
-/* s[0..n) becomes exp(s - max), the rest up to `end` zero; returns the sum. s has room to round n
- * up to 8. */
-static float exp_of(float *s, int n, int end, float max)
-{
-    const __m256 shift = _mm256_set1_ps(max);
-    __m256 sum = _mm256_setzero_ps();
-    int j = 0;
-    for (; j < n; j += 8) {
-        __m256 e = cmat_avx2_exp(_mm256_sub_ps(_mm256_loadu_ps(s + j), shift));
-        if (n - j < 8)
-            e = _mm256_and_ps(e, _mm256_castsi256_ps(cmat_avx2_mask(n - j)));
-        sum = _mm256_add_ps(sum, e);
-        _mm256_storeu_ps(s + j, e);
-    }
-    for (; j < end; j++)
-        s[j] = 0;
-    return cmat_avx2_sum(sum);
 }
 
 static void scale_row(float *x, float s, int n)
@@ -86,14 +51,14 @@ static void softmax_row(forward_state *f, int row, int begin, int lo, int hi, in
     }
     for (int j = begin; j < lo; j++)
         s[j] = 0;
-    const float block_max = max_of(s + lo, hi - lo);
+    const float block_max = cmat_row_max(s + lo, hi - lo);
     if (block_max > f->max[row]) {
         const float c = expf(f->max[row] - block_max); /* 0 the first time */
         f->max[row] = block_max;
         f->sum[row] *= c;
         scale_row(f->o + row * d, c, d);
     }
-    f->sum[row] += exp_of(s + lo, hi - lo, end - lo, f->max[row]);
+    f->sum[row] += cmat_row_exp(s + lo, hi - lo, end - lo, f->max[row]);
 }
 
 static void key_block(forward_state *f, const cmat_query_block *b, const cmat_key_store *store,

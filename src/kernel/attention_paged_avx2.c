@@ -1,45 +1,38 @@
 /* kernel/attention_paged_avx2.c - attention over the paged cache.
  *
- * Sequences with several rows (prompts) are gathered into panels and go through the blocks of
- * attention_avx2.c. The others (decoding) read the cache in place: chunks of CHUNK keys give a
- * partial maximum, sum and output each, which are merged in order, so that one long sequence keeps
- * all threads busy; the heads of a key/value head share its loads. */
+ * Sequences with several rows (prompts) are gathered and go through the blocks of attention_avx2.c.
+ * The others (decoding) read the cache in place: a chunk of CHUNK keys gives a partial maximum, sum
+ * and output for each row and head, which are merged in order, so that one long sequence keeps all
+ * threads busy. Rows whose chunk lies in the same pages (a shared prompt) go through it together.
+ * What a row gets does not depend on which others are there. */
 #include "core/mem.h"
 #include "kernel/attention_avx2.h"
-#include "kernel/avx2_math.h"
+#include "kernel/attention_rows_avx2.h"
 #include "kernel/plain.h"
 #include "kernel/scratch.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 128, FEW = 4 }; /* fewer rows than FEW: in place */
-
-static size_t slot_of(const cmat_paged_kv *kv, const cmat_paged_seq *s, int p)
-{
-    return (size_t)s->pages[p / kv->page_size] * (size_t)kv->page_size +
-           (size_t)(p % kv->page_size);
-}
+enum {
+    CHUNK = CMAT_BLOCK_KEYS,
+    PAGE = CMAT_PANEL_KEYS,
+    FEW = 4, /* fewer rows than FEW: in place */
+    CHUNK_PAGES = CHUNK / PAGE
+};
 
 /* ---- prompts ---- */
 
 static void gather(float *kt, float *v, const cmat_paged_kv *kv, const cmat_paged_seq *s,
                    int n_keys, int G, int d)
 {
-    const int threads = cmat_threads(), n_panels = (n_keys + CMAT_PANEL_KEYS - 1) / CMAT_PANEL_KEYS;
-    const size_t width = (size_t)(G * d), head = (size_t)(n_panels * CMAT_PANEL_KEYS * d);
+    const int threads = cmat_threads(), n_pages = (n_keys + PAGE - 1) / PAGE;
+    const size_t panel = (size_t)(PAGE * d), bytes = panel * sizeof(float);
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (int i = 0; i < G * n_panels; i++) {
-        _Alignas(32) float rows[CMAT_PANEL_KEYS * CMAT_MAX_HEAD_DIM];
-        const int g = i / n_panels, at = i % n_panels * CMAT_PANEL_KEYS;
-        const int n = n_keys - at < CMAT_PANEL_KEYS ? n_keys - at : CMAT_PANEL_KEYS;
-        for (int j = 0; j < n; j++) {
-            const size_t from = slot_of(kv, s, at + j) * width + (size_t)(g * d);
-            memcpy(rows + j * d, kv->k + from, (size_t)d * sizeof *rows);
-            memcpy(v + (size_t)g * head + (size_t)((at + j) * d), kv->v + from,
-                   (size_t)d * sizeof *v);
-        }
-        cmat_attention_avx2_pack(kt + (size_t)g * head + (size_t)(at * d), rows, (size_t)d, n, d);
+    for (int i = 0; i < G * n_pages; i++) {
+        const size_t from = cmat_page_head(kv, s->pages[i % n_pages], i / n_pages, G, d);
+        memcpy(kt + (size_t)i * panel, kv->k + from, bytes);
+        memcpy(v + (size_t)i * panel, kv->v + from, bytes);
     }
 }
 
@@ -48,7 +41,7 @@ static void many_rows(float *o, int ldo, const float *q, int ldq, const cmat_pag
 {
     const int heads = H / G, step = cmat_attention_avx2_block(heads), n_keys = s->n_past + s->n;
     const int n_blocks = (s->n + step - 1) / step, threads = cmat_threads();
-    const size_t head = (size_t)((n_keys + 15) / 16 * 16 * d);
+    const size_t head = (size_t)((n_keys + PAGE - 1) / PAGE * PAGE * d);
     float *kt = cmat_scratch_take((size_t)G * head * 2 * sizeof *kt), *v = kt + (size_t)G * head;
     gather(kt, v, kv, s, n_keys, G, d);
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
@@ -72,115 +65,173 @@ static void many_rows(float *o, int ldo, const float *q, int ldq, const cmat_pag
 
 /* ---- decoding ---- */
 
-/* One row, key/value head and chunk of keys. */
+/* One row of a sequence with few: it sees keys first .. end-1, in chunks first / CHUNK on. */
 typedef struct {
-    int seq, i, g, first;
-} item;
+    const int32_t *pages;
+    int row, first, end, n_chunks;
+    int parts; /* place of its first chunk in the list of parts */
+} decode_row;
 
-/* Partial result of one head: max, sum, then o (d). */
-static float *partial_of(float *partials, int at, int r, int heads, int d)
+/* Rows whose keys lo .. hi-1 of a chunk lie in the same pages. */
+typedef struct {
+    const int32_t *pages; /* the chunk's */
+    int lo, hi;           /* relative to the chunk */
+    int n;                /* rows */
+} chunk_group;
+
+typedef struct {
+    int row, part; /* where the row's chunk leaves its result */
+} member;
+
+typedef struct {
+    decode_row *rows;
+    chunk_group *groups;
+    member *members;
+    int n_rows, n_groups, n_parts;
+    int most; /* rows of a group */
+} decode_plan;
+
+static int count_rows(const cmat_paged_seq *seqs, int n_seqs)
 {
-    return partials + ((size_t)at * (size_t)heads + (size_t)r) * (size_t)(d + 2);
+    int n = 0;
+    for (int s = 0; s < n_seqs; s++)
+        n += seqs[s].n < FEW ? seqs[s].n : 0;
+    return n;
 }
 
-/* Four keys' dot products with q. */
-static inline __m128 dot4(const float *q, const float *const k[4], int d)
+static void list_rows(decode_plan *p, const cmat_paged_kv *kv, const cmat_paged_seq *seqs,
+                      int n_seqs)
 {
-    __m256 a = _mm256_setzero_ps(), b = a, c = a, e = a;
-    for (int i = 0; i < d; i += 8) {
-        const __m256 x = _mm256_loadu_ps(q + i);
-        a = _mm256_fmadd_ps(x, _mm256_loadu_ps(k[0] + i), a);
-        b = _mm256_fmadd_ps(x, _mm256_loadu_ps(k[1] + i), b);
-        c = _mm256_fmadd_ps(x, _mm256_loadu_ps(k[2] + i), c);
-        e = _mm256_fmadd_ps(x, _mm256_loadu_ps(k[3] + i), e);
+    for (int s = 0; s < n_seqs; s++)
+        for (int i = 0; i < seqs[s].n && seqs[s].n < FEW; i++) {
+            const int end = seqs[s].n_past + i + 1;
+            const int first = kv->window && end > kv->window ? end - kv->window : 0;
+            const int n_chunks = (end - 1) / CHUNK - first / CHUNK + 1;
+            p->rows[p->n_rows++] =
+                (decode_row){seqs[s].pages, seqs[s].row + i, first, end, n_chunks, p->n_parts};
+            p->n_parts += n_chunks;
+        }
+}
+
+static bool same_keys(const chunk_group *a, const chunk_group *b)
+{
+    const int first = a->lo / PAGE, n = (a->hi + PAGE - 1) / PAGE - first;
+    return a->lo == b->lo && a->hi == b->hi &&
+           memcmp(a->pages + first, b->pages + first, (size_t)n * sizeof *a->pages) == 0;
+}
+
+/* Puts a row's chunk into a group with the same keys that has room, or into one of its own. Group g
+ * has members g * most and on. */
+static void add_chunk(decode_plan *p, int since, chunk_group *of, member m)
+{
+    int g = p->n_groups - 1;
+    while (g >= since && !(same_keys(&p->groups[g], of) && p->groups[g].n < p->most))
+        g--;
+    if (g < since) {
+        g = p->n_groups++;
+        p->groups[g] = *of;
     }
-    const __m256 s = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, e));
-    return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+    p->members[g * p->most + p->groups[g].n++] = m;
 }
 
-/* exp(s - max) in place, the maximum and sum into part. */
-static void chunk_softmax(float *s, int n, float *part)
+static void list_groups(decode_plan *p)
 {
-    float max = s[0], sum = 0;
-    for (int j = 1; j < n; j++)
-        max = s[j] > max ? s[j] : max;
-    for (int j = n; j % 8; j++)
-        s[j] = -INFINITY;
-    __m256 total = _mm256_setzero_ps();
-    for (int j = 0; j < n; j += 8) {
-        __m256 e = cmat_avx2_exp(_mm256_sub_ps(_mm256_loadu_ps(s + j), _mm256_set1_ps(max)));
-        e = _mm256_and_ps(e, _mm256_castsi256_ps(cmat_avx2_mask(n - j)));
-        total = _mm256_add_ps(total, e);
-        _mm256_storeu_ps(s + j, e);
+    int last = 0;
+    for (int r = 0; r < p->n_rows; r++)
+        last = p->rows[r].end > last ? p->rows[r].end : last;
+    for (int at = 0; at < last; at += CHUNK) {
+        const int since = p->n_groups;
+        for (int r = 0; r < p->n_rows; r++) {
+            const decode_row *row = p->rows + r;
+            const int lo = row->first > at ? row->first - at : 0;
+            const int hi = row->end - at < CHUNK ? row->end - at : CHUNK;
+            chunk_group of = {.pages = row->pages + at / PAGE, .lo = lo, .hi = hi};
+            if (lo < CHUNK && hi > lo)
+                add_chunk(p, since, &of,
+                          (member){row->row, row->parts + at / CHUNK - row->first / CHUNK});
+        }
     }
-    sum = cmat_avx2_sum(total);
-    part[0] = max;
-    part[1] = sum;
 }
 
-/* Columns c .. c + 8 vectors of o = sum_j p_j v_j; vectors is a constant in each use. */
-static inline __attribute__((always_inline)) void
-weighted_columns(int vectors, float *o, const float *p, const float *const *v, int n, int c)
+/* A part: for each head of a key/value head its maximum, sum and output. */
+static size_t part_floats(int heads, int d)
 {
-    __m256 acc[8];
-#pragma GCC unroll 8
-    for (int i = 0; i < vectors; i++)
-        acc[i] = _mm256_setzero_ps();
-    for (int j = 0; j < n; j++) {
-        const __m256 w = _mm256_broadcast_ss(p + j);
-#pragma GCC unroll 8
-        for (int i = 0; i < vectors; i++)
-            acc[i] = _mm256_fmadd_ps(w, _mm256_loadu_ps(v[j] + c + 8 * i), acc[i]);
+    return (size_t)(heads * (d + 2));
+}
+
+typedef struct {
+    _Alignas(64) float q[CMAT_BLOCK_ROWS * CMAT_MAX_HEAD_DIM];
+    _Alignas(64) float o[CMAT_BLOCK_ROWS * CMAT_MAX_HEAD_DIM];
+    _Alignas(64) float s[CMAT_BLOCK_ROWS * CMAT_SCORE_LD];
+} chunk_state;
+
+static void chunk_scores(chunk_state *f, const cmat_paged_kv *kv, const chunk_group *c, int rows,
+                         int g, int G, int d)
+{
+    const int end = (c->hi + PAGE - 1) / PAGE;
+    for (int p = c->lo / PAGE; p < end; p += 2) {
+        const float *k = kv->k + cmat_page_head(kv, c->pages[p], g, G, d);
+        if (p + 1 < end)
+            cmat_attention_score_pair(f->s + p * PAGE, f->q, rows, d, k,
+                                      kv->k + cmat_page_head(kv, c->pages[p + 1], g, G, d));
+        else
+            cmat_attention_product(rows, PAGE, d, f->q, (size_t)d, 1, k, PAGE, f->s + p * PAGE,
+                                   CMAT_SCORE_LD, false);
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < vectors; i++)
-        _mm256_storeu_ps(o + c + 8 * i, acc[i]);
 }
 
-static void weighted_sum(float *o, const float *p, const float *const *v, int n, int d)
+/* o = P V, page by page, in order of keys */
+static void chunk_output(chunk_state *f, const cmat_paged_kv *kv, const chunk_group *c, int rows,
+                         int g, int G, int d)
 {
-    int c = 0;
-    for (; c + 64 <= d; c += 64)
-        weighted_columns(8, o, p, v, n, c);
-    for (; c < d; c += 16)
-        weighted_columns(2, o, p, v, n, c);
+    for (int at = c->lo, next; at < c->hi; at = next) {
+        const float *v = kv->v + cmat_page_head(kv, c->pages[at / PAGE], g, G, d);
+        next = (at / PAGE + 1) * PAGE;
+        next = next < c->hi ? next : c->hi;
+        cmat_attention_product(rows, d, next - at, f->s + at, CMAT_SCORE_LD, 1,
+                               v + (size_t)(at % PAGE * d), (size_t)d, f->o, (size_t)d, at > c->lo);
+    }
 }
 
-static void chunk_item(float *partials, int at, const item *it, const float *q,
-                       const cmat_paged_kv *kv, const cmat_paged_seq *s, int heads, int G, int d)
+/* One group of rows and one key/value head; q (T, H, d), rows ldq apart. */
+static void chunk_item(float *parts, const decode_plan *p, int group, const float *q, int ldq,
+                       const cmat_paged_kv *kv, int g, int heads, int G, int d)
 {
-    const float *k[CHUNK + 3], *v[CHUNK];
-    _Alignas(32) float score[CHUNK];
-    const int end = s->n_past + it->i + 1;
-    const int n = end - it->first < CHUNK ? end - it->first : CHUNK;
+    chunk_state f;
+    const chunk_group *c = p->groups + group;
+    const member *m = p->members + group * p->most;
+    const int rows = c->n * heads, hd = heads * d;
     const float scale = 1 / sqrtf((float)d);
-    for (int j = 0; j < n; j++) {
-        const size_t from = (slot_of(kv, s, it->first + j) * (size_t)G + (size_t)it->g) * (size_t)d;
-        k[j] = kv->k + from;
-        v[j] = kv->v + from;
+    for (int i = 0; i < c->n; i++) {
+        const float *from = q + (size_t)m[i].row * (size_t)ldq + (size_t)(g * hd);
+        for (int j = 0; j < hd; j++)
+            f.q[i * hd + j] = from[j] * scale;
     }
-    for (int j = n; j % 4; j++) /* whole groups of four; the surplus is not used */
-        k[j] = k[n - 1];
-    for (int r = 0; r < heads; r++) {
-        float *part = partial_of(partials, at, r, heads, d);
-        for (int j = 0; j < n; j += 4)
-            _mm_store_ps(score + j, _mm_mul_ps(dot4(q + r * d, k + j, d), _mm_set1_ps(scale)));
-        chunk_softmax(score, n, part);
-        weighted_sum(part + 2, score, v, n, d);
+    chunk_scores(&f, kv, c, rows, g, G, d);
+    for (int r = 0; r < rows; r++) {
+        float *s = f.s + r * CMAT_SCORE_LD + c->lo;
+        float *part = parts +
+                      ((size_t)m[r / heads].part * (size_t)G + (size_t)g) * part_floats(heads, d) +
+                      (size_t)(r % heads * (d + 2));
+        part[0] = cmat_row_max(s, c->hi - c->lo);
+        part[1] = cmat_row_exp(s, c->hi - c->lo, 0, part[0]);
     }
+    chunk_output(&f, kv, c, rows, g, G, d);
+    for (int r = 0; r < rows; r++)
+        memcpy(parts + ((size_t)m[r / heads].part * (size_t)G + (size_t)g) * part_floats(heads, d) +
+                   (size_t)(r % heads * (d + 2) + 2),
+               f.o + r * d, (size_t)d * sizeof *f.o);
 }
 
-/* Merges the chunks of one row and head into o. */
-static void merge(float *o, float *partials, int at, int n_chunks, int r, int heads, int d)
+/* o (d) of one row and head from its parts, `step` floats apart. */
+static void merge(float *o, const float *parts, int n, size_t step, int d)
 {
     float max = -INFINITY, sum = 0;
-    for (int c = 0; c < n_chunks; c++) {
-        const float m = *partial_of(partials, at + c, r, heads, d);
-        max = m > max ? m : max;
-    }
+    for (int c = 0; c < n; c++)
+        max = parts[(size_t)c * step] > max ? parts[(size_t)c * step] : max;
     memset(o, 0, (size_t)d * sizeof *o);
-    for (int c = 0; c < n_chunks; c++) {
-        const float *part = partial_of(partials, at + c, r, heads, d), w = expf(part[0] - max);
+    for (int c = 0; c < n; c++) {
+        const float *part = parts + (size_t)c * step, w = expf(part[0] - max);
         sum += w * part[1];
         for (int i = 0; i < d; i++)
             o[i] += w * part[2 + i];
@@ -189,69 +240,45 @@ static void merge(float *o, float *partials, int at, int n_chunks, int r, int he
         o[i] /= sum;
 }
 
-/* The first position that row i attends to, and the number of chunks from there to its own. */
-static int first_of(const cmat_paged_kv *kv, const cmat_paged_seq *s, int i)
-{
-    const int end = s->n_past + i + 1;
-    return kv->window && end > kv->window ? end - kv->window : 0;
-}
-
-static int chunks_of(const cmat_paged_kv *kv, const cmat_paged_seq *s, int i)
-{
-    return (s->n_past + i - first_of(kv, s, i) + CHUNK) / CHUNK;
-}
-
-/* Items of one row and key/value head lie together, in order of keys. */
-static int list_items(item *list, const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
-                      int G)
-{
-    int n = 0;
-    for (int s = 0; s < n_seqs; s++)
-        for (int i = 0; i < seqs[s].n && seqs[s].n < FEW; i++)
-            for (int g = 0; g < G; g++)
-                for (int c = 0; c < chunks_of(kv, &seqs[s], i); c++, n++)
-                    if (list)
-                        list[n] = (item){s, i, g, first_of(kv, &seqs[s], i) + c * CHUNK};
-    return n;
-}
-
 static void few_rows(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                      const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d)
 {
-    const int heads = H / G, n = list_items(NULL, kv, seqs, n_seqs, G), threads = cmat_threads();
+    const int heads = H / G, n = count_rows(seqs, n_seqs), threads = cmat_threads();
+    const size_t head = part_floats(heads, d), step = (size_t)G * head;
     if (!n)
         return;
-    item *list = cmat_scratch_take((size_t)n * sizeof *list);
-    float *partials = cmat_scratch_take((size_t)n * (size_t)(heads * (d + 2)) * sizeof *partials);
-    list_items(list, kv, seqs, n_seqs, G);
+    decode_plan p = {.rows = cmat_scratch_take((size_t)n * sizeof *p.rows),
+                     .most = CMAT_BLOCK_ROWS / heads};
+    list_rows(&p, kv, seqs, n_seqs);
+    p.groups = cmat_scratch_take((size_t)p.n_parts * sizeof *p.groups);
+    p.members = cmat_scratch_take((size_t)(p.n_parts * p.most) * sizeof *p.members);
+    float *parts = cmat_scratch_take((size_t)p.n_parts * step * sizeof *parts);
+    list_groups(&p);
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(dynamic)
-        for (int at = 0; at < n; at++) {
-            const item *it = list + at;
-            const cmat_paged_seq *s = seqs + it->seq;
-            const float *qi =
-                q + (size_t)(s->row + it->i) * (size_t)ldq + (size_t)(it->g * heads * d);
-            chunk_item(partials, at, it, qi, kv, s, heads, G, d);
-        }
+        for (int i = 0; i < p.n_groups * G; i++)
+            chunk_item(parts, &p, i / G, q, ldq, kv, i % G, heads, G, d);
 #pragma omp for schedule(static)
-        for (int at = 0; at < n; at++) {
-            const item *it = list + at;
-            const cmat_paged_seq *s = seqs + it->seq;
-            for (int r = 0; it->first == first_of(kv, s, it->i) && r < heads; r++)
-                merge(o + (size_t)(s->row + it->i) * (size_t)ldo +
-                          (size_t)((it->g * heads + r) * d),
-                      partials, at, chunks_of(kv, s, it->i), r, heads, d);
+        for (int i = 0; i < p.n_rows * H; i++) {
+            const decode_row *row = p.rows + i / H;
+            const int h = i % H;
+            merge(o + (size_t)row->row * (size_t)ldo + (size_t)(h * d),
+                  parts + (size_t)row->parts * step + (size_t)(h / heads) * head +
+                      (size_t)(h % heads * (d + 2)),
+                  row->n_chunks, step, d);
         }
     }
-    cmat_scratch_give(list);
-    cmat_scratch_give(partials);
+    cmat_scratch_give(parts);
+    cmat_scratch_give(p.members);
+    cmat_scratch_give(p.groups);
+    cmat_scratch_give(p.rows);
 }
 
 void cmat_avx2_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                                const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d)
 {
-    if (!cmat_attention_avx2_fits(H, G, d)) {
+    if (!cmat_attention_avx2_fits(H, G, d) || kv->page_size != PAGE) {
         cmat_plain_attention_paged(o, ldo, q, ldq, kv, seqs, n_seqs, H, G, d);
         return;
     }

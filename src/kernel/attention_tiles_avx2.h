@@ -74,4 +74,14 @@ static inline void cmat_attention_scores(float *s, const float *a, int rows, int
                                panels + (size_t)p * (size_t)d, CMAT_PANEL_KEYS, s + p,
                                CMAT_SCORE_LD, false);
 }
+
+/* The same for two panels that lie apart. */
+static inline void cmat_attention_score_pair(float *s, const float *a, int rows, int d,
+                                             const float *first, const float *second)
+{
+    cmat_attention_product(rows, CMAT_PANEL_KEYS, d, a, (size_t)d, 1, first, CMAT_PANEL_KEYS, s,
+                           CMAT_SCORE_LD, false);
+    cmat_attention_product(rows, CMAT_PANEL_KEYS, d, a, (size_t)d, 1, second, CMAT_PANEL_KEYS,
+                           s + CMAT_PANEL_KEYS, CMAT_SCORE_LD, false);
+}
 #endif

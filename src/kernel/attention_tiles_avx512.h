@@ -9,7 +9,7 @@
  */
 static inline __attribute__((always_inline)) void
 cmat_attention_tile_rows(int m, int vectors, int kc, const float *a, size_t a_row, size_t a_col,
-                         const float *b, size_t ldb, size_t second, float *c, size_t ldc,
+                         const float *b, size_t ldb, ptrdiff_t second, float *c, size_t ldc,
                          bool accumulate)
 {
     __m512 acc[6][2];
@@ -49,7 +49,7 @@ cmat_attention_tile_rows(int m, int vectors, int kc, const float *a, size_t a_ro
 /* All m rows of one or two vectors of columns; vectors is a constant in each use. */
 static inline __attribute__((always_inline)) void
 cmat_attention_columns(int m, int vectors, int kc, const float *a, size_t a_row, size_t a_col,
-                       const float *b, size_t ldb, size_t second, float *c, size_t ldc,
+                       const float *b, size_t ldb, ptrdiff_t second, float *c, size_t ldc,
                        bool accumulate)
 {
     for (int i = 0; i < m; i += 6) {
@@ -83,7 +83,8 @@ static inline void cmat_attention_product(int m, int n, int kc, const float *a, 
 static inline void cmat_attention_scores(float *s, const float *a, int rows, int d,
                                          const float *panels, int lo, int hi)
 {
-    const size_t ld = CMAT_PANEL_KEYS, panel = ld * (size_t)d;
+    const size_t ld = CMAT_PANEL_KEYS;
+    const ptrdiff_t panel = CMAT_PANEL_KEYS * d;
     int p = lo / CMAT_PANEL_KEYS * CMAT_PANEL_KEYS;
     for (; p + CMAT_PANEL_KEYS < hi; p += 2 * CMAT_PANEL_KEYS)
         cmat_attention_columns(rows, 2, d, a, (size_t)d, 1, panels + (size_t)p * (size_t)d, ld,
@@ -91,5 +92,13 @@ static inline void cmat_attention_scores(float *s, const float *a, int rows, int
     if (p < hi)
         cmat_attention_columns(rows, 1, d, a, (size_t)d, 1, panels + (size_t)p * (size_t)d, ld, 0,
                                s + p, CMAT_SCORE_LD, false);
+}
+
+/* The same for two panels that lie apart. */
+static inline void cmat_attention_score_pair(float *s, const float *a, int rows, int d,
+                                             const float *first, const float *second)
+{
+    cmat_attention_columns(rows, 2, d, a, (size_t)d, 1, first, CMAT_PANEL_KEYS, second - first, s,
+                           CMAT_SCORE_LD, false);
 }
 #endif

@@ -131,37 +131,48 @@ void cmat_plain_attention_backward(float *dq, float *dk, float *dv, const float 
     }
 }
 
-void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seq, const float *k,
-                         const float *v, int ldkv, int G, int d)
+/* The sequence's rows of one head. */
+static void store_head(const cmat_paged_kv *kv, const cmat_paged_seq *s, const float *k,
+                       const float *v, int ldkv, int g, int G, int d)
 {
-    const size_t width = (size_t)(G * d);
-    for (int i = 0; i < seq->n; i++) {
-        const int p = seq->n_past + i;
-        const size_t slot = (size_t)seq->pages[p / kv->page_size] * (size_t)kv->page_size +
-                            (size_t)(p % kv->page_size);
-        memcpy(kv->k + slot * width, k + (size_t)i * (size_t)ldkv, width * sizeof *k);
-        memcpy(kv->v + slot * width, v + (size_t)i * (size_t)ldkv, width * sizeof *v);
+    for (int i = 0; i < s->n; i++) {
+        const int p = s->n_past + i, slot = p % kv->page_size;
+        const size_t at = cmat_page_head(kv, s->pages[p / kv->page_size], g, G, d);
+        const size_t from = (size_t)(s->row + i) * (size_t)ldkv + (size_t)(g * d);
+        float *to = kv->k + at + slot;
+        for (int c = 0; c < d; c++)
+            to[(size_t)c * (size_t)kv->page_size] = k[from + (size_t)c];
+        memcpy(kv->v + at + (size_t)(slot * d), v + from, (size_t)d * sizeof *v);
     }
 }
 
-static size_t paged_at(const cmat_paged_kv *kv, const cmat_paged_seq *seq, int p, int G, int d)
+void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
+                         const float *k, const float *v, int ldkv, int G, int d)
 {
-    return ((size_t)seq->pages[p / kv->page_size] * (size_t)kv->page_size +
-            (size_t)(p % kv->page_size)) *
-           (size_t)(G * d);
+    const int n_threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(n_threads) if (n_seqs > 1 || seqs->n > 1)
+    for (int i = 0; i < n_seqs * G; i++)
+        store_head(kv, seqs + i / G, k, v, ldkv, i % G, G, d);
 }
 
 static void paged_row(float *o, float *p, const float *q, const cmat_paged_kv *kv,
                       const cmat_paged_seq *seq, int n, int g, int G, int d)
 {
     const float scale = 1 / sqrtf((float)d);
-    const int first = first_key(n, kv->window);
-    for (int j = first; j < n; j++)
-        p[j] = scale * dot(q, kv->k + paged_at(kv, seq, j, G, d) + (size_t)(g * d), d);
+    const int first = first_key(n, kv->window), size = kv->page_size;
+    for (int j = first; j < n; j++) {
+        const float *k = kv->k + cmat_page_head(kv, seq->pages[j / size], g, G, d) + j % size;
+        float sum = 0;
+        for (int c = 0; c < d; c++)
+            sum += q[c] * k[(size_t)c * (size_t)size];
+        p[j] = scale * sum;
+    }
     softmax(p + first, n - first);
     memset(o, 0, (size_t)d * sizeof *o);
     for (int j = first; j < n; j++)
-        axpy(o, p[j], kv->v + paged_at(kv, seq, j, G, d) + (size_t)(g * d), d);
+        axpy(o, p[j],
+             kv->v + cmat_page_head(kv, seq->pages[j / size], g, G, d) + (size_t)(j % size * d),
+             d);
 }
 
 void cmat_plain_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,

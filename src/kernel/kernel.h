@@ -59,7 +59,9 @@ typedef struct {
     const int32_t *pages;
 } cmat_paged_seq;
 
-/* Cached keys and values of one layer: pages of (page_size, G, d) each. */
+/* Cached keys and values of one layer in pages: a page of keys is (G, d, page_size), so that one
+ * vector holds a component of several keys, a page of values (G, page_size, d). What lies in slots
+ * that no position has filled is not used. */
 typedef struct {
     float *k, *v;
     int page_size;
@@ -174,9 +176,10 @@ typedef struct cmat_kernel_ops {
                                const float *k, const float *v, int ldkv, const cmat_segment *seg,
                                int n_seg, int H, int G, int d, int window);
 
-    /* Stores k, v (n rows of (G, d), ldkv apart) at positions seq->n_past.. of the paged cache. */
-    void (*kv_store)(const cmat_paged_kv *kv, const cmat_paged_seq *seq, const float *k,
-                     const float *v, int ldkv, int G, int d);
+    /* Stores the sequences' rows of k, v (T, G, d), ldkv apart, at their positions n_past.. of the
+     * paged cache. */
+    void (*kv_store)(const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
+                     const float *k, const float *v, int ldkv, int G, int d);
     /* o (T, H, d) for all sequences of a decoding or prompt batch, causal, over the paged cache. */
     void (*attention_paged)(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                             const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
@@ -225,6 +228,12 @@ extern const cmat_kernel_ops *const cmat_kernels[]; /* slowest first, NULL at th
 /* cos_sin (n_ctx, d/2, 2) for frequencies base^(-2i/d) / factor; factors (d/2) may be NULL (Llama
  * 3's rope_freqs). */
 void cmat_rope_table(float *cos_sin, int n_ctx, int d, float base, const float *factors);
+
+/* Where the keys or values of head g begin in a page. */
+static inline size_t cmat_page_head(const cmat_paged_kv *kv, int page, int g, int G, int d)
+{
+    return ((size_t)page * (size_t)G + (size_t)g) * (size_t)kv->page_size * (size_t)d;
+}
 
 /* Number of threads for all kernels (OpenMP); 0: one per core. */
 void cmat_threads_set(int n);

@@ -28,8 +28,8 @@ void cmat_plain_attention_backward(float *dq, float *dk, float *dv, const float 
                                    const float *k, const float *v, int ldkv,
                                    const cmat_segment *seg, int n_seg, int H, int G, int d,
                                    int window);
-void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seq, const float *k,
-                         const float *v, int ldkv, int G, int d);
+void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
+                         const float *k, const float *v, int ldkv, int G, int d);
 void cmat_plain_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                                 const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
 

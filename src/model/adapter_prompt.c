@@ -161,7 +161,7 @@ static cmat_status init_prefix(cmat_adapter *a, const int32_t *tokens, cmat_erro
 {
     const cmat_model_config *c = &a->model->config;
     const int n = a->n_virtual, n_pages = (n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE;
-    const size_t width = (size_t)cmat_prompt_kv_dim(c);
+    const int d = c->head_dim;
     int32_t *pages = cmat_xcalloc((size_t)n_pages, sizeof *pages),
             *pos = cmat_xcalloc((size_t)n, sizeof *pos);
     const cmat_adapter **none = cmat_xcalloc((size_t)n, sizeof(void *));
@@ -185,13 +185,15 @@ static cmat_status init_prefix(cmat_adapter *a, const int32_t *tokens, cmat_erro
     for (int l = 0; l < c->n_layers; l++)
         for (int v = 0; v < n; v++) {
             const cmat_paged_kv *p = cmat_kv_layer(kv, l);
-            const size_t at =
-                ((size_t)pages[v / CMAT_KV_PAGE] * CMAT_KV_PAGE + (size_t)(v % CMAT_KV_PAGE)) *
-                width;
-            memcpy(a->params + cmat_adapter_prefix_at(a, l, 0, v), p->k + at,
-                   width * sizeof(float));
-            memcpy(a->params + cmat_adapter_prefix_at(a, l, 1, v), p->v + at,
-                   width * sizeof(float));
+            float *key = a->params + cmat_adapter_prefix_at(a, l, 0, v);
+            float *value = a->params + cmat_adapter_prefix_at(a, l, 1, v);
+            const int slot = v % CMAT_KV_PAGE;
+            for (int i = 0; i < c->n_kv_heads * d; i++) {
+                const size_t at =
+                    cmat_page_head(p, pages[v / CMAT_KV_PAGE], i / d, c->n_kv_heads, d);
+                key[i] = p->k[at + (size_t)(i % d * CMAT_KV_PAGE + slot)];
+                value[i] = p->v[at + (size_t)(slot * d + i % d)];
+            }
         }
 done:
     cmat_forward_free(f);
