@@ -90,11 +90,13 @@ static void stripe_product(const cmat_q_job *j, const cmat_q_tile *t, const cmat
     }
 }
 
-/* Rows of x that one item of work takes: as many as stay in the second cache while one stripe after
- * another goes over them, and fewer when the stripes alone do not keep the threads busy. */
-static int chunk_rows(const cmat_q_job *j, const cmat_q_tile *t, int n_stripes, int threads)
+/* Rows of x that one item of work takes: as many as stay in the second cache, in slices of K, while
+ * one stripe after another goes over them, and fewer when the stripes alone do not keep the threads
+ * busy. */
+static int chunk_rows(const cmat_q_job *j, const cmat_q_tile *t, int n_stripes, int slice,
+                      int threads)
 {
-    const int cached = CHUNK_BYTES / (j->K * (int)sizeof(int16_t));
+    const int cached = CHUNK_BYTES / (slice * CMAT_Q_BLOCK * (int)sizeof(int16_t));
     int rows = ceil_div(j->T, ceil_div(j->T, cached > CHUNK_ROWS ? cached : CHUNK_ROWS));
     if (threads > 1 && n_stripes < 4 * threads) {
         const int shared = ceil_div(j->T, ceil_div(4 * threads, n_stripes));
@@ -109,7 +111,7 @@ void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
     const int threads = cmat_threads(), stripe = j->stripe ? j->stripe : t->width;
     const int n_stripes = ceil_div(j->N, stripe), n_blocks = ceil_div(j->K, CMAT_Q_BLOCK);
     const int slice = slice_blocks(j, t, n_blocks, stripe);
-    const int chunk = chunk_rows(j, t, n_stripes, threads), n_chunks = ceil_div(j->T, chunk);
+    const int chunk = chunk_rows(j, t, n_stripes, slice, threads), n_chunks = ceil_div(j->T, chunk);
     cmat_qrows x = cmat_qrows_new(j->T, j->K, t->rows);
     assert(t->rows <= MAX_ROWS && t->width <= MAX_WIDTH && stripe % t->width == 0);
 #pragma omp parallel num_threads(threads) if (n_stripes * n_chunks > 1)

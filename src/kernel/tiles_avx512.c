@@ -19,8 +19,8 @@ INLINE void store16(float *c, __m512 acc, store_form f, __mmask16 mask)
     _mm512_mask_storeu_ps(c, mask, v);
 }
 
-/* m is a constant in each use, so that the sums live in registers. */
-INLINE void float_rows(int m, store_form f, int kc, const float *a, size_t a_row, size_t a_col,
+/* m and vectors (of columns) are constants in each use, so that the sums live in registers. */
+INLINE void float_rows(int m, int vectors, store_form f, int kc, const float *a, size_t a_row, size_t a_col,
                        const float *panel, float *c, size_t ldc)
 {
     __m512 acc[ROWS][2];
@@ -28,20 +28,34 @@ INLINE void float_rows(int m, store_form f, int kc, const float *a, size_t a_row
     for (int i = 0; i < m; i++)
         acc[i][0] = acc[i][1] = _mm512_setzero_ps();
     for (int k = 0; k < kc; k++, a += a_col, panel += WIDTH) {
-        const __m512 b0 = _mm512_load_ps(panel), b1 = _mm512_load_ps(panel + 16);
+        const __m512 b0 = _mm512_load_ps(panel);
+        const __m512 b1 = vectors > 1 ? _mm512_load_ps(panel + 16) : b0;
 #pragma GCC unroll 12
         for (int i = 0; i < m; i++) {
             const __m512 ai = _mm512_set1_ps(a[(size_t)i * a_row]);
             acc[i][0] = _mm512_fmadd_ps(ai, b0, acc[i][0]);
-            acc[i][1] = _mm512_fmadd_ps(ai, b1, acc[i][1]);
+            if (vectors > 1)
+                acc[i][1] = _mm512_fmadd_ps(ai, b1, acc[i][1]);
         }
     }
 #pragma GCC unroll 12
     for (int i = 0; i < m; i++) {
         store16(c + (size_t)i * ldc, acc[i][0], f, f.left);
-        if (f.right)
+        if (vectors > 1)
             store16(c + (size_t)i * ldc + 16, acc[i][1], f, f.right);
     }
+}
+
+/* vectors is a constant in each use */
+INLINE void float_columns(int m, int vectors, store_form f, int kc, const float *a, size_t a_row,
+                          size_t a_col, const float *panel, float *c, size_t ldc)
+{
+    for (; m >= 8; m -= 8, a += 8 * a_row, c += 8 * ldc)
+        float_rows(8, vectors, f, kc, a, a_row, a_col, panel, c, ldc);
+    for (; m >= 4; m -= 4, a += 4 * a_row, c += 4 * ldc)
+        float_rows(4, vectors, f, kc, a, a_row, a_col, panel, c, ldc);
+    for (; m >= 1; m--, a += a_row, c += ldc)
+        float_rows(1, vectors, f, kc, a, a_row, a_col, panel, c, ldc);
 }
 
 static void float_tile(int m, int n, int kc, float alpha, const float *a, size_t a_row,
@@ -49,15 +63,13 @@ static void float_tile(int m, int n, int kc, float alpha, const float *a, size_t
 {
     const uint32_t mask = n >= WIDTH ? 0xffffffffu : (1u << n) - 1;
     const store_form f = {alpha, beta, (__mmask16)(mask & 0xffff), (__mmask16)(mask >> 16)};
-    for (; m >= 12; m -= 12, a += 12 * a_row, c += 12 * ldc)
-        float_rows(12, f, kc, a, a_row, a_col, panel, c, ldc);
-    for (; m >= 4; m -= 4, a += 4 * a_row, c += 4 * ldc)
-        float_rows(4, f, kc, a, a_row, a_col, panel, c, ldc);
-    for (; m >= 1; m--, a += a_row, c += ldc)
-        float_rows(1, f, kc, a, a_row, a_col, panel, c, ldc);
+    if (f.right)
+        float_columns(m, 2, f, kc, a, a_row, a_col, panel, c, ldc);
+    else
+        float_columns(m, 1, f, kc, a, a_row, a_col, panel, c, ldc);
 }
 
-const cmat_sgemm_tile cmat_avx512_tile = {.rows = ROWS, .width = WIDTH, .tile = float_tile};
+const cmat_sgemm_tile cmat_avx512_tile = {.rows = 16, .width = WIDTH, .tile = float_tile};
 
 /* x from the tile's first row and block on: values, scales, scaled sums, and their row strides. */
 typedef struct {
