@@ -17,6 +17,10 @@ cmat_q_pack cmat_avx512_q_pack_prepared;
 void cmat_avx512_few_rows(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                           bool accumulate);
 
+void cmat_avx512_lora_forward(float *y, int ldy, float *u, int ldu, const float *x, int ldx,
+                              const cmat_lora_rows *l, int n);
+void cmat_avx512_lora_backward(const cmat_lora_grads *g);
+
 /* attention_avx2.h's, with tiles of 6 x 32 */
 void cmat_avx512_attention(float *o, int ldo, float *lse, const float *q, int ldq, const float *k,
                            const float *v, int ldkv, const cmat_segment *seg, int n_seg, int H,

@@ -76,3 +76,33 @@ int cmat_threads(void)
     const int n = atomic_load(&threads);
     return n ? n : omp_get_max_threads();
 }
+
+void cmat_lora_forward_run(const cmat_kernel_ops *k, float *y, int ldy, float *u, int ldu,
+                           const float *x, int ldx, const cmat_lora_rows *l, int n)
+{
+    if (k->lora_forward) {
+        k->lora_forward(y, ldy, u, ldu, x, ldx, l, n);
+        return;
+    }
+    k->gemm(false, true, n, l->rank, l->n_in, 1, x, ldx, l->a, l->n_in, 0, u, ldu);
+    if (y)
+        k->gemm(false, true, n, l->n_out, l->rank, l->scale, u, ldu, l->b, l->rank, 1, y, ldy);
+}
+
+void cmat_lora_backward_run(const cmat_kernel_ops *k, const cmat_lora_grads *g)
+{
+    const cmat_lora_rows *l = g->lora;
+    if (k->lora_backward) {
+        k->lora_backward(g);
+        return;
+    }
+    k->gemm(true, false, l->n_out, l->rank, g->n, l->scale, g->dy, g->lddy, g->u, g->ldu, 1, g->db,
+            l->rank);
+    k->gemm(false, false, g->n, l->rank, l->n_out, l->scale, g->dy, g->lddy, l->b, l->rank, 0,
+            g->du, l->rank);
+    k->gemm(true, false, l->rank, l->n_in, g->n, 1, g->du, l->rank, g->x, g->ldx, 1, g->da,
+            l->n_in);
+    if (g->dx)
+        k->gemm(false, false, g->n, l->n_in, l->rank, 1, g->du, l->rank, l->a, l->n_in, 1, g->dx,
+                g->lddx);
+}

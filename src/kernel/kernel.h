@@ -83,6 +83,20 @@ typedef struct {
     float scale;
 } cmat_lora_rows;
 
+/* Its backward pass for n rows: du = scale dy B, dB += scale dy^T u, dA += du^T x, dx += du A. */
+typedef struct {
+    const cmat_lora_rows *lora;
+    int n;
+    const float *dy; /* (n, n_out) */
+    const float *x;  /* (n, n_in) */
+    const float *u;  /* (n, rank): x A^T */
+    int lddy, ldx, ldu;
+    float *du;      /* room for (n, rank) */
+    float *da, *db; /* as a and b */
+    float *dx;      /* (n, n_in); may be NULL */
+    int lddx;
+} cmat_lora_grads;
+
 typedef struct cmat_kernel_ops {
     const char *name;        /* "plain", "avx2", "avx512", "cuda" */
     bool (*available)(void); /* this machine can run it */
@@ -122,6 +136,13 @@ typedef struct cmat_kernel_ops {
      * (n_out, rank), as they lie, where gemm would first repack them; tmp: room for (n, rank). */
     void (*lora_rows)(float *y, int ldy, const float *x, int ldx, const cmat_lora_rows *lora, int n,
                       float *tmp);
+
+    /* The same for many rows: u (n, rank) = x A^T, y += scale u B^T; y may be NULL. A row of y
+     * depends on its row of x only. And the backward pass. Both may be missing: use
+     * cmat_lora_forward_run and cmat_lora_backward_run, which make them of gemm then. */
+    void (*lora_forward)(float *y, int ldy, float *u, int ldu, const float *x, int ldx,
+                         const cmat_lora_rows *lora, int n);
+    void (*lora_backward)(const cmat_lora_grads *g);
 
     /* out (n, n_in) = rows ids[0..n) of W, widened. */
     void (*embed)(float *out, const cmat_weight *w, const int32_t *ids, int n);
@@ -224,6 +245,10 @@ cmat_status cmat_kernel_for_tuning(const cmat_kernel_ops **out, const char *name
 /* NULL when there is none of that name or it cannot run here. */
 const cmat_kernel_ops *cmat_kernel_find(const char *name);
 extern const cmat_kernel_ops *const cmat_kernels[]; /* slowest first, NULL at the end */
+
+void cmat_lora_forward_run(const cmat_kernel_ops *k, float *y, int ldy, float *u, int ldu,
+                           const float *x, int ldx, const cmat_lora_rows *lora, int n);
+void cmat_lora_backward_run(const cmat_kernel_ops *k, const cmat_lora_grads *g);
 
 /* cos_sin (n_ctx, d/2, 2) for frequencies base^(-2i/d) / factor; factors (d/2) may be NULL (Llama
  * 3's rope_freqs). */

@@ -1,72 +1,20 @@
 /* kernel/tiles_avx512.c - the tiles of 12 x 32 for AVX-512: floats, and 16-bit integers with VNNI's
  * vpdpwssd, in two steps of 6 rows. Rounding and order of sums are those of the AVX2 tiles. */
 #include "kernel/avx512.h"
+#include "kernel/avx512_float.h"
 #include "kernel/avx512_rows.h"
 #include <immintrin.h>
 
 enum { ROWS = 12, WIDTH = 32 };
 
-typedef struct {
-    float alpha, beta;
-    __mmask16 left, right; /* columns to store */
-} store_form;
-
-INLINE void store16(float *c, __m512 acc, store_form f, __mmask16 mask)
-{
-    __m512 v = _mm512_mul_ps(acc, _mm512_set1_ps(f.alpha));
-    if (f.beta != 0)
-        v = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, c), _mm512_set1_ps(f.beta), v);
-    _mm512_mask_storeu_ps(c, mask, v);
-}
-
-/* m and vectors (of columns) are constants in each use, so that the sums live in registers. */
-INLINE void float_rows(int m, int vectors, store_form f, int kc, const float *a, size_t a_row, size_t a_col,
-                       const float *panel, float *c, size_t ldc)
-{
-    __m512 acc[ROWS][2];
-#pragma GCC unroll 12
-    for (int i = 0; i < m; i++)
-        acc[i][0] = acc[i][1] = _mm512_setzero_ps();
-    for (int k = 0; k < kc; k++, a += a_col, panel += WIDTH) {
-        const __m512 b0 = _mm512_load_ps(panel);
-        const __m512 b1 = vectors > 1 ? _mm512_load_ps(panel + 16) : b0;
-#pragma GCC unroll 12
-        for (int i = 0; i < m; i++) {
-            const __m512 ai = _mm512_set1_ps(a[(size_t)i * a_row]);
-            acc[i][0] = _mm512_fmadd_ps(ai, b0, acc[i][0]);
-            if (vectors > 1)
-                acc[i][1] = _mm512_fmadd_ps(ai, b1, acc[i][1]);
-        }
-    }
-#pragma GCC unroll 12
-    for (int i = 0; i < m; i++) {
-        store16(c + (size_t)i * ldc, acc[i][0], f, f.left);
-        if (vectors > 1)
-            store16(c + (size_t)i * ldc + 16, acc[i][1], f, f.right);
-    }
-}
-
-/* vectors is a constant in each use */
-INLINE void float_columns(int m, int vectors, store_form f, int kc, const float *a, size_t a_row,
-                          size_t a_col, const float *panel, float *c, size_t ldc)
-{
-    for (; m >= 8; m -= 8, a += 8 * a_row, c += 8 * ldc)
-        float_rows(8, vectors, f, kc, a, a_row, a_col, panel, c, ldc);
-    for (; m >= 4; m -= 4, a += 4 * a_row, c += 4 * ldc)
-        float_rows(4, vectors, f, kc, a, a_row, a_col, panel, c, ldc);
-    for (; m >= 1; m--, a += a_row, c += ldc)
-        float_rows(1, vectors, f, kc, a, a_row, a_col, panel, c, ldc);
-}
-
 static void float_tile(int m, int n, int kc, float alpha, const float *a, size_t a_row,
                        size_t a_col, const float *panel, float beta, float *c, size_t ldc)
 {
-    const uint32_t mask = n >= WIDTH ? 0xffffffffu : (1u << n) - 1;
-    const store_form f = {alpha, beta, (__mmask16)(mask & 0xffff), (__mmask16)(mask >> 16)};
+    const cmat_float_form f = cmat_float_form_of(n, alpha, beta);
     if (f.right)
-        float_columns(m, 2, f, kc, a, a_row, a_col, panel, c, ldc);
+        cmat_float_columns(m, 2, f, kc, a, a_row, a_col, panel, WIDTH, c, ldc);
     else
-        float_columns(m, 1, f, kc, a, a_row, a_col, panel, c, ldc);
+        cmat_float_columns(m, 1, f, kc, a, a_row, a_col, panel, WIDTH, c, ldc);
 }
 
 const cmat_sgemm_tile cmat_avx512_tile = {.rows = 16, .width = WIDTH, .tile = float_tile};

@@ -169,23 +169,18 @@ static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx,
     for (int i = 0; i < s->n_runs; i++) {
         const adapter_run *r = &s->runs[i];
         const cmat_lora_pair *pair;
-        int rank;
         if (!r->adapter || !(pair = cmat_adapter_pair(r->adapter, layer, weight))->a)
             continue;
-        rank = r->adapter->config.rank;
+        const cmat_lora_rows lora = {
+            pair->a, pair->b, w->n_in, w->n_out, r->adapter->config.rank, r->adapter->scale};
+        float *yr = y + (size_t)r->row * (size_t)ldy;
+        const float *xr = x + (size_t)r->row * (size_t)ldx;
         /* Which of the two is used must not depend on what else is in the batch: what a sequence
          * gets, it gets to the last bit alone and among others (test_engine). */
-        if (r->row < nd) {
-            const cmat_lora_rows lora = {pair->a,  pair->b, w->n_in,
-                                         w->n_out, rank,    r->adapter->scale};
-            k->lora_rows(y + (size_t)r->row * (size_t)ldy, ldy, x + (size_t)r->row * (size_t)ldx,
-                         ldx, &lora, r->n, f->lora);
-            continue;
-        }
-        k->gemm(false, true, r->n, rank, w->n_in, 1, x + (size_t)r->row * (size_t)ldx, ldx, pair->a,
-                w->n_in, 0, f->lora, rank);
-        k->gemm(false, true, r->n, w->n_out, rank, r->adapter->scale, f->lora, rank, pair->b, rank,
-                1, y + (size_t)r->row * (size_t)ldy, ldy);
+        if (r->row < nd)
+            k->lora_rows(yr, ldy, xr, ldx, &lora, r->n, f->lora);
+        else
+            cmat_lora_forward_run(k, yr, ldy, f->lora, lora.rank, xr, ldx, &lora, r->n);
     }
     dora_end(f, y, ldy, layer, weight, s, accumulate);
 }

@@ -51,32 +51,21 @@ const float *cmat_lora_kept_u(const cmat_pass *p, int l, int w, int row)
     return kept_u(p, l, w, row);
 }
 
-/* An adapter's matrices in the pass's memory; NULL where it leaves this one alone. */
-static cmat_lora_pair pair_of(const cmat_pass *p, int adapter, int l, int w)
+/* An adapter's matrices in the pass's memory; rank 0 where it leaves this one alone, or for the
+ * base alone. */
+static cmat_lora_rows lora_of(const cmat_pass *p, int adapter, int l, int w)
 {
-    const cmat_adapter *a = p->adapters[adapter];
-    const cmat_lora_pair *own = cmat_adapter_pair(a, l, w);
-    if (!own->a)
-        return (cmat_lora_pair){0};
-    return (cmat_lora_pair){.a = p->params[adapter] + (own->a - a->params),
-                            .b = p->params[adapter] + (own->b - a->params)};
-}
-
-/* u = drop(x) A^T of one group; without matrices when its adapter leaves this one alone. */
-static cmat_lora_pair group_down(cmat_pass *p, const cmat_row_group *g, int l, int w,
-                                 const float *x, int ldx)
-{
-    if (g->adapter >= p->n_adapters)
-        return (cmat_lora_pair){0}; /* the base alone */
-    const cmat_adapter *a = p->adapters[g->adapter];
-    const cmat_lora_pair pair = pair_of(p, g->adapter, l, w);
-    int n_in = p->base.layers[l].w[w].n_in, ld;
-    if (!pair.a)
-        return pair;
-    const float *xd = group_input(p, g, l, w, x, ldx, n_in, &ld);
-    p->k->gemm(false, true, g->n, a->config.rank, n_in, 1, xd, ld, pair.a, n_in, 0,
-               kept_u(p, l, w, g->row), p->max_rank);
-    return pair;
+    const cmat_weight *base = &p->base.layers[l].w[w];
+    const cmat_adapter *a = adapter < p->n_adapters ? p->adapters[adapter] : NULL;
+    const cmat_lora_pair *own = a ? cmat_adapter_pair(a, l, w) : NULL;
+    if (!own || !own->a)
+        return (cmat_lora_rows){0};
+    return (cmat_lora_rows){.a = p->params[adapter] + (own->a - a->params),
+                            .b = p->params[adapter] + (own->b - a->params),
+                            .n_in = base->n_in,
+                            .n_out = base->n_out,
+                            .rank = a->config.rank,
+                            .scale = a->scale};
 }
 
 void cmat_lora_forward(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy,
@@ -84,43 +73,42 @@ void cmat_lora_forward(cmat_pass *p, const cmat_batch *b, int l, int w, float *y
 {
     for (int i = 0; i < b->n_groups; i++) {
         const cmat_row_group *g = &b->groups[i];
-        const cmat_lora_pair pair = group_down(p, g, l, w, x, ldx);
-        if (!pair.a || !y)
+        const cmat_lora_rows lora = lora_of(p, g->adapter, l, w);
+        int ld;
+        if (!lora.rank)
             continue;
-        const cmat_adapter *a = p->adapters[g->adapter];
-        p->k->gemm(false, true, g->n, p->base.layers[l].w[w].n_out, a->config.rank, a->scale,
-                   kept_u(p, l, w, g->row), p->max_rank, pair.b, a->config.rank, 1,
-                   y + (size_t)g->row * (size_t)ldy, ldy);
+        const float *xd = group_input(p, g, l, w, x, ldx, lora.n_in, &ld);
+        cmat_lora_forward_run(p->k, y ? y + (size_t)g->row * (size_t)ldy : NULL, ldy,
+                              kept_u(p, l, w, g->row), p->max_rank, xd, ld, &lora, g->n);
     }
 }
 
 static void group_backward(cmat_pass *p, const cmat_row_group *g, int l, int w, float *dx, int lddx,
                            const float *dy, int lddy, const float *x, int ldx)
 {
-    const cmat_weight *base = &p->base.layers[l].w[w];
-    const cmat_adapter *a = p->adapters[g->adapter];
-    const cmat_lora_pair pair = pair_of(p, g->adapter, l, w);
-    if (!pair.a)
+    const cmat_lora_rows lora = lora_of(p, g->adapter, l, w);
+    if (!lora.rank)
         return;
-    int r = a->config.rank, n_in = base->n_in, n_out = base->n_out, ld;
-    float *da = p->grads[g->adapter] + (pair.a - p->params[g->adapter]);
-    float *db = p->grads[g->adapter] + (pair.b - p->params[g->adapter]);
-    const float *u = kept_u(p, l, w, g->row), *dyg = dy + (size_t)g->row * (size_t)lddy;
-    const float *xd = group_input(p, g, l, w, x, ldx, n_in, &ld);
-
-    p->k->gemm(true, false, n_out, r, g->n, a->scale, dyg, lddy, u, p->max_rank, 1, db, r);
-    p->k->gemm(false, false, g->n, r, n_out, a->scale, dyg, lddy, pair.b, r, 0, p->du, r);
-    p->k->gemm(true, false, r, n_in, g->n, 1, p->du, r, xd, ld, 1, da, n_in);
-    if (!dx)
-        return;
-    float *dxg = dx + (size_t)g->row * (size_t)lddx;
     const cmat_dropout drop = group_dropout(p, g, l, w);
-    if (!p->dropout || drop.rate <= 0) {
-        p->k->gemm(false, false, g->n, n_in, r, 1, p->du, r, pair.a, n_in, 1, dxg, lddx);
-        return;
-    }
-    p->k->gemm(false, false, g->n, n_in, r, 1, p->du, r, pair.a, n_in, 0, p->ddrop, n_in);
-    p->k->dropout(dxg, lddx, p->ddrop, n_in, g->n, n_in, &drop, true);
+    const bool drops = dx && p->dropout && drop.rate > 0;
+    float *dxg = dx ? dx + (size_t)g->row * (size_t)lddx : NULL;
+    cmat_lora_grads back = {.lora = &lora,
+                            .n = g->n,
+                            .dy = dy + (size_t)g->row * (size_t)lddy,
+                            .lddy = lddy,
+                            .u = kept_u(p, l, w, g->row),
+                            .ldu = p->max_rank,
+                            .du = p->du,
+                            .da = p->grads[g->adapter] + (lora.a - p->params[g->adapter]),
+                            .db = p->grads[g->adapter] + (lora.b - p->params[g->adapter]),
+                            .dx = drops ? p->ddrop : dxg,
+                            .lddx = drops ? lora.n_in : lddx};
+    back.x = group_input(p, g, l, w, x, ldx, lora.n_in, &back.ldx);
+    if (drops)
+        p->k->zero(p->ddrop, (size_t)g->n * (size_t)lora.n_in);
+    cmat_lora_backward_run(p->k, &back);
+    if (drops)
+        p->k->dropout(dxg, lddx, p->ddrop, lora.n_in, g->n, lora.n_in, &drop, true);
 }
 
 void cmat_lora_backward(cmat_pass *p, const cmat_batch *b, int l, int w, float *dx, int lddx,
