@@ -16,6 +16,11 @@ extern const cmat_q_tile cmat_avx2_q_tile;   /* 6 x 16 */
 typedef void cmat_widen_fn(const void *blocks, float *out, size_t n);
 cmat_widen_fn *cmat_avx2_widen(cmat_type type);
 
+/* Rows o .. o+n_rows of W, columns n0 .. n0+n, widened, ld floats apart; zeros for rows beyond the
+ * last. */
+void cmat_avx2_widen_rows(float *rows, size_t ld, const cmat_weight *w, int o, int n_rows, int n0,
+                          int n);
+
 /* Packs for cmat_sgemm. b is a cmat_weight: B = W^T (columns are rows of W), or B = W. */
 cmat_sgemm_pack cmat_avx2_pack_rows, cmat_avx2_pack_columns;
 /* b is a cmat_avx2_matrix: B(k, n) = p[k * ld + n], or transposed p[n * ld + k]. */

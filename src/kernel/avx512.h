@@ -8,6 +8,12 @@
 extern const cmat_sgemm_tile cmat_avx512_tile; /* 12 x 32 */
 extern const cmat_q_tile cmat_avx512_q_tile;   /* 12 x 32, as two of 6 */
 
+/* bfloat16 instead of integers, for the backward pass where the processor has it: a tile of 12 x 32
+ * and the columns of W for it. */
+bool cmat_avx512_has_bf16(void);
+extern const cmat_q_tile cmat_avx512_bf16_tile;
+cmat_q_pack cmat_avx512_bf16_pack_columns;
+
 /* Rounds a row of x; see cmat_q_tile. The AVX2 tile's own. */
 cmat_q_round cmat_avx2_q_round;
 

@@ -9,7 +9,8 @@
 typedef struct {
     const cmat_sgemm_tile *f;
     const cmat_q_tile *q;
-    cmat_q_pack *prepared; /* panels of prepared weights */
+    const cmat_q_tile *bf16; /* for the backward pass; NULL: q does */
+    cmat_q_pack *prepared;   /* panels of prepared weights */
     /* Up to few_most rows times prepared weights; NULL: none. */
     void (*few)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                 bool accumulate);
@@ -21,6 +22,7 @@ static const tiles avx2 = {
 static const tiles avx512 = {
     .f = &cmat_avx512_tile,
     .q = &cmat_avx512_q_tile,
+    .bf16 = &cmat_avx512_bf16_tile,
     .prepared = cmat_avx512_q_pack_prepared,
     .few = cmat_avx512_few_rows,
     .few_most = 48,
@@ -85,21 +87,23 @@ static void matmul(const tiles *with, float *y, int ldy, const float *x, int ldx
 static void matmul_backward(const tiles *with, float *dx, int lddx, const float *dy, int lddy,
                             const cmat_weight *w, int T, bool accumulate)
 {
+    const bool bf16 = with->bf16 && cmat_avx512_has_bf16();
     if (quantised(w)) {
-        cmat_qgemm(&(cmat_q_job){.T = T,
-                                 .N = w->n_in,
-                                 .K = w->n_out,
-                                 .x = dy,
-                                 .ldx = (size_t)lddy,
-                                 .y = dx,
-                                 .ldy = (size_t)lddx,
-                                 .accumulate = accumulate,
-                                 .b = w,
-                                 .pack = cmat_avx2_q_pack_columns,
-                                 .pairs = 16,
-                                 .stripe = column_stripe(w, with->q->width),
-                                 .max = CMAT_Q_BACKWARD_X},
-                   with->q);
+        cmat_qgemm(
+            &(cmat_q_job){.T = T,
+                          .N = w->n_in,
+                          .K = w->n_out,
+                          .x = dy,
+                          .ldx = (size_t)lddy,
+                          .y = dx,
+                          .ldy = (size_t)lddx,
+                          .accumulate = accumulate,
+                          .b = w,
+                          .pack = bf16 ? cmat_avx512_bf16_pack_columns : cmat_avx2_q_pack_columns,
+                          .pairs = 16,
+                          .stripe = column_stripe(w, with->q->width),
+                          .max = CMAT_Q_BACKWARD_X},
+            bf16 ? with->bf16 : with->q);
         return;
     }
     const cmat_sgemm_job job = {.M = T,

@@ -8,7 +8,7 @@
 
 enum {
     PANEL_BYTES = 160 << 10, /* a thread's packed panels */
-    CHUNK_BYTES = 500 << 10, /* rounded rows that stay in the second cache */
+    SLAB = 1 << 11,          /* longest K that is worked off at once */
     CHUNK_ROWS = 48,         /* fewest rows of x worth a packing of their own */
     MAX_WIDTH = 64,
     MAX_ROWS = 16
@@ -76,7 +76,7 @@ static void stripe_product(const cmat_q_job *j, const cmat_q_tile *t, const cmat
         const int blocks = j->pairs == 8 ? 2 * nb : nb;
         const size_t panel_bytes = (size_t)blocks * cmat_q_block_bytes(t->width, j->pairs);
         const bool add = j->accumulate || b0 > 0;
-        j->pack(j->b, panels, t->width, n0, n, b0, nb);
+        j->pack(j->b, panels, t->width, n0, n, j->k0 / CMAT_Q_BLOCK + b0, nb);
         for (int p = 0; p < n; p += t->width)
             for (int m = m0; m < m1; m += t->rows) {
                 const int h = m1 - m < t->rows ? m1 - m : t->rows;
@@ -96,7 +96,7 @@ static void stripe_product(const cmat_q_job *j, const cmat_q_tile *t, const cmat
 static int chunk_rows(const cmat_q_job *j, const cmat_q_tile *t, int n_stripes, int slice,
                       int threads)
 {
-    const int cached = CHUNK_BYTES / (slice * CMAT_Q_BLOCK * (int)sizeof(int16_t));
+    const int cached = t->chunk_bytes / (slice * CMAT_Q_BLOCK * (int)sizeof(int16_t));
     int rows = ceil_div(j->T, ceil_div(j->T, cached > CHUNK_ROWS ? cached : CHUNK_ROWS));
     if (threads > 1 && n_stripes < 4 * threads) {
         const int shared = ceil_div(j->T, ceil_div(4 * threads, n_stripes));
@@ -106,7 +106,7 @@ static int chunk_rows(const cmat_q_job *j, const cmat_q_tile *t, int n_stripes, 
     return ceil_div(rows, t->rows) * t->rows;
 }
 
-void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
+static void slab_product(const cmat_q_job *j, const cmat_q_tile *t)
 {
     const int threads = cmat_threads(), stripe = j->stripe ? j->stripe : t->width;
     const int n_stripes = ceil_div(j->N, stripe), n_blocks = ceil_div(j->K, CMAT_Q_BLOCK);
@@ -126,4 +126,18 @@ void cmat_qgemm(const cmat_q_job *j, const cmat_q_tile *t)
         }
     }
     cmat_scratch_give(x.q);
+}
+
+/* A long K (the vocabulary, backward) slab by slab, so that the rounded rows are still in the
+ * second cache when the next stripe needs them. */
+void cmat_qgemm(const cmat_q_job *job, const cmat_q_tile *tile)
+{
+    cmat_q_job j = *job;
+    for (int k = 0; k < job->K; k += SLAB) {
+        j.k0 = job->k0 + k;
+        j.x = job->x + k;
+        j.K = job->K - k < SLAB ? job->K - k : SLAB;
+        j.accumulate = job->accumulate || k > 0;
+        slab_product(&j, tile);
+    }
 }

@@ -44,6 +44,8 @@ void cmat_qrows_round(const cmat_qrows *r, cmat_q_round *round, const float *x, 
 typedef struct {
     int rows, width;
     cmat_q_round *round;
+    /* Rounded rows that are gone through with one packing: they stay in the second cache. */
+    int chunk_bytes;
     /* Bytes of one panel that a tile goes through at once: a longer K comes in slices. */
     size_t slice_bytes;
     /* c (m, width), rows ldc apart, = or (add) += rows t0 .. t0+m-1 of x times a slice of one
@@ -66,6 +68,7 @@ typedef struct {
     size_t ldy;
     bool accumulate;
     const void *b;
+    int k0; /* x's first column stands for this row of B, a multiple of the block */
     cmat_q_pack *pack;
     int pairs;  /* of a block in the panels: 16, or 8 for scales of 16 weights */
     int stripe; /* columns packed at a time, a multiple of the width; 0: one panel */

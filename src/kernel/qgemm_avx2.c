@@ -163,6 +163,7 @@ static void tile(int m, const cmat_qrows *x, size_t t0, int b0, const char *pane
 const cmat_q_tile cmat_avx2_q_tile = {
     .rows = ROWS,
     .width = WIDTH,
+    .chunk_bytes = 500 << 10,
     .slice_bytes = 24 << 10, /* stays in the first cache, where the sums are kept */
     .round = cmat_avx2_q_round,
     .tile = tile};

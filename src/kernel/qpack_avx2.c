@@ -278,14 +278,14 @@ static void round_columns(char *block, int width, int c, const float *rows, size
 
 enum { MAX_STRIPE = 256 };
 
-/* Rows o .. o+31 of W, columns n0 .. n0+n, widened; zeros for rows beyond the last. */
-static void widen_rows(float *rows, const cmat_weight *w, int o, int n0, int n)
+void cmat_avx2_widen_rows(float *rows, size_t ld, const cmat_weight *w, int o, int n_rows, int n0,
+                          int n)
 {
     const cmat_type_info *info = cmat_type_get((int)w->type);
     cmat_widen_fn *widen = cmat_avx2_widen(w->type);
     const size_t row_bytes = cmat_weight_row_bytes(w);
     const size_t at = (size_t)(n0 / info->block_weights) * (size_t)info->block_bytes;
-    for (int k = 0; k < CMAT_Q_BLOCK; k++, rows += MAX_STRIPE)
+    for (int k = 0; k < n_rows; k++, rows += ld)
         if (o + k < w->n_out)
             widen((const char *)w->data + (size_t)(o + k) * row_bytes + at, rows, (size_t)n);
         else
@@ -300,7 +300,7 @@ void cmat_avx2_q_pack_columns(const void *b, char *panels, int width, int n0, in
     _Alignas(32) float rows[CMAT_Q_BLOCK * MAX_STRIPE];
     assert(n <= MAX_STRIPE && n % 8 == 0);
     for (int i = 0; i < n_blocks; i++) {
-        widen_rows(rows, w, (b0 + i) * CMAT_Q_BLOCK, n0, n);
+        cmat_avx2_widen_rows(rows, MAX_STRIPE, w, (b0 + i) * CMAT_Q_BLOCK, CMAT_Q_BLOCK, n0, n);
         for (int c = 0; c < n; c += 8)
             round_columns(panels + ((size_t)(c / width) * (size_t)n_blocks + (size_t)i) * bytes,
                           width, c % width, rows + c, MAX_STRIPE);

@@ -137,6 +137,7 @@ static void integer_tile(int m, const cmat_qrows *rows, size_t t0, int b0, const
 const cmat_q_tile cmat_avx512_q_tile = {
     .rows = ROWS,
     .width = WIDTH,
+    .chunk_bytes = 500 << 10,
     .slice_bytes = 128 << 10, /* comes from the second cache as fast as it is used */
     .round = cmat_avx2_q_round,
     .tile = integer_tile};
