@@ -7,22 +7,24 @@
 
 typedef struct {
     cmat_acceptor base;
-    char *think, *lead;
-    int think_max;
+    char *think, *lead, *free_lead;
+    int think_max, free_max;
+    char free_end;
     size_t n;
     const char **choices; /* (n), pointing into text */
     char *text;
 } choices;
 
 /* Where in the reply: both beginnings possible; in the word that begins a thought; in the thought;
- * before the action; in the action. */
-typedef enum { AT_START, IN_MARK, IN_THOUGHT, IN_LEAD, IN_CHOICE } place;
+ * before the action; in the action; in its free words; behind them. */
+typedef enum { AT_START, IN_MARK, IN_THOUGHT, IN_LEAD, IN_CHOICE, IN_FREE, BEHIND_FREE } place;
 
 typedef struct {
     uint8_t at;
     uint8_t n_cont;   /* UTF-8 continuation bytes to come */
+    uint8_t free;     /* what was written of the action begins free_lead */
     uint16_t pos;     /* bytes of the mark, the lead or the choice */
-    uint16_t thought; /* bytes of it */
+    uint16_t thought; /* bytes of it, or of the free words */
     uint32_t lo, hi;  /* choices[lo..hi) agree with what was written */
 } state;
 
@@ -32,6 +34,7 @@ static void begin_action(const choices *c, state *s)
     s->pos = 0;
     s->lo = 0;
     s->hi = (uint32_t)c->n;
+    s->free = c->free_lead != NULL;
 }
 
 static void choices_start(const cmat_acceptor *a, void *vs)
@@ -62,19 +65,21 @@ static bool choice_step(const choices *c, state *s, uint8_t byte)
     if (byte == 0)
         return false;
     const uint32_t lo = lower_bound(c, s, byte), hi = lower_bound(c, s, byte + 1u);
+    s->free = s->free && (uint8_t)c->free_lead[s->pos] == byte;
     s->lo = lo;
     s->hi = hi;
     s->pos++;
-    return lo < hi;
+    if (s->free && !c->free_lead[s->pos]) {
+        s->at = IN_FREE;
+        s->thought = 0;
+    }
+    return lo < hi || s->free;
 }
 
-static bool thought_step(const choices *c, state *s, uint8_t byte)
+/* One more byte of a line of at most max bytes of UTF-8. */
+static bool line_step(state *s, uint8_t byte, int max)
 {
-    if (byte == '\n' && s->thought > 0 && s->n_cont == 0) {
-        begin_action(c, s);
-        return true;
-    }
-    if (++s->thought > c->think_max)
+    if (++s->thought > max)
         return false;
     if (s->n_cont > 0) {
         s->n_cont--;
@@ -84,7 +89,27 @@ static bool thought_step(const choices *c, state *s, uint8_t byte)
         return false;
     if (byte >= 0x80)
         s->n_cont = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
-    return s->thought + s->n_cont <= c->think_max;
+    return s->thought + s->n_cont <= max;
+}
+
+static bool free_step(const choices *c, state *s, uint8_t byte)
+{
+    if (byte == (uint8_t)c->free_end && s->thought > 0 && s->n_cont == 0) {
+        s->at = BEHIND_FREE;
+        return true;
+    }
+    if (byte == '[' || byte == ']' || (byte == ' ' && s->thought == 0))
+        return false;
+    return line_step(s, byte, c->free_max);
+}
+
+static bool thought_step(const choices *c, state *s, uint8_t byte)
+{
+    if (byte == '\n' && s->thought > 0 && s->n_cont == 0) {
+        begin_action(c, s);
+        return true;
+    }
+    return line_step(s, byte, c->think_max);
 }
 
 static bool mark_step(const choices *c, state *s, uint8_t byte)
@@ -125,6 +150,10 @@ static bool choices_step(const cmat_acceptor *a, void *vs, uint8_t byte)
         return thought_step(c, s, byte);
     case IN_LEAD:
         return lead_step(c, s, byte);
+    case IN_FREE:
+        return free_step(c, s, byte);
+    case BEHIND_FREE:
+        return false;
     default:
         return choice_step(c, s, byte);
     }
@@ -135,6 +164,8 @@ static bool choices_done(const cmat_acceptor *a, const void *vs)
     const choices *c = (const choices *)a;
     const state *s = vs;
     /* Sorted, so that a choice that ends here is the first of those that go on. */
+    if (s->at == BEHIND_FREE)
+        return true;
     return s->at == IN_CHOICE && s->lo < s->hi && s->pos > 0 && !c->choices[s->lo][s->pos];
 }
 
@@ -144,8 +175,10 @@ static uint64_t choices_key(const cmat_acceptor *a, const void *vs)
     const state *s = vs;
     if (s->at == IN_THOUGHT) /* near its cap the length of the thought decides what fits */
         return s->thought + 64 > c->think_max ? 0 : 8u + s->n_cont + 16u * (s->thought > 0);
-    return (uint64_t)s->at + 1 + ((uint64_t)s->pos << 6) + ((uint64_t)s->lo << 22) +
-           ((uint64_t)s->hi << 43);
+    if (s->at == IN_FREE)
+        return s->thought + 64 > c->free_max ? 0 : 48u + s->n_cont + 4u * (s->thought > 0);
+    return (uint64_t)s->at + 1 + (s->free ? 32 : 0) + ((uint64_t)s->pos << 6) +
+           ((uint64_t)s->lo << 22) + ((uint64_t)s->hi << 43);
 }
 
 static void choices_free(cmat_acceptor *a)
@@ -153,6 +186,7 @@ static void choices_free(cmat_acceptor *a)
     choices *c = (choices *)a;
     free(c->think);
     free(c->lead);
+    free(c->free_lead);
     free(c->choices);
     free(c->text);
     free(c);
@@ -176,6 +210,9 @@ cmat_acceptor *cmat_choices_new(const cmat_choices_options *o)
     c->think = cmat_xstrdup(o->think);
     c->think_max = o->think_max > 0 && o->think_max < UINT16_MAX ? o->think_max : 200;
     c->lead = cmat_xstrdup(o->lead ? o->lead : "");
+    c->free_lead = cmat_xstrdup(o->free_lead);
+    c->free_end = o->free_end;
+    c->free_max = o->free_max > 0 && o->free_max < UINT16_MAX ? o->free_max : 200;
     c->n = o->n;
     c->choices = cmat_xcalloc(o->n + 1, sizeof *c->choices);
     for (size_t i = 0; i < o->n; i++)

@@ -11,6 +11,10 @@ typedef struct {
     const char *lead;  /* before the action ("ACTION: "); NULL: nothing */
     const char *const *choices; /* (n) sorted as strcmp does, none empty; copied */
     size_t n;
+    const char *free_lead; /* "search[": also allowed, then any words (no brackets, one line), then
+                            * free_end; NULL: not. No choice begins with it */
+    char free_end;         /* ']' */
+    int free_max;          /* bytes of the words at most; 0: 200 */
 } cmat_choices_options;
 
 /* The caller's (cmat_acceptor_free). No two choices may be equal; one may begin another. */
