@@ -3,6 +3,7 @@
 #include "agent/harvest.h"
 #include "cli/commands.h"
 #include "cli/env_play.h"
+#include "cli/env_serve.h"
 #include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
@@ -20,7 +21,7 @@ typedef struct {
     cli_common common;
     const char *env; /* its name: the second word of the command */
     char *world, *out, *tasks, *style, *questions, *tables, *checker_rows;
-    int64_t n, seed, n_ask, n_insert, n_update, part, n_parts, slips, lessons;
+    int64_t n, seed, n_ask, n_insert, n_update, part, n_parts, slips, lessons, port;
     int split;
     bool rows;
 } env_opts;
@@ -61,6 +62,8 @@ static const cmat_option options[] = {
      "of the rows that show lessons and examples from other tasks", 0},
     {"checker-rows", CMAT_OPT_STR, offsetof(env_opts, checker_rows), NULL, 0, 0, NULL, "FILE",
      "where rows for the Checker go: right actions and slips, with its verdict", 0},
+    {"port", CMAT_OPT_INT, offsetof(env_opts, port), "0", 0, 65535, NULL, "N",
+     "with serve: of 127.0.0.1; 0 takes a free one", 0},
     {"style", CMAT_OPT_STR, offsetof(env_opts, style), "short", 0, 0, NULL, "NAME",
      "prompt style: short, agentbench", 0},
     {"seed", CMAT_OPT_INT, offsetof(env_opts, seed), "1", 0, 9e15, NULL, "N",
@@ -258,13 +261,30 @@ static cmat_status play(const env_opts *o, cmat_error *err)
     return st;
 }
 
+static cmat_status serve(const env_opts *o, cmat_error *err)
+{
+    cmat_env *env;
+    cmat_task_list l = {0};
+    cmat_status st = open_env(o, &env, err);
+
+    if (st != CMAT_OK)
+        return st;
+    st = get_tasks(o, env, &l, err);
+    if (st == CMAT_OK)
+        st = cli_env_serve(env, o->world, &l, (int)o->port, err);
+    cmat_task_list_clear(&l);
+    cmat_env_close(env);
+    return st;
+}
+
 static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 {
     static const struct {
         const char *name;
         cmat_status (*run)(const env_opts *o, cmat_error *err);
     } verbs[] = {{"list", list},          {"show", show},        {"shop", make_shop},
-                 {"domain", make_domain}, {"tasks", make_tasks}, {"play", play}};
+                 {"domain", make_domain}, {"tasks", make_tasks}, {"play", play},
+                 {"serve", serve}};
     const char *verb = n_args ? args[0] : "list";
     env_opts *o = vopts;
 
@@ -273,15 +293,15 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verbs[i].name, verb) == 0)
             return verbs[i].run(o, err);
-    return cmat_fail(err, CMAT_ERR_ARG,
-                     "there is no `cmat env %s`: list, show, tasks, play, shop and domain are",
-                     verb);
+    return cmat_fail(
+        err, CMAT_ERR_ARG,
+        "there is no `cmat env %s`: list, show, tasks, play, serve, shop and domain are", verb);
 }
 
 const cli_command cli_env = {
     .name = "env",
     .summary = "environments: list them, make the example shop, make tasks, play",
-    .usage = "[options] [list|show|tasks|play|shop|domain] [ENV]",
+    .usage = "[options] [list|show|tasks|play|serve|shop|domain] [ENV]",
     .text =
         "list   the environments of this build\n"
         "show   what ENV (db, unless named) tells the Actor, and what it can do\n"
@@ -290,7 +310,8 @@ const cli_command cli_env = {
         "schema and rows\n"
         "tasks  makes tasks with known answers (db: from a database), or reads --tasks, one a "
         "line\n"
-        "play   shows you what the Actor sees and takes your replies\n\n"
+        "play   shows you what the Actor sees and takes your replies\n"
+        "serve  the shop as a small web site on this machine, with the tasks to begin\n\n"
         "Examples:\n"
         "  cmat env shop --out examples/shop.sqlite\n"
         "  cmat env tasks --database examples/shop.sqlite -n 10\n"
@@ -302,6 +323,9 @@ const cli_command cli_env = {
         "      --checker-rows verdicts.jsonl\n"
         "  cmat env play --database examples/shop.sqlite\n"
         "  cmat env play house -n 3\n"
+        "  cmat env play shop -n 3\n"
+        "  cmat env tasks shop --tasks webshop/ --out goals.jsonl\n"
+        "  cmat env serve shop --tasks goals.jsonl --port 3000\n"
         "  cmat env tasks house --tasks json_2.1.1/valid_seen --rows --out rows.jsonl\n"
         "  cmat env tasks --questions q.jsonl --tables t.jsonl -n 2000 --inserts 1000 --updates "
         "1000 -o wiki.jsonl",

@@ -14,7 +14,7 @@
 
 static cmat_status packed(const char *path, const cmat_map *m, cmat_error *err)
 {
-    if (m->len > 5 && memcmp(m->data,
+    if (m->len >= 5 && memcmp(m->data,
                              "\xfd"
                              "7zXZ",
                              5) == 0)

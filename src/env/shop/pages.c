@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OFFERS_MAX = 4000, SHORT_TITLE = 90, SHORT_VALUES = 40 };
+enum { SHORT_TITLE = 90, SHORT_VALUES = 40 };
 
 /* ---- cutting ---- */
 
@@ -143,7 +143,7 @@ static void add_repr(cmat_buf *out, const char *s)
     cmat_buf_putc(out, quote);
 }
 
-void shop_page_offers(cmat_buf *out, const shop_play *p)
+void shop_page_offers(cmat_buf *out, const shop_play *p, size_t budget)
 {
     shop_click *clicks;
     cmat_buf label = {0};
@@ -153,13 +153,15 @@ void shop_page_offers(cmat_buf *out, const shop_play *p)
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             cmat_buf_puts(out, ", ");
-        if (out->len - from > OFFERS_MAX) {
-            cmat_buf_puts(out, "...");
-            break;
-        }
+        const size_t before = out->len;
         cmat_buf_truncate(&label, 0);
         add_line(&label, clicks[i].label, SHOP_VALUE_MAX);
         add_repr(out, cmat_buf_str(&label));
+        if (out->len - from + 10 > budget) {
+            cmat_buf_truncate(out, before);
+            cmat_buf_puts(out, "...");
+            break;
+        }
     }
     cmat_buf_puts(out, "]}");
     cmat_buf_clear(&label);

@@ -5,8 +5,9 @@
 
 /* WebShop's text mode: the page's texts with " [SEP] " between them. */
 void shop_page_seps(cmat_buf *out, const shop_play *p, const char *instruction, size_t budget);
-/* AgentBench's line below it: the dict of what can be done, as Python prints it. */
-void shop_page_offers(cmat_buf *out, const shop_play *p);
+/* AgentBench's line below it: the dict of what can be done, as Python prints it; at most budget
+ * bytes, some left out then. */
+void shop_page_offers(cmat_buf *out, const shop_play *p, size_t budget);
 
 /* Ours: a line that says where one is, then SHOP_PAGE_MARK and the page, what can be clicked in
  * square brackets. */

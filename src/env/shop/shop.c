@@ -12,7 +12,7 @@ enum {
     SHORT_STEPS = 15,
     AGENTBENCH_STEPS = 10,
     SHORT_BUDGET = 1600,
-    AGENTBENCH_BUDGET = 6000,
+    AGENTBENCH_BUDGET = 8000,
     THOUGHT_MAX = 200,
     WORDS_MAX = 300 /* of a search */
 };
@@ -140,9 +140,10 @@ static void observe(shop_env *e, cmat_buf *out)
         return;
     }
     cmat_buf_puts(out, "Observation:\n");
-    shop_page_seps(out, &e->play, e->instruction, budget);
+    const size_t room = budget > 100 ? budget - 40 : budget; /* for the two headings */
+    shop_page_seps(out, &e->play, e->instruction, room / 5 * 3);
     cmat_buf_puts(out, "\n\nAvailable Actions:\n");
-    shop_page_offers(out, &e->play);
+    shop_page_offers(out, &e->play, room / 5 * 2);
 }
 
 static cmat_status shop_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs, cmat_error *err)
