@@ -45,6 +45,8 @@ static void test_error(void **state)
     assert_int_equal(cmat_fail_prefix(&err, CMAT_ERR_IO, "run %d", 3), CMAT_ERR_IO);
     assert_string_equal(err.msg, "run 3: open x");
     assert_int_equal(cmat_fail(NULL, CMAT_ERR_ARG, "x"), CMAT_ERR_ARG);
+    cmat_fail(&err, CMAT_ERR_IO, "near '%s'", "a\n\033[2J\x7f\tb\xc3\xa9"); /* one line, inert */
+    assert_string_equal(err.msg, "near 'a  [2J  b\xc3\xa9'");
     memset(err.msg, 'a', sizeof err.msg - 1);
     err.msg[sizeof err.msg - 1] = '\0';
     cmat_fail_prefix(&err, CMAT_ERR_IO, "p");

@@ -5,6 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* One line that a terminal shows as it is, whatever a broken file or a library put into it. */
+static void keep_to_one_line(char *msg)
+{
+    for (unsigned char *p = (unsigned char *)msg; *p; p++)
+        if (*p < ' ' || *p == 127)
+            *p = ' ';
+}
+
 cmat_status cmat_fail(cmat_error *err, cmat_status status, const char *fmt, ...)
 {
     if (err) {
@@ -13,6 +21,7 @@ cmat_status cmat_fail(cmat_error *err, cmat_status status, const char *fmt, ...)
         err->status = status;
         vsnprintf(err->msg, sizeof err->msg, fmt, ap);
         va_end(ap);
+        keep_to_one_line(err->msg);
     }
     return status;
 }
@@ -30,6 +39,7 @@ cmat_status cmat_fail_prefix(cmat_error *err, cmat_status status, const char *fm
     memcpy(old, err->msg, sizeof old);
     snprintf(err->msg, sizeof err->msg, "%s: %.*s", prefix, (int)(sizeof old - sizeof prefix - 3),
              old);
+    keep_to_one_line(err->msg);
     return err->status;
 }
 
