@@ -40,12 +40,14 @@ int cmat_avx2_q_pairs(cmat_type type);
 cmat_status cmat_avx2_prepare(cmat_weight *w, int uses, cmat_error *err);
 void cmat_avx2_release(cmat_weight *w);
 cmat_q_pack cmat_avx2_q_pack_prepared;
-/* y (n_out) (+)= W x */
-void cmat_avx2_row_product(float *y, const float *x, const cmat_weight *w, bool accumulate);
+/* y (n_out) (+)= W x for n matrices */
+void cmat_avx2_row_product(const cmat_product *p, int n, const float *x, bool accumulate);
 
 /* The tables' products. */
 void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                       bool accumulate);
+void cmat_avx2_matmul_set(const cmat_product *p, int n, const float *x, int ldx, int T);
+void cmat_avx512_matmul_set(const cmat_product *p, int n, const float *x, int ldx, int T);
 void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w,
                                int T, bool accumulate);
 void cmat_avx2_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,

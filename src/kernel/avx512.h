@@ -19,8 +19,8 @@ cmat_q_round cmat_avx2_q_round;
 
 /* Panels of prepared weights, 32 columns at a time; columns that are not there repeat others. */
 cmat_q_pack cmat_avx512_q_pack_prepared;
-/* y (T, n_out) (+)= x W^T for prepared W and few rows of x. */
-void cmat_avx512_few_rows(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
+/* y (T, n_out) (+)= x W^T for n prepared W and few rows of x. */
+void cmat_avx512_few_rows(const cmat_product *p, int n, const float *x, int ldx, int T,
                           bool accumulate);
 
 void cmat_avx512_lora_forward(float *y, int ldy, float *u, int ldu, const float *x, int ldx,

@@ -73,8 +73,12 @@ BF16 static void tile(int m, const cmat_qrows *r, size_t t0, int b0, const char 
         rows(1, x, ldx, panel, n_blocks, add, c, ldc);
 }
 
-const cmat_q_tile cmat_avx512_bf16_tile = {
-    .rows = ROWS, .width = WIDTH, .chunk_bytes = 1000 << 10, .slice_bytes = 128 << 10, .round = round_row, .tile = tile};
+const cmat_q_tile cmat_avx512_bf16_tile = {.rows = ROWS,
+                                           .width = WIDTH,
+                                           .chunk_bytes = 1000 << 10,
+                                           .slice_bytes = 128 << 10,
+                                           .round = round_row,
+                                           .tile = tile};
 
 /* Two rows of 16 columns as pairs. */
 BF16 INLINE void store_pairs(char *to, __m512 even, __m512 odd)

@@ -171,8 +171,7 @@ static void paged_row(float *o, float *p, const float *q, const cmat_paged_kv *k
     memset(o, 0, (size_t)d * sizeof *o);
     for (int j = first; j < n; j++)
         axpy(o, p[j],
-             kv->v + cmat_page_head(kv, seq->pages[j / size], g, G, d) + (size_t)(j % size * d),
-             d);
+             kv->v + cmat_page_head(kv, seq->pages[j / size], g, G, d) + (size_t)(j % size * d), d);
 }
 
 void cmat_plain_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,

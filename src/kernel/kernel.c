@@ -77,6 +77,17 @@ int cmat_threads(void)
     return n ? n : omp_get_max_threads();
 }
 
+void cmat_matmul_set(const cmat_kernel_ops *k, const cmat_product *p, int n, const float *x,
+                     int ldx, int T)
+{
+    if (k->matmul_set) {
+        k->matmul_set(p, n, x, ldx, T);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        k->matmul(p[i].y, p[i].ldy, x, ldx, p[i].w, T, false);
+}
+
 void cmat_lora_forward_run(const cmat_kernel_ops *k, float *y, int ldy, float *u, int ldu,
                            const float *x, int ldx, const cmat_lora_rows *l, int n)
 {

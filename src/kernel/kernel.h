@@ -76,6 +76,13 @@ typedef struct {
     int row;
 } cmat_dropout;
 
+/* One of several products that share x: y (T, n_out), rows ldy floats apart. */
+typedef struct {
+    float *y;
+    int ldy;
+    const cmat_weight *w;
+} cmat_product;
+
 /* The low-rank update of one weight: scale B A. */
 typedef struct {
     const float *a, *b; /* (rank, n_in), (n_out, rank) */
@@ -124,6 +131,9 @@ typedef struct cmat_kernel_ops {
     /* y (T, n_out) = x (T, n_in) W^T, y rows ldy floats apart, x rows ldx apart; accumulate: += */
     void (*matmul)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                    bool accumulate);
+    /* n (4 at most) products y = x W^T of matrices with the same n_in, each as matmul makes it. May
+     * be missing: use cmat_matmul_set. */
+    void (*matmul_set)(const cmat_product *p, int n, const float *x, int ldx, int T);
     /* dx (T, n_in) = dy (T, n_out) W; accumulate: += */
     void (*matmul_backward)(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w,
                             int T, bool accumulate);
@@ -246,6 +256,8 @@ cmat_status cmat_kernel_for_tuning(const cmat_kernel_ops **out, const char *name
 const cmat_kernel_ops *cmat_kernel_find(const char *name);
 extern const cmat_kernel_ops *const cmat_kernels[]; /* slowest first, NULL at the end */
 
+void cmat_matmul_set(const cmat_kernel_ops *k, const cmat_product *p, int n, const float *x,
+                     int ldx, int T);
 void cmat_lora_forward_run(const cmat_kernel_ops *k, float *y, int ldy, float *u, int ldu,
                            const float *x, int ldx, const cmat_lora_rows *lora, int n);
 void cmat_lora_backward_run(const cmat_kernel_ops *k, const cmat_lora_grads *g);

@@ -4,6 +4,7 @@
 #include "kernel/avx2.h"
 #include "kernel/avx512.h"
 #include "kernel/scratch.h"
+#include <assert.h>
 #include <stdlib.h>
 
 typedef struct {
@@ -12,8 +13,7 @@ typedef struct {
     const cmat_q_tile *bf16; /* for the backward pass; NULL: q does */
     cmat_q_pack *prepared;   /* panels of prepared weights */
     /* Up to few_most rows times prepared weights; NULL: none. */
-    void (*few)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
-                bool accumulate);
+    void (*few)(const cmat_product *p, int n, const float *x, int ldx, int T, bool accumulate);
     int few_most;
 } tiles;
 
@@ -40,48 +40,65 @@ static int column_stripe(const cmat_weight *w, int width)
     return block <= width ? width : (block + width - 1) / width * width;
 }
 
-static void matmul(const tiles *with, float *y, int ldy, const float *x, int ldx,
-                   const cmat_weight *w, int T, bool accumulate)
+static cmat_q_side side_of(const tiles *with, const cmat_product *p, bool accumulate)
 {
-    if (w->prepared && T == 1) {
-        cmat_avx2_row_product(y, x, w, accumulate);
-        return;
-    }
-    if (w->prepared && with->few && T <= with->few_most) {
-        with->few(y, ldy, x, ldx, w, T, accumulate);
-        return;
-    }
-    const int pairs = cmat_avx2_q_pairs(w->type);
-    if (pairs) {
-        cmat_qgemm(&(cmat_q_job){.T = T,
-                                 .N = w->n_out,
-                                 .K = w->n_in,
-                                 .x = x,
-                                 .ldx = (size_t)ldx,
-                                 .y = y,
-                                 .ldy = (size_t)ldy,
-                                 .accumulate = accumulate,
-                                 .b = w,
-                                 .pack = w->prepared ? with->prepared : cmat_avx2_q_pack_rows,
-                                 .pairs = pairs,
-                                 .max = CMAT_Q_MAX},
-                   with->q);
-        return;
-    }
+    const cmat_weight *w = p->w;
+    return (cmat_q_side){.N = w->n_out,
+                         .y = p->y,
+                         .ldy = (size_t)p->ldy,
+                         .accumulate = accumulate,
+                         .b = w,
+                         .pack = w->prepared ? with->prepared : cmat_avx2_q_pack_rows,
+                         .pairs = cmat_avx2_q_pairs(w->type)};
+}
+
+static void matmul_float(const tiles *with, const cmat_product *p, const float *x, int ldx, int T,
+                         bool accumulate)
+{
     const cmat_sgemm_job job = {.M = T,
-                                .N = w->n_out,
-                                .K = w->n_in,
+                                .N = p->w->n_out,
+                                .K = p->w->n_in,
                                 .alpha = 1,
                                 .beta = accumulate ? 1 : 0,
                                 .a = x,
                                 .a_row = (size_t)ldx,
                                 .a_col = 1,
-                                .c = y,
-                                .ldc = (size_t)ldy,
-                                .b = w,
+                                .c = p->y,
+                                .ldc = (size_t)p->ldy,
+                                .b = p->w,
                                 .pack = cmat_avx2_pack_rows,
-                                .k_quantum = cmat_type_get((int)w->type)->block_weights};
+                                .k_quantum = cmat_type_get((int)p->w->type)->block_weights};
     cmat_sgemm(&job, with->f);
+}
+
+/* Products that share x are done together where all are in integers and for many rows, or all for
+ * few rows of prepared weights. Each is what it is alone, to the last bit. */
+static void matmul_set(const tiles *with, const cmat_product *p, int n, const float *x, int ldx,
+                       int T, bool accumulate)
+{
+    bool prepared = true, integers = true;
+    assert(n <= CMAT_Q_SIDES);
+    for (int i = 0; i < n; i++) {
+        prepared &= p[i].w->prepared != NULL;
+        integers &= cmat_avx2_q_pairs(p[i].w->type) > 0;
+    }
+    if (n > 1 && !prepared && !integers) {
+        for (int i = 0; i < n; i++)
+            matmul_set(with, p + i, 1, x, ldx, T, accumulate);
+    } else if (prepared && T == 1) {
+        cmat_avx2_row_product(p, n, x, accumulate);
+    } else if (prepared && with->few && T <= with->few_most) {
+        with->few(p, n, x, ldx, T, accumulate);
+    } else if (integers) {
+        cmat_q_job job = {
+            .T = T, .K = p->w->n_in, .x = x, .ldx = (size_t)ldx, .max = CMAT_Q_MAX, .n_sides = n};
+        for (int i = 0; i < n; i++)
+            job.sides[i] = side_of(with, p + i, accumulate);
+        cmat_qgemm(&job, with->q);
+    } else {
+        for (int i = 0; i < n; i++)
+            matmul_float(with, p + i, x, ldx, T, accumulate);
+    }
 }
 
 static void matmul_backward(const tiles *with, float *dx, int lddx, const float *dy, int lddy,
@@ -89,21 +106,22 @@ static void matmul_backward(const tiles *with, float *dx, int lddx, const float 
 {
     const bool bf16 = with->bf16 && cmat_avx512_has_bf16();
     if (quantised(w)) {
-        cmat_qgemm(
-            &(cmat_q_job){.T = T,
-                          .N = w->n_in,
-                          .K = w->n_out,
-                          .x = dy,
-                          .ldx = (size_t)lddy,
-                          .y = dx,
-                          .ldy = (size_t)lddx,
-                          .accumulate = accumulate,
-                          .b = w,
-                          .pack = bf16 ? cmat_avx512_bf16_pack_columns : cmat_avx2_q_pack_columns,
-                          .pairs = 16,
-                          .stripe = column_stripe(w, with->q->width),
-                          .max = CMAT_Q_BACKWARD_X},
-            bf16 ? with->bf16 : with->q);
+        const cmat_q_job job = {
+            .T = T,
+            .K = w->n_out,
+            .x = dy,
+            .ldx = (size_t)lddy,
+            .max = CMAT_Q_BACKWARD_X,
+            .n_sides = 1,
+            .sides = {{.N = w->n_in,
+                       .y = dx,
+                       .ldy = (size_t)lddx,
+                       .accumulate = accumulate,
+                       .b = w,
+                       .pack = bf16 ? cmat_avx512_bf16_pack_columns : cmat_avx2_q_pack_columns,
+                       .pairs = 16,
+                       .stripe = column_stripe(w, with->q->width)}}};
+        cmat_qgemm(&job, bf16 ? with->bf16 : with->q);
         return;
     }
     const cmat_sgemm_job job = {.M = T,
@@ -192,7 +210,12 @@ static void gemm(const tiles *with, bool ta, bool tb, int M, int N, int K, float
 void cmat_avx2_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                       bool accumulate)
 {
-    matmul(&avx2, y, ldy, x, ldx, w, T, accumulate);
+    matmul_set(&avx2, &(cmat_product){y, ldy, w}, 1, x, ldx, T, accumulate);
+}
+
+void cmat_avx2_matmul_set(const cmat_product *p, int n, const float *x, int ldx, int T)
+{
+    matmul_set(&avx2, p, n, x, ldx, T, false);
 }
 
 void cmat_avx2_matmul_backward(float *dx, int lddx, const float *dy, int lddy, const cmat_weight *w,
@@ -210,7 +233,12 @@ void cmat_avx2_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const fl
 void cmat_avx512_matmul(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                         bool accumulate)
 {
-    matmul(&avx512, y, ldy, x, ldx, w, T, accumulate);
+    matmul_set(&avx512, &(cmat_product){y, ldy, w}, 1, x, ldx, T, accumulate);
+}
+
+void cmat_avx512_matmul_set(const cmat_product *p, int n, const float *x, int ldx, int T)
+{
+    matmul_set(&avx512, p, n, x, ldx, T, false);
 }
 
 void cmat_avx512_matmul_backward(float *dx, int lddx, const float *dy, int lddy,

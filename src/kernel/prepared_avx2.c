@@ -235,22 +235,36 @@ static inline __attribute__((always_inline)) void rows_range(cmat_prepared_form 
     }
 }
 
-void cmat_avx2_row_product(float *y, const float *x, const cmat_weight *w, bool accumulate)
+enum { CHUNK = 4 }; /* groups at a time */
+
+static int row_chunks(const cmat_weight *w)
 {
-    enum { CHUNK = 4 }; /* groups at a time */
-    const int n_blocks = w->n_in / CMAT_Q_BLOCK, n_groups = (w->n_out + ROWS - 1) / ROWS;
+    return (w->n_out + ROWS * CHUNK - 1) / (ROWS * CHUNK);
+}
+
+void cmat_avx2_row_product(const cmat_product *p, int n, const float *x, bool accumulate)
+{
+    const int n_in = p->w->n_in, n_blocks = n_in / CMAT_Q_BLOCK, threads = cmat_threads();
     char *room = cmat_scratch_take((size_t)n_blocks * 72);
     int16_t *q = (int16_t *)room;
     float *d = (float *)(void *)(room + (size_t)n_blocks * 64), *s = d + n_blocks;
-    cmat_avx2_q_tile.round(q, d, s, x, w->n_in, CMAT_Q_MAX);
+    int n_chunks = 0;
+    cmat_avx2_q_tile.round(q, d, s, x, n_in, CMAT_Q_MAX);
     const rounded r = {q, d, s, n_blocks};
-    const int threads = cmat_threads(), n_chunks = (n_groups + CHUNK - 1) / CHUNK;
-    if (!accumulate)
-        memset(y, 0, (size_t)w->n_out * sizeof *y);
-#pragma omp parallel for schedule(static) num_threads(threads) if (n_groups * n_blocks > 256)
-    for (int c = 0; c < n_chunks; c++) {
-        const int first = c * CHUNK, end = n_groups - first < CHUNK ? n_groups : first + CHUNK;
-        CMAT_WITH_FORM(w->type, rows_range, y, w, first, end, &r)
+    for (int i = 0; i < n; i++) {
+        n_chunks += row_chunks(p[i].w);
+        if (!accumulate)
+            memset(p[i].y, 0, (size_t)p[i].w->n_out * sizeof *p[i].y);
+    }
+#pragma omp parallel for schedule(static) num_threads(threads) if (n_chunks * n_blocks > 64)
+    for (int i = 0; i < n_chunks; i++) {
+        const cmat_product *of = p;
+        int c = i;
+        for (; c >= row_chunks(of->w); of++)
+            c -= row_chunks(of->w);
+        const int n_groups = (of->w->n_out + ROWS - 1) / ROWS, first = c * CHUNK;
+        const int end = n_groups - first < CHUNK ? n_groups : first + CHUNK;
+        CMAT_WITH_FORM(of->w->type, rows_range, of->y, of->w, first, end, &r)
     }
     cmat_scratch_give(room);
 }

@@ -229,22 +229,29 @@ INLINE void unit_product(form f, const cmat_qrows *x, int T, const unit *u, bool
     }
 }
 
-void cmat_avx512_few_rows(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
+void cmat_avx512_few_rows(const cmat_product *p, int n, const float *x, int ldx, int T,
                           bool accumulate)
 {
-    const int n_blocks = w->n_in / CMAT_Q_BLOCK, n_units = (w->n_out + COLUMNS - 1) / COLUMNS;
-    const int threads = cmat_threads();
-    const size_t bytes =
-        (size_t)n_blocks * cmat_prepared_block_bytes(cmat_prepared_form_of(w->type));
-    const cmat_qrows r = cmat_qrows_new(T, w->n_in, 2); /* of an odd T a row more is read */
+    const int n_in = p->w->n_in, n_blocks = n_in / CMAT_Q_BLOCK, threads = cmat_threads();
+    const cmat_qrows r = cmat_qrows_new(T, n_in, 2); /* of an odd T a row more is read */
+    int n_units = 0;
+    for (int i = 0; i < n; i++)
+        n_units += (p[i].w->n_out + COLUMNS - 1) / COLUMNS;
 #pragma omp parallel num_threads(threads) if (n_units * n_blocks * T > 256)
     {
-        cmat_qrows_round(&r, cmat_avx2_q_round, x, (size_t)ldx, T, w->n_in, CMAT_Q_MAX);
+        cmat_qrows_round(&r, cmat_avx2_q_round, x, (size_t)ldx, T, n_in, CMAT_Q_MAX);
 #pragma omp for schedule(static)
         for (int i = 0; i < n_units; i++) {
-            const unit u = unit_at(w, i * COLUMNS, bytes);
-            CMAT_WITH_FORM(w->type, unit_product, &r, T, &u, accumulate, y + i * COLUMNS,
-                           (size_t)ldy)
+            const cmat_product *of = p;
+            int at = i * COLUMNS;
+            for (; at >= (of->w->n_out + COLUMNS - 1) / COLUMNS * COLUMNS; of++)
+                at -= (of->w->n_out + COLUMNS - 1) / COLUMNS * COLUMNS;
+            const cmat_weight *w = of->w;
+            const unit u = unit_at(w, at,
+                                   (size_t)n_blocks *
+                                       cmat_prepared_block_bytes(cmat_prepared_form_of(w->type)));
+            CMAT_WITH_FORM(w->type, unit_product, &r, T, &u, accumulate, of->y + at,
+                           (size_t)of->ldy)
         }
     }
     cmat_scratch_give(r.q);

@@ -60,19 +60,28 @@ typedef struct {
 typedef void cmat_q_pack(const void *b, char *panels, int width, int n0, int n, int b0,
                          int n_blocks);
 
+/* One of the right-hand sides that share x. */
 typedef struct {
-    int T, N, K;
-    const float *x;
-    size_t ldx;
+    int N;
     float *y;
     size_t ldy;
     bool accumulate;
     const void *b;
-    int k0; /* x's first column stands for this row of B, a multiple of the block */
     cmat_q_pack *pack;
     int pairs;  /* of a block in the panels: 16, or 8 for scales of 16 weights */
     int stripe; /* columns packed at a time, a multiple of the width; 0: one panel */
-    int max;    /* x is rounded to +-max; 32 max |q| must stay below 2^31 */
+} cmat_q_side;
+
+enum { CMAT_Q_SIDES = 4 };
+
+typedef struct {
+    int T, K;
+    const float *x;
+    size_t ldx;
+    int k0;  /* x's first column stands for this row of B, a multiple of the block */
+    int max; /* x is rounded to +-max; 32 max |q| must stay below 2^31 */
+    int n_sides;
+    cmat_q_side sides[CMAT_Q_SIDES];
 } cmat_q_job;
 
 void cmat_qgemm(const cmat_q_job *job, const cmat_q_tile *tile);

@@ -151,21 +151,12 @@ static void dora_end(cmat_forward *f, float *y, int ldy, int layer, int weight, 
     }
 }
 
-/* y (n, n_out) (+)= x (n, n_in) W^T, plus scale * (x A^T) B^T for the rows of each adapter, times
- * the gain for DoRA's. */
-static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx, int layer,
-                    int weight, const row_set *s, bool accumulate)
+/* y (n, n_out) += scale (x A^T) B^T for the rows of each adapter. */
+static void low_rank(cmat_forward *f, float *y, int ldy, const float *x, int ldx, int layer,
+                     int weight, const row_set *s)
 {
     const cmat_kernel_ops *k = f->m->kernel;
     const cmat_weight *w = &f->m->layers[layer].w[weight];
-    const int nd = s->n_decode;
-    if (accumulate)
-        dora_begin(f, y, ldy, layer, weight, s);
-    if (nd > 0)
-        k->matmul(y, ldy, x, ldx, w, nd, accumulate);
-    if (nd < s->n)
-        k->matmul(y + (size_t)nd * (size_t)ldy, ldy, x + (size_t)nd * (size_t)ldx, ldx, w,
-                  s->n - nd, accumulate);
     for (int i = 0; i < s->n_runs; i++) {
         const adapter_run *r = &s->runs[i];
         const cmat_lora_pair *pair;
@@ -177,12 +168,53 @@ static void product(cmat_forward *f, float *y, int ldy, const float *x, int ldx,
         const float *xr = x + (size_t)r->row * (size_t)ldx;
         /* Which of the two is used must not depend on what else is in the batch: what a sequence
          * gets, it gets to the last bit alone and among others (test_engine). */
-        if (r->row < nd)
+        if (r->row < s->n_decode)
             k->lora_rows(yr, ldy, xr, ldx, &lora, r->n, f->lora);
         else
             cmat_lora_forward_run(k, yr, ldy, f->lora, lora.rank, xr, ldx, &lora, r->n);
     }
-    dora_end(f, y, ldy, layer, weight, s, accumulate);
+}
+
+/* y += x W^T with the adapters' part, the whole times the gain for DoRA's rows. */
+static void product_added(cmat_forward *f, float *y, int ldy, const float *x, int ldx, int layer,
+                          int weight, const row_set *s)
+{
+    const cmat_kernel_ops *k = f->m->kernel;
+    const cmat_weight *w = &f->m->layers[layer].w[weight];
+    const int nd = s->n_decode;
+    dora_begin(f, y, ldy, layer, weight, s);
+    if (nd > 0)
+        k->matmul(y, ldy, x, ldx, w, nd, true);
+    if (nd < s->n)
+        k->matmul(y + (size_t)nd * (size_t)ldy, ldy, x + (size_t)nd * (size_t)ldx, ldx, w,
+                  s->n - nd, true);
+    low_rank(f, y, ldy, x, ldx, layer, weight, s);
+    dora_end(f, y, ldy, layer, weight, s, true);
+}
+
+/* One matrix of a layer and where its product goes. */
+typedef struct {
+    int weight;
+    float *y;
+    int ldy;
+} target;
+
+/* y = x W^T likewise for matrices that share x. */
+static void products(cmat_forward *f, const target *t, int n, const float *x, int ldx, int layer,
+                     const row_set *s)
+{
+    cmat_product p[CMAT_N_LAYER_WEIGHTS];
+    for (int first = 0; first<s->n; first = s->n_decode> first ? s->n_decode : s->n) {
+        const int rows = first < s->n_decode ? s->n_decode : s->n - first;
+        for (int i = 0; i < n; i++)
+            p[i] = (cmat_product){t[i].y + (size_t)first * (size_t)t[i].ldy, t[i].ldy,
+                                  &f->m->layers[layer].w[t[i].weight]};
+        cmat_matmul_set(f->m->kernel, p, n, x + (size_t)first * (size_t)ldx, ldx, rows);
+    }
+    for (int i = 0; i < n; i++) {
+        low_rank(f, t[i].y, t[i].ldy, x, ldx, layer, t[i].weight, s);
+        dora_end(f, t[i].y, t[i].ldy, layer, t[i].weight, s, false);
+    }
 }
 
 /* x (T, D): embeddings of tokens and virtual tokens. Rows of a prefix hold nothing that is read. */
@@ -236,9 +268,8 @@ static void attention(cmat_forward *f, cmat_kv *kv, const cmat_batch *b, int lay
     const float *turn = cmat_model_rope(f->m, layer);
     float *q = f->qkv, *key = q + q_dim, *value = key + kv_dim;
     k->rmsnorm(f->xn, NULL, f->x, l->attn_norm, b->n_rows, c->n_embd, c->rms_eps);
-    product(f, q, ld, f->xn, c->n_embd, layer, CMAT_W_Q, &f->all, false);
-    product(f, key, ld, f->xn, c->n_embd, layer, CMAT_W_K, &f->all, false);
-    product(f, value, ld, f->xn, c->n_embd, layer, CMAT_W_V, &f->all, false);
+    products(f, (target[]){{CMAT_W_Q, q, ld}, {CMAT_W_K, key, ld}, {CMAT_W_V, value, ld}}, 3, f->xn,
+             c->n_embd, layer, &f->all);
     if (l->qkv_bias)
         k->add_row(q, ld, l->qkv_bias, b->n_rows, ld);
     if (l->q_norm) {
@@ -274,10 +305,10 @@ static void add_product(cmat_forward *f, const float *y, int ldy, int layer, int
     const cmat_model_config *c = &f->m->config;
     const int D = c->n_embd;
     if (!norm) {
-        product(f, f->x, D, y, ldy, layer, weight, s, true);
+        product_added(f, f->x, D, y, ldy, layer, weight, s);
         return;
     }
-    product(f, f->xn, D, y, ldy, layer, weight, s, false);
+    products(f, &(target){weight, f->xn, D}, 1, y, ldy, layer, s);
     f->m->kernel->rmsnorm(f->xn, NULL, f->xn, norm, s->n, D, c->rms_eps);
     f->m->kernel->add(f->x, f->xn, (size_t)s->n * (size_t)D);
 }
@@ -291,8 +322,8 @@ static void feed_forward(cmat_forward *f, int layer, const row_set *s)
     const int D = c->n_embd, F = c->n_ff;
     add_product(f, f->att, c->n_heads * c->head_dim, layer, CMAT_W_O, l->post_attn_norm, s);
     k->rmsnorm(f->xn, NULL, f->x, l->ffn_norm, s->n, D, c->rms_eps);
-    product(f, f->gate, F, f->xn, D, layer, CMAT_W_GATE, s, false);
-    product(f, f->up, F, f->xn, D, layer, CMAT_W_UP, s, false);
+    products(f, (target[]){{CMAT_W_GATE, f->gate, F}, {CMAT_W_UP, f->up, F}}, 2, f->xn, D, layer,
+             s);
     (c->arch->gelu ? k->geglu : k->swiglu)(f->h, f->gate, f->up, s->n, F);
     add_product(f, f->h, F, layer, CMAT_W_DOWN, l->post_ffn_norm, s);
 }

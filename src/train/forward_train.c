@@ -14,16 +14,38 @@
 #include "model/rope.h"
 #include "train/pass.h"
 
-/* y = x W^T (accumulate: +=) and the adapters' part. */
-static void project(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy,
-                    const float *x, int ldx, bool accumulate)
+/* y += x W^T and the adapters' part. */
+static void project_added(cmat_pass *p, const cmat_batch *b, int l, int w, float *y, int ldy,
+                          const float *x, int ldx)
 {
-    if (accumulate && p->has_dora)
+    if (p->has_dora)
         cmat_dora_begin(p, b, l, w, y, ldy);
-    p->k->matmul(y, ldy, x, ldx, &p->base.layers[l].w[w], b->n_rows, accumulate);
+    p->k->matmul(y, ldy, x, ldx, &p->base.layers[l].w[w], b->n_rows, true);
     cmat_lora_forward(p, b, l, w, y, ldy, x, ldx);
     if (p->has_dora)
-        cmat_dora_end(p, b, l, w, y, ldy, accumulate);
+        cmat_dora_end(p, b, l, w, y, ldy, true);
+}
+
+/* One matrix and where its product goes. */
+typedef struct {
+    int w;
+    float *y;
+    int ldy;
+} target;
+
+/* y = x W^T and the adapters' part, for matrices that share x. */
+static void project_set(cmat_pass *p, const cmat_batch *b, int l, const target *t, int n,
+                        const float *x, int ldx)
+{
+    cmat_product products[CMAT_N_LAYER_WEIGHTS];
+    for (int i = 0; i < n; i++)
+        products[i] = (cmat_product){t[i].y, t[i].ldy, &p->base.layers[l].w[t[i].w]};
+    cmat_matmul_set(p->k, products, n, x, ldx, b->n_rows);
+    for (int i = 0; i < n; i++) {
+        cmat_lora_forward(p, b, l, t[i].w, t[i].y, t[i].ldy, x, ldx);
+        if (p->has_dora)
+            cmat_dora_end(p, b, l, t[i].w, t[i].y, t[i].ldy, false);
+    }
 }
 
 static const float *layer_rope(const cmat_pass *p, int l)
@@ -76,7 +98,7 @@ static void add_projection(cmat_pass *p, const cmat_batch *b, int l, int w, floa
     const size_t n = (size_t)b->n_rows * (size_t)D;
     if (norm) {
         float *out = cmat_act_out(p, l, act);
-        project(p, b, l, w, out, D, a, lda, false);
+        project_set(p, b, l, &(target){w, out, D}, 1, a, lda);
         if (!y)
             return;
         p->k->rmsnorm(y, NULL, out, norm, b->n_rows, D, p->model->config.rms_eps);
@@ -85,7 +107,7 @@ static void add_projection(cmat_pass *p, const cmat_batch *b, int l, int w, floa
         cmat_lora_forward(p, b, l, w, NULL, 0, a, lda);
     } else {
         p->k->copy(y, x, n);
-        project(p, b, l, w, y, D, a, lda, true);
+        project_added(p, b, l, w, y, D, a, lda);
     }
 }
 
@@ -98,9 +120,9 @@ static void attention_forward(cmat_pass *p, const cmat_batch *b, int l, const fl
     float *k = qkv + n.H * n.d, *v = k + n.G * n.d;
 
     p->k->rmsnorm(p->xn, NULL, x, layer->attn_norm, n.T, n.D, m->config.rms_eps);
-    project(p, b, l, CMAT_W_Q, qkv, n.qkv, p->xn, n.D, false);
-    project(p, b, l, CMAT_W_K, k, n.qkv, p->xn, n.D, false);
-    project(p, b, l, CMAT_W_V, v, n.qkv, p->xn, n.D, false);
+    project_set(p, b, l,
+                (target[]){{CMAT_W_Q, qkv, n.qkv}, {CMAT_W_K, k, n.qkv}, {CMAT_W_V, v, n.qkv}}, 3,
+                p->xn, n.D);
     if (layer->qkv_bias)
         p->k->add_row(qkv, n.qkv, layer->qkv_bias, n.T, n.qkv);
     if (!layer->q_norm) { /* q and k heads lie side by side: one call turns both */
@@ -126,8 +148,7 @@ void cmat_layer_forward(cmat_pass *p, const cmat_batch *b, int l, float *y, bool
 
     attention_forward(p, b, l, x, xmid);
     p->k->rmsnorm(p->xn, NULL, xmid, p->base.layers[l].ffn_norm, n.T, n.D, m->config.rms_eps);
-    project(p, b, l, CMAT_W_GATE, gate, n.F, p->xn, n.D, false);
-    project(p, b, l, CMAT_W_UP, up, n.F, p->xn, n.D, false);
+    project_set(p, b, l, (target[]){{CMAT_W_GATE, gate, n.F}, {CMAT_W_UP, up, n.F}}, 2, p->xn, n.D);
     if (keep)
         for (int i = 0; i < CMAT_ACT_FFN_OUT; i++)
             cmat_act_keep(p, l, i, n.T);
