@@ -240,7 +240,7 @@ static bool generate(random_model *m, cmat_mask_share *masks, int max_tokens, cm
     cmat_sequence_begin(s);
     while (!s->ended) {
         float *logits = m->noise + cmat_rng_below(&m->rng, (uint64_t)m->n_vocab);
-        cmat_sequence_advance(s, logits, m->n_vocab, m->scratch);
+        cmat_sequence_advance(s, cmat_kernel_best(), logits, m->n_vocab, m->scratch);
         if (s->mask && s->ended && s->finish == CMAT_FINISH_LENGTH)
             assert_true(s->n_tokens == s->n_limit); /* not: no token goes on */
     }

@@ -475,6 +475,31 @@ static void lora_many_match(const cmat_kernel_ops *k)
     }
 }
 
+static void log_sum_exp_matches(const cmat_kernel_ops *k)
+{
+    static const int lengths[] = {1, 7, 8, 1000, 49152};
+    for (size_t l = 0; k->log_sum_exp && l < sizeof lengths / sizeof *lengths; l++) {
+        const int n = lengths[l];
+        float *x = random_floats((size_t)n, 8, l);
+        double sum = 0;
+        x[n / 2] = 30;
+        x[n - 1] = n > 1 ? -INFINITY : 30; /* as a constraint leaves it */
+        for (int i = 0; i < n; i++)
+            sum += exp((double)x[i]);
+        assert_true(fabs((double)k->log_sum_exp(x, n) - log(sum)) < 1e-5);
+        for (int i = 0; i < n; i++)
+            x[i] = -INFINITY;
+        assert_true(k->log_sum_exp(x, n) == -INFINITY);
+        free(x);
+    }
+}
+
+static void test_log_sum_exp(void **state)
+{
+    (void)state;
+    each_kernel(log_sum_exp_matches);
+}
+
 static void test_lora_rows(void **state)
 {
     (void)state;
@@ -801,14 +826,15 @@ static void test_best(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul),    cmocka_unit_test(test_matmul_backward),
-        cmocka_unit_test(test_gemm),      cmocka_unit_test(test_embed),
-        cmocka_unit_test(test_rmsnorm),   cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_lora_rows), cmocka_unit_test(test_swiglu),
-        cmocka_unit_test(test_geglu),     cmocka_unit_test(test_head_norm),
-        cmocka_unit_test(test_adamw),     cmocka_unit_test(test_cross_entropy),
-        cmocka_unit_test(test_add_scale), cmocka_unit_test(test_moves),
-        cmocka_unit_test(test_threads),   cmocka_unit_test(test_best),
+        cmocka_unit_test(test_matmul),        cmocka_unit_test(test_matmul_backward),
+        cmocka_unit_test(test_gemm),          cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_rmsnorm),       cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_log_sum_exp),   cmocka_unit_test(test_lora_rows),
+        cmocka_unit_test(test_swiglu),        cmocka_unit_test(test_geglu),
+        cmocka_unit_test(test_head_norm),     cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_add_scale),
+        cmocka_unit_test(test_moves),         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -210,6 +210,17 @@ static double cross_entropy(float *logits, const int32_t *targets, const float *
     return total;
 }
 
+static float log_sum_exp(const float *x, int n)
+{
+    float max = -INFINITY;
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (int i = 0; i < n && isfinite(max); i++)
+        sum += (double)expf(x[i] - max);
+    return isfinite(max) ? max + (float)log(sum) : max;
+}
+
 /* m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
  * p -= lr (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + weight_decay p) */
 static void adamw(float *p, const float *g, float *m, float *v, size_t n, float lr, float beta1,
@@ -263,6 +274,7 @@ const cmat_kernel_ops cmat_kernel_cpu = {
     .kv_store = cmat_plain_kv_store,
     .attention_paged = cmat_plain_attention_paged,
     .cross_entropy = cross_entropy,
+    .log_sum_exp = log_sum_exp,
     .adamw = adamw,
     .add = add,
     .scale = scale,

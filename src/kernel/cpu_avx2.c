@@ -315,8 +315,10 @@ static float row_max(const float *x, size_t n)
     return max;
 }
 
-/* x becomes exp(x - max); returns the sum, added up in double every CHUNK elements. */
-static double exp_row(float *x, size_t n, float max)
+/* The sum of exp(x - max), added up in double every CHUNK elements; y, which may be x or NULL, gets
+ * the terms. y is NULL or not in each use. */
+static inline __attribute__((always_inline)) double exp_row(float *y, const float *x, size_t n,
+                                                            float max)
 {
     const __m256 shift = _mm256_set1_ps(max);
     double sum = 0;
@@ -328,7 +330,8 @@ static double exp_row(float *x, size_t n, float max)
             if (end - i < 8)
                 e = _mm256_and_ps(e, _mm256_castsi256_ps(cmat_avx2_mask((int)(end - i))));
             s = _mm256_add_ps(s, e);
-            store(x + i, e, end - i);
+            if (y)
+                store(y + i, e, end - i);
         }
         sum += (double)cmat_avx2_sum(s);
     }
@@ -346,7 +349,7 @@ static double cross_entropy_row(float *x, int target, int V, float grad_scale)
 {
     const float max = row_max(x, (size_t)V);
     const double at_target = (double)(x[target] - max);
-    const double sum = exp_row(x, (size_t)V, max);
+    const double sum = exp_row(x, x, (size_t)V, max);
     scale_chunk(x, (float)(1 / sum) * grad_scale, (size_t)V);
     x[target] -= grad_scale;
     return log(sum) - at_target;
@@ -365,6 +368,12 @@ static double cross_entropy(float *logits, const int32_t *targets, const float *
         total += loss[t];
     free(loss);
     return total;
+}
+
+static float log_sum_exp(const float *x, int n)
+{
+    const float max = row_max(x, (size_t)n);
+    return isfinite(max) ? max + (float)log(exp_row(NULL, x, (size_t)n, max)) : max;
 }
 
 typedef struct {
@@ -456,6 +465,7 @@ const cmat_kernel_ops cmat_kernel_avx2 = {
     .kv_store = cmat_plain_kv_store,
     .attention_paged = cmat_avx2_attention_paged,
     .cross_entropy = cross_entropy,
+    .log_sum_exp = log_sum_exp,
     .adamw = adamw,
     .add = add,
     .scale = scale,
@@ -490,6 +500,7 @@ const cmat_kernel_ops cmat_kernel_avx512 = {
     .kv_store = cmat_plain_kv_store,
     .attention_paged = cmat_avx512_attention_paged,
     .cross_entropy = cross_entropy,
+    .log_sum_exp = log_sum_exp,
     .adamw = adamw,
     .add = add,
     .scale = scale,

@@ -221,6 +221,10 @@ typedef struct cmat_kernel_ops {
     double (*cross_entropy)(float *logits, const int32_t *targets, const float *weights, int n,
                             int V, float scale);
 
+    /* log(sum(exp(x))) of n numbers; the greatest of them where that is not finite. For the
+     * sampler: a device's table may lack it. */
+    float (*log_sum_exp)(const float *x, int n);
+
     /* One AdamW step (arXiv 1711.05101) over n parameters; t counts from 1. */
     void (*adamw)(float *p, const float *g, float *m, float *v, size_t n, float lr, float beta1,
                   float beta2, float eps, float weight_decay, int64_t t);

@@ -571,7 +571,7 @@ static void choose_tokens(cmat_engine *e, int n_seqs, int n_out)
     for (int i = 0; i < n_seqs; i++) {
         cmat_sequence *s = e->room.order[i];
         if (s->out >= 0)
-            cmat_sequence_advance(s, logits + (size_t)s->out * (size_t)V, V,
+            cmat_sequence_advance(s, e->model->kernel, logits + (size_t)s->out * (size_t)V, V,
                                   e->scratch + (size_t)s->out * (size_t)V);
     }
 }

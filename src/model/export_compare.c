@@ -25,8 +25,8 @@ enum { MAX_TOKENS = 192 };
 /* Adds what one position differs by. */
 static void compare_row(const float *p, const float *q, int n_vocab, cmat_export_result *r)
 {
-    const double lp = (double)cmat_log_sum_exp(p, n_vocab),
-                 lq = (double)cmat_log_sum_exp(q, n_vocab);
+    const double lp = (double)cmat_kernel_best()->log_sum_exp(p, n_vocab),
+                 lq = (double)cmat_kernel_best()->log_sum_exp(q, n_vocab);
     double kl = 0;
     int top_p = 0, top_q = 0;
     for (int i = 0; i < n_vocab; i++) {

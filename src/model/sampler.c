@@ -42,28 +42,6 @@ static float max_of(const float *x, int n)
     return best;
 }
 
-float cmat_log_sum_exp(const float *x, int n)
-{
-    const float max = max_of(x, n);
-    double total = 0;
-    if (!(max > -INFINITY && max < INFINITY))
-        return max;
-    for (int i = 0; i < n; i += 1024) { /* float sums of short runs, added up in double */
-        const int end = i + 1024 < n ? i + 1024 : n;
-        float lanes[8] = {0};
-        int j = i;
-        for (; j + 8 <= end; j += 8) {
-            for (int k = 0; k < 8; k++)
-                lanes[k] += exp_neg(x[j + k] - max);
-        }
-        for (; j < end; j++)
-            lanes[0] += exp_neg(x[j] - max);
-        for (int k = 0; k < 8; k++)
-            total += (double)lanes[k];
-    }
-    return max + (float)log(total);
-}
-
 static int argmax(const float *logits, int n_vocab, const cmat_token_set *allowed)
 {
     int best = -1;

@@ -31,8 +31,6 @@ typedef struct {
 int cmat_sample(float *logits, int n_vocab, const cmat_sampling *s, const cmat_token_set *allowed,
                 const int32_t *recent, size_t n_recent, cmat_rng *rng, cmat_candidate *scratch);
 
-/* log(sum(exp(x))) */
-float cmat_log_sum_exp(const float *x, int n);
 /* The k likeliest tokens, best first, and their log-probabilities. scratch: (n_vocab). */
 void cmat_top_logprobs(const float *logits, int n_vocab, float log_sum_exp, int k, int32_t *tokens,
                        float *logprobs, cmat_candidate *scratch);

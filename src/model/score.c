@@ -124,6 +124,7 @@ typedef struct {
     float *out;
     size_t n, n_vocab;
     const int32_t *tokens;
+    const cmat_kernel_ops *kernel;
 } score_job;
 
 static void copy_row(void *user, size_t i, float *logits)
@@ -136,20 +137,28 @@ static void score_row(void *user, size_t i, float *logits)
 {
     score_job *j = user;
     if (i + 1 < j->n)
-        j->out[i + 1] = logits[j->tokens[i + 1]] - cmat_log_sum_exp(logits, (int)j->n_vocab);
+        j->out[i + 1] = logits[j->tokens[i + 1]] - j->kernel->log_sum_exp(logits, (int)j->n_vocab);
 }
 
 cmat_status cmat_model_logits(cmat_model *m, const cmat_adapter *adapter, const int32_t *tokens,
                               size_t n, float *out, cmat_error *err)
 {
-    score_job j = {.out = out, .n = n, .n_vocab = (size_t)m->config.n_vocab, .tokens = tokens};
+    score_job j = {.out = out,
+                   .n = n,
+                   .n_vocab = (size_t)m->config.n_vocab,
+                   .tokens = tokens,
+                   .kernel = m->kernel};
     return each_row(m, adapter, tokens, n, copy_row, &j, err);
 }
 
 cmat_status cmat_model_logprobs(cmat_model *m, const cmat_adapter *adapter, const int32_t *tokens,
                                 size_t n, float *out, cmat_error *err)
 {
-    score_job j = {.out = out, .n = n, .n_vocab = (size_t)m->config.n_vocab, .tokens = tokens};
+    score_job j = {.out = out,
+                   .n = n,
+                   .n_vocab = (size_t)m->config.n_vocab,
+                   .tokens = tokens,
+                   .kernel = m->kernel};
     if (n)
         out[0] = 0;
     return each_row(m, adapter, tokens, n, score_row, &j, err);

@@ -114,7 +114,8 @@ void cmat_sequence_begin(cmat_sequence *s)
     check_limit(s);
 }
 
-void cmat_sequence_advance(cmat_sequence *s, float *logits, int n_vocab, cmat_candidate *scratch)
+void cmat_sequence_advance(cmat_sequence *s, const cmat_kernel_ops *kernel, float *logits,
+                           int n_vocab, cmat_candidate *scratch)
 {
     const size_t at = s->n_tokens - s->n_prompt;
     const int token =
@@ -125,7 +126,7 @@ void cmat_sequence_advance(cmat_sequence *s, float *logits, int n_vocab, cmat_ca
         end(s, CMAT_FINISH_STOP);
         return;
     }
-    lse = cmat_log_sum_exp(logits, n_vocab);
+    lse = kernel->log_sum_exp(logits, n_vocab);
     if (s->req.n_logprobs > 0) {
         const size_t k = (size_t)s->req.n_logprobs;
         cmat_top_logprobs(logits, n_vocab, lse, (int)k, s->top_tokens + at * k,

@@ -61,7 +61,8 @@ void cmat_sequence_free(cmat_sequence *s);
 void cmat_sequence_begin(cmat_sequence *s);
 /* Chooses the next token from logits (n_vocab) and adds it with the ones that are forced after it;
  * or sets ended. scratch (n_vocab). Different sequences may do so at the same time. */
-void cmat_sequence_advance(cmat_sequence *s, float *logits, int n_vocab, cmat_candidate *scratch);
+void cmat_sequence_advance(cmat_sequence *s, const cmat_kernel_ops *kernel, float *logits,
+                           int n_vocab, cmat_candidate *scratch);
 /* Text of new tokens: looks for stop strings, calls on_text. last: nothing more will come. */
 void cmat_sequence_deliver(cmat_sequence *s, bool last);
 /* Moves what came out into *r. */
