@@ -145,6 +145,26 @@ static void test_measures(void **state)
     cmat_store_close(s);
 }
 
+/* Tasks that are steps: each group counts once. */
+static void test_macro(void **state)
+{
+    (void)state;
+    static const char rows[] =
+        "[{\"id\": \"a#1\", \"score\": 1, \"measures\": {\"f\": 1}}, {\"id\": \"a#2\", \"score\": "
+        "0, "
+        "\"measures\": {\"f\": 0.5}}, {\"id\": \"a#2\", \"k\": 1, \"score\": 1}, {\"id\": \"b#1\", "
+        "\"score\": 1, \"measures\": {\"f\": 0.25}}, {\"id\": \"c\", \"score\": 0}]";
+    json_t *tasks = json_loads(rows, 0, NULL), *m = cmat_eval_macro(tasks);
+    assert_int_equal(cmat_json_int(m, "n_groups", 0), 2);
+    near(cmat_json_num(m, "success", 0), 0.75, 1e-12);
+    near(cmat_json_num(m, "whole", 0), 0.5, 1e-12);
+    near(cmat_json_num(json_object_get(m, "measures"), "f", 0), 0.5, 1e-12);
+    json_decref(m);
+    json_array_clear(tasks);
+    assert_null(cmat_eval_macro(tasks));
+    json_decref(tasks);
+}
+
 static void test_summary(void **state)
 {
     (void)state;
@@ -267,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_mcnemar),
         cmocka_unit_test(test_paired_difference),
         cmocka_unit_test(test_measures),
+        cmocka_unit_test(test_macro),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_eval_run),
     };

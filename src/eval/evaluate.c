@@ -347,6 +347,9 @@ static json_t *summary_json(const gathering *g)
     json_object_set_new(out, "round", json_integer(g->round));
     json_object_set_new(out, "checker_mode", json_string(g->checker));
     add_rates(g, out);
+    json_t *macro = cmat_eval_macro(g->tasks);
+    if (macro)
+        json_object_set_new(out, "macro", macro);
     json_object_set(out, "outcomes", g->outcomes);
     json_object_set(out, "error_kinds", g->error_kinds);
     json_object_set_new(out, "cost", cost_json(g));

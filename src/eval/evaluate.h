@@ -17,6 +17,9 @@
  *  "by_kind": [{"kind", and as success}], ordered by kind
  *  "mean_score": of the first samples, where scores lie between 0 and 1 too
  *  "measures": {name: mean over the first samples} of the environment's further figures, if any
+ *  "macro": {"n_groups", "success", "whole", "measures": {name: mean}}, where tasks are steps of
+ *      something longer (ids "GROUP#STEP"): means of the groups' own means; whole: the share of the
+ *      groups with every step right
  *  "outcomes": {"completed": n, "context limit": n, ...}, all classes
  *  "error_kinds": {"wrong column": n, ...}, of the episodes that were not right
  *  "cost": {"turns", "prompt_tokens", "tokens", "seconds", "wall_seconds"}: means of an episode;
@@ -44,6 +47,8 @@ cmat_status cmat_eval_summary(cmat_store *store, const char *phase, int round,
  * interval Newcombe's, p by McNemar's exact test. CMAT_ERR_ARG: they have no task in common. */
 cmat_status cmat_eval_compare(const json_t *a, const json_t *b, json_t **out, cmat_error *err);
 
+/* The "macro" of a summary's "tasks", a new reference; NULL: none of them is a step. */
+json_t *cmat_eval_macro(const json_t *tasks);
 /* Success rate of a summary, 0..1. */
 double cmat_eval_rate(const json_t *summary);
 /* Appends plain text tables for a terminal. */

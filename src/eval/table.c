@@ -73,6 +73,16 @@ static void mean_lines(cmat_buf *out, const json_t *summary)
                         100 * cmat_json_num(summary, "mean_score", 0));
     json_object_foreach(json_object_get(summary, "measures"), name, v)
         cmat_buf_printf(out, "Mean %s: %.1f %%\n", name, 100 * json_number_value(v));
+    const json_t *macro = json_object_get(summary, "macro");
+    if (!macro)
+        return;
+    cmat_buf_printf(out, "Means of %lld groups of steps: success %.1f %%, every step right %.1f %%",
+                    (long long)cmat_json_int(macro, "n_groups", 0),
+                    100 * cmat_json_num(macro, "success", 0),
+                    100 * cmat_json_num(macro, "whole", 0));
+    json_object_foreach(json_object_get(macro, "measures"), name, v)
+        cmat_buf_printf(out, ", %s %.1f %%", name, 100 * json_number_value(v));
+    cmat_buf_putc(out, '\n');
 }
 
 void cmat_eval_table(const json_t *summary, cmat_buf *out)
