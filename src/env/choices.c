@@ -13,11 +13,22 @@ typedef struct {
     size_t n;
     const char **choices; /* (n), pointing into text */
     char *text;
+    bool *open; /* (n) */
 } choices;
 
 /* Where in the reply: both beginnings possible; in the word that begins a thought; in the thought;
- * before the action; in the action; in its free words; behind them. */
-typedef enum { AT_START, IN_MARK, IN_THOUGHT, IN_LEAD, IN_CHOICE, IN_FREE, BEHIND_FREE } place;
+ * before the action; in the action; in its free words; behind them;
+ * in those after an open one. */
+typedef enum {
+    AT_START,
+    IN_MARK,
+    IN_THOUGHT,
+    IN_LEAD,
+    IN_CHOICE,
+    IN_FREE,
+    BEHIND_FREE,
+    IN_OPEN
+} place;
 
 typedef struct {
     uint8_t at;
@@ -71,6 +82,9 @@ static bool choice_step(const choices *c, state *s, uint8_t byte)
     s->pos++;
     if (s->free && !c->free_lead[s->pos]) {
         s->at = IN_FREE;
+        s->thought = 0;
+    } else if (lo < hi && c->open[lo] && !c->choices[lo][s->pos]) {
+        s->at = IN_OPEN;
         s->thought = 0;
     }
     return lo < hi || s->free;
@@ -154,6 +168,8 @@ static bool choices_step(const cmat_acceptor *a, void *vs, uint8_t byte)
         return free_step(c, s, byte);
     case BEHIND_FREE:
         return false;
+    case IN_OPEN:
+        return line_step(s, byte, c->free_max);
     default:
         return choice_step(c, s, byte);
     }
@@ -163,9 +179,9 @@ static bool choices_done(const cmat_acceptor *a, const void *vs)
 {
     const choices *c = (const choices *)a;
     const state *s = vs;
+    if (s->at == BEHIND_FREE || s->at == IN_OPEN)
+        return s->n_cont == 0;
     /* Sorted, so that a choice that ends here is the first of those that go on. */
-    if (s->at == BEHIND_FREE)
-        return true;
     return s->at == IN_CHOICE && s->lo < s->hi && s->pos > 0 && !c->choices[s->lo][s->pos];
 }
 
@@ -177,6 +193,8 @@ static uint64_t choices_key(const cmat_acceptor *a, const void *vs)
         return s->thought + 64 > c->think_max ? 0 : 8u + s->n_cont + 16u * (s->thought > 0);
     if (s->at == IN_FREE)
         return s->thought + 64 > c->free_max ? 0 : 48u + s->n_cont + 4u * (s->thought > 0);
+    if (s->at == IN_OPEN)
+        return s->thought + 64 > c->free_max ? 0 : 40u + s->n_cont;
     return (uint64_t)s->at + 1 + (s->free ? 32 : 0) + ((uint64_t)s->pos << 6) +
            ((uint64_t)s->lo << 22) + ((uint64_t)s->hi << 43);
 }
@@ -189,6 +207,7 @@ static void choices_free(cmat_acceptor *a)
     free(c->free_lead);
     free(c->choices);
     free(c->text);
+    free(c->open);
     free(c);
 }
 
@@ -214,6 +233,9 @@ cmat_acceptor *cmat_choices_new(const cmat_choices_options *o)
     c->free_end = o->free_end;
     c->free_max = o->free_max > 0 && o->free_max < UINT16_MAX ? o->free_max : 200;
     c->n = o->n;
+    c->open = cmat_xcalloc(o->n + 1, sizeof *c->open);
+    if (o->open)
+        memcpy(c->open, o->open, o->n * sizeof *c->open);
     c->choices = cmat_xcalloc(o->n + 1, sizeof *c->choices);
     for (size_t i = 0; i < o->n; i++)
         len += strlen(o->choices[i]) + 1;

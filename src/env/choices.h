@@ -3,6 +3,7 @@
 #ifndef CMAT_ENV_CHOICES_H
 #define CMAT_ENV_CHOICES_H
 #include "core/acceptor.h"
+#include <stdbool.h>
 
 typedef struct {
     const char *think; /* "Think: ": before one line of thought, which may be left out; NULL: none.
@@ -14,7 +15,9 @@ typedef struct {
     const char *free_lead; /* "search[": also allowed, then any words (no brackets, one line), then
                             * free_end; NULL: not. No choice begins with it */
     char free_end;         /* ']' */
-    int free_max;          /* bytes of the words at most; 0: 200 */
+    const bool *open; /* (n): any words may follow choice i, or none, to the end; no other choice
+                       * begins with it. NULL: after none */
+    int free_max;     /* bytes of such words at most; 0: 200 */
 } cmat_choices_options;
 
 /* The caller's (cmat_acceptor_free). No two choices may be equal; one may begin another. */
