@@ -13,7 +13,7 @@ typedef struct {
     const cmat_task *task;
     cmat_obs obs;
     char **replies;            /* (n) */
-    cmat_env_snapshot *before; /* (n): the states before them; empty where there are no snapshots */
+    cmat_env_snapshot *before; /* (n): the states before them; empty where there are none */
     size_t n, cap, cap_before;
 } game;
 
@@ -72,7 +72,9 @@ static cmat_status step(game *g, const char *reply, cmat_error *err)
 {
     cmat_env_snapshot s = {0};
     cmat_status st = CMAT_OK;
-    if (g->env->ops->snapshot && (st = cmat_env_snapshot_take(g->env, &s, err)) != CMAT_OK)
+    if (g->env->ops->snapshot)
+        st = cmat_env_snapshot_take(g->env, &s, err);
+    if (st != CMAT_OK && st != CMAT_ERR_UNSUPPORTED)
         return st;
     g->replies = cmat_xgrow(g->replies, &g->cap, g->n + 1, sizeof *g->replies);
     g->before = cmat_xgrow(g->before, &g->cap_before, g->n + 1, sizeof *g->before);
@@ -89,7 +91,7 @@ static cmat_status undo(game *g, cmat_error *err)
         puts("there is nothing to undo");
         return CMAT_OK;
     }
-    if (g->env->ops->snapshot) {
+    if (g->before[g->n - 1].state.len > 0) {
         st = cmat_env_restore(g->env, &g->before[g->n - 1], err);
         forget_last(g);
     } else {

@@ -142,6 +142,25 @@ save("house", "grammar", "\2grammar :: \"\"\"{\"task\": [{\"condition\": \"opene
 save("house", "reply", "\3Think: hm\ngo to garbagecan 1")
 save("house", "reply2", "\4THOUGHT: hm\n ACTION: go to the garbagecan")
 
+save("web", "page", "\0<!DOCTYPE html><title>T</title><ul><li>a<li b='>'>c</ul><form><label for=n>N</label><input id=n value=\"x\">"
+     "<select><option selected>S<option>M</select><button disabled/>ok</button></form><table><tr><td>1<td><a href=/x>y</a></table>")
+save("web", "mind2web", "\1" + json.dumps([{"annotation_id": "a", "confirmed_task": "t", "website": "w", "action_reprs": ["x -> CLICK"],
+     "actions": [{"action_uid": "u", "cleaned_html": "<html backend_node_id='1'><a backend_node_id='2'>x</a><i backend_node_id='3'/></html>",
+                  "operation": {"op": "CLICK", "value": ""}, "pos_candidates": [{"backend_node_id": "2"}],
+                  "neg_candidates": [{"backend_node_id": "3", "rank": 2}]}]}]))
+save("web", "instances", "\1" + json.dumps({"instances": [{"instance_id": "a__0", "input": "Task: t\n\nPrevious actions (x):\n  1. [a]  b -> CLICK\n\n"
+     "Available candidate elements:\n  1. <a bnid=\"2\" class=\"c...>\n  2. <i bnid=\"3\">\n\nCurrent page:\n```html\n<html backend_node_id=\"1\">\n <i backend_node_id=\"3\">"
+     "\n... [HTML truncated; original length 9] ...\n```\n", "metadata": {"op": "TYPE", "value": "v", "target_bnids": ["2"], "candidate_bnids": ["2", "3"]}}]}))
+save("web", "miniwob", "\1" + json.dumps({"demo": "x/click/y", "utterance": "u", "steps": [{"op": "CLICK", "ref": 2, "value": "", "elements": [
+     {"ref": 2, "tag": "input_text", "value": "v"}, {"ref": -1, "tag": "t", "text": "T"}, {"ref": 4, "tag": "select"}, {"ref": 5, "tag": "option", "text": "o"}]},
+     {"op": "TYPE", "ref": 2, "value": "w", "elements": None}]}))
+save("web", "site", "\1" + json.dumps({"id": "s", "env": "web", "instruction": "i", "site": {"kind": "login", "title": "T", "user": "u", "password": "p",
+     "settings": [{"label": "L", "options": ["a", "b"], "now": "a"}], "goal": [0, 1]}}))
+save("web", "reply", "\2Plan: x\nTYPE [3]: \"some text\"")
+save("web", "reply2", "\3Thought: x\nAnswer: C.\nAction: SELECT\nValue: b")
+save("web", "state", "\4010\n/?page=2\n1\n/\n3\tx\n")
+save("web", "request", "\5/send?x=1\nf0=a%20b&f1=%zz&row=3")
+
 # The smallest files of each kind among the tokenizers' test vectors.
 vectors = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../vectors/tokenizers.json")))
 for target, file in (("tokenizer_json", "tokenizer.json"), ("spm", "tokenizer.model")):

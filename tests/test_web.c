@@ -1,0 +1,927 @@
+/* test_web.c - the web: pages of any bytes, Mind2Web's view of them, replies and figures, recorded
+ * steps and made sites in both styles, facts, constraint, snapshots, import. */
+#include "core/fs.h"
+#include "core/json.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include "env/web/tree.h"
+#include "env/web/web.h"
+#include "hostile.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const styles[] = {"short", "agentbench"};
+
+static cmat_env *open_env(const char *style)
+{
+    cmat_env *env = NULL;
+    cmat_env_options o = {.style = style, .seed = 7};
+    cmat_error err;
+    if (cmat_env_open(&env, "web", &o, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    return env;
+}
+
+static web_page parse(const char *html)
+{
+    web_page p;
+    assert_int_equal(web_page_parse(&p, html, strlen(html), NULL), CMAT_OK);
+    return p;
+}
+
+static void make(int split, size_t n, uint64_t seed, cmat_task_list *l)
+{
+    const size_t before = l->n;
+    cmat_error err;
+    if (web_site_generate(split, n, seed, l, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(l->n - before, n);
+}
+
+static bool accepts(cmat_env *env, const char *text)
+{
+    cmat_acceptor *a;
+    char state[CMAT_ACCEPTOR_STATE_MAX] = {0};
+    assert_int_equal(env->ops->constraint(env, &a, NULL), CMAT_OK);
+    bool ok = true;
+    a->ops->start(a, state);
+    for (const char *c = text; *c && ok; c++)
+        ok = a->ops->step(a, state, (uint8_t)*c);
+    ok = ok && a->ops->done(a, state);
+    cmat_acceptor_free(a);
+    return ok;
+}
+
+static bool is_listed(cmat_env *env, const char *text)
+{
+    const char *const *all;
+    const size_t n = env->ops->actions(env, &all);
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(all[i], text, strlen(all[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Plays the oracle to the end; every reply is one that the constraint allows, with good facts. */
+static double play_oracle(cmat_env *env, const cmat_task *t)
+{
+    cmat_obs obs = {0};
+    cmat_buf reply = {0};
+    cmat_facts facts = {0};
+    cmat_error err;
+    double score = 0;
+    if (cmat_env_reset(env, t, &obs, &err) != CMAT_OK)
+        fail_msg("%s: %s", t->id, err.msg);
+    while (!env->done && env->ops->oracle(env, &reply)) {
+        if (!accepts(env, reply.data))
+            fail_msg("%s: the constraint refuses %s", t->id, reply.data);
+        assert_int_equal(cmat_env_dry_run(env, reply.data, &facts, &err), CMAT_OK);
+        if (facts.verdict == CMAT_FACT_BAD)
+            fail_msg("%s: %s: %s", t->id, reply.data, facts.text.data);
+        assert_int_equal(cmat_env_step(env, reply.data, &obs, &err), CMAT_OK);
+        assert_false(obs.error);
+        cmat_buf_truncate(&reply, 0);
+    }
+    assert_int_equal(cmat_env_score(env, &score, &err), CMAT_OK);
+    cmat_buf_clear(&reply);
+    cmat_obs_clear(&obs);
+    cmat_facts_clear(&facts);
+    return score;
+}
+
+/* ---- pages ---- */
+
+static void test_page(void **unused)
+{
+    (void)unused;
+    web_page p = parse(
+        "<!DOCTYPE html><title>T &amp; U</title><script>if (a < b) x('</p>')</script>"
+        "<ul><li>One<li>Two <b>bold</b></ul><a/>after<br>x<input value='a>b'"
+        " aria-label=\"L\"><p>para<p>graph<td>cell</td><!-- no -->");
+    cmat_buf b = {0};
+    web_page_text(&p, 0, 1000, &b);
+    assert_string_equal(b.data, "T & U One Two bold after x para graph cell");
+    int n_li = 0;
+    for (int i = 0; i < (int)p.n; i++) {
+        n_li += web_page_is(&p, i, "li");
+        assert_true(p.nodes[i].end > i && p.nodes[i].end <= (int)p.n);
+        assert_true(i == 0 ? p.nodes[i].parent == WEB_NO_NODE : p.nodes[i].parent < i);
+        if (web_page_is(&p, i, "a")) /* <a/> is empty */
+            assert_int_equal(p.nodes[i].end, i + 1);
+        if (web_page_is(&p, i, "li")) /* the second is not in the first */
+            assert_true(web_page_is(&p, p.nodes[i].parent, "ul"));
+    }
+    assert_int_equal(n_li, 2);
+    const int input = web_page_find(&p, "aria_label", "L");
+    assert_true(input > 0);
+    assert_string_equal(web_page_attr(&p, input, "value"), "a>b");
+    web_page_set(&p, input, "value", NULL);
+    assert_null(web_page_attr(&p, input, "value"));
+    web_page_set(&p, input, "checked", "");
+    assert_non_null(web_page_attr(&p, input, "checked"));
+    /* what is written is read back into the same tree */
+    cmat_buf html = {0};
+    web_page_html(&p, NULL, &html);
+    web_page q = parse(html.data);
+    assert_int_equal(p.n, q.n);
+    for (size_t i = 0; i < p.n; i++) {
+        assert_int_equal(p.nodes[i].end, q.nodes[i].end);
+        if (p.nodes[i].text)
+            assert_string_equal(p.nodes[i].text, q.nodes[i].text);
+        else
+            assert_string_equal(p.nodes[i].tag, q.nodes[i].tag);
+    }
+    web_page_clear(&p);
+    web_page_clear(&q);
+    cmat_buf_clear(&b);
+    cmat_buf_clear(&html);
+}
+
+/* A tag's end must be the same for tidy.c and gumbo, or markup would get past the caps. */
+static void test_tag_ends(void **unused)
+{
+    (void)unused;
+    static const char *const tricks[] = {"<a =\">\"><i>x</i>", "<a b='>' c=\">\" d=x/>y<i>",
+                                         "<a\n=\n\"'>'\"><i>", "<a b = >c<i>",
+                                         "<a/b/=c'>'<i>",      "<a \"'>'<i>",
+                                         "<a b=c\"d>\"<i>",    "<a b=\"unfinished><i>",
+                                         "< a><<i>",           "<a<b>"};
+    for (size_t i = 0; i < sizeof tricks / sizeof *tricks; i++) {
+        web_page p = parse(tricks[i]);
+        for (int k = 1; k < (int)p.n; k++) /* nothing but what tidy.c named */
+            if (p.nodes[k].tag)
+                assert_true(strcmp(p.nodes[k].tag, "a") == 0 || strcmp(p.nodes[k].tag, "i") == 0 ||
+                            strcmp(p.nodes[k].tag, "a-b") == 0);
+        web_page_clear(&p);
+    }
+}
+
+static void test_caps(void **unused)
+{
+    (void)unused;
+    const size_t n = 10u << 20;
+    char *big = cmat_xmalloc(n + 1);
+    web_page p;
+    cmat_error err;
+    memset(big, 'x', n); /* one line of 10 MB */
+    big[n] = '\0';
+    assert_int_equal(web_page_parse(&p, big, n, &err), CMAT_OK);
+    assert_true(p.cut && p.n == 2 && strlen(p.nodes[1].text) <= WEB_TEXT_MAX);
+    web_page_clear(&p);
+    for (size_t i = 0; i + 5 <= n; i += 5) /* two million levels */
+        memcpy(big + i, "<div>", 5);
+    assert_int_equal(web_page_parse(&p, big, n, &err), CMAT_OK);
+    assert_true(p.cut && p.n <= WEB_DEPTH_MAX + 2);
+    web_page_clear(&p);
+    for (size_t i = 0; i + 4 <= n; i += 4) /* many elements beside one another */
+        memcpy(big + i, "<hr>", 4);
+    assert_int_equal(web_page_parse(&p, big, n, &err), CMAT_OK);
+    assert_true(p.cut && p.n <= WEB_TAGS_MAX + 2);
+    web_page_clear(&p);
+    char *huge = cmat_xcalloc(1, WEB_HTML_MAX + 2);
+    memset(huge, 'x', WEB_HTML_MAX + 1);
+    assert_int_equal(web_page_parse(&p, huge, WEB_HTML_MAX + 1, &err), CMAT_ERR_LIMIT);
+    web_page_clear(&p);
+    free(huge);
+    free(big);
+}
+
+/* Mind2Web's view, checked by hand against its rules. */
+static void test_tree(void **unused)
+{
+    (void)unused;
+    web_page p = parse(
+        "<html backend_node_id=\"1\"><div backend_node_id=\"2\"><div backend_node_id=\"3\">"
+        "<a backend_node_id=\"4\" aria_label=\"Tock Home Page\" class=\"x\"></a>"
+        "<button backend_node_id=\"5\" aria_label=\"Book a reservation. Toggle open\">"
+        "<span backend_node_id=\"6\"><text backend_node_id=\"7\">Book a \"table\"</text>"
+        "</span></button></div><div backend_node_id=\"8\"><select backend_node_id=\"9\" "
+        "type=\"hidden\" title=\"kind averyveryverylongword\"><option "
+        "backend_node_id=\"10\"><text>One</text></option></select></div></div></html>");
+    const int c[] = {web_page_find(&p, "backend_node_id", "5"),
+                     web_page_find(&p, "backend_node_id", "9")};
+    cmat_buf b = {0};
+    web_tree_repr(&p, c, 2, &b);
+    assert_string_equal(b.data,
+                        "<html> <div> <div> <a tock home page x /> <button id=0 book a "
+                        "reservation. toggle open> <span> Book a table </span> </button> "
+                        "</div> <select id=1 kind> <option> One </option> </select> </div> "
+                        "</html>");
+    cmat_buf_truncate(&b, 0);
+    web_tree_choice(&p, c, 2, 1, &b);
+    assert_string_equal(b.data, "<select id=1 kind> <option> One </option> </select>");
+    cmat_buf_truncate(&b, 0);
+    web_tree_choice(&p, c, 2, 0, &b);
+    assert_string_equal(b.data, "<button id=0 book a reservation. toggle open> <span> Book a");
+    cmat_buf_clear(&b);
+    web_page_clear(&p);
+}
+
+static void test_view(void **unused)
+{
+    (void)unused;
+    web_page p = parse(
+        "<h1>Order</h1><form><p><label for=n>Your <i>name</i></label> <input id=n value=Ada></p>"
+        "<label>Size <select><option>S<option selected>M</select></label>"
+        "<label><input type=checkbox checked> Gift</label><input type=hidden name=h>"
+        "<button disabled>Send</button></form><table><tr><td>Lamp<td>20.00<td><button>Buy</button>"
+        "</table><p style='display:none'>secret <a href=/x>x</a></p><a>no link</a>"
+        "<a href=/y><img alt='Picture'></a>");
+    web_view v = {0};
+    web_view_make(&v, &p, 0, 10000);
+    assert_string_equal(
+        v.text.data,
+        "Order\n[1] textbox \"Your name\", now \"Ada\"\n[2] combobox \"Size\": S | M, now "
+        "\"M\" [3] checkbox \"Gift\" on [4] button \"Send\" (disabled)\nLamp | 20.00 | "
+        "[5] button \"Buy\"\nno link [6] link \"Picture\"\n");
+    assert_int_equal(v.n, 6);
+    assert_int_equal(v.left_out, 0);
+    web_view_make(&v, &p, 0, 80);
+    assert_true(v.text.len <= 80 && v.left_out > 0 && v.n == 6);
+    assert_int_equal(v.text.data[v.text.len - 1], '\n');
+    assert_string_equal(web_unfit(&p, WEB_CLICK, v.elements[3], ""), "it is disabled");
+    assert_non_null(web_unfit(&p, WEB_TYPE, v.elements[1], "x"));
+    assert_non_null(web_unfit(&p, WEB_SELECT, v.elements[1], "XL"));
+    assert_null(web_unfit(&p, WEB_SELECT, v.elements[1], "s"));
+    web_view_clear(&v);
+    web_page_clear(&p);
+}
+
+/* ---- replies ---- */
+
+static void test_replies(void **unused)
+{
+    (void)unused;
+    web_reply r;
+    const char *why;
+    assert_true(web_reply_short("Plan: go\nCLICK 12", &r, &why));
+    assert_true(r.op == WEB_CLICK && r.element == 12);
+    assert_true(web_reply_short("type [3]: \"New York\"\nCLICK 1", &r, &why));
+    assert_true(r.op == WEB_TYPE && r.element == 3);
+    assert_string_equal(r.value, "New York");
+    assert_true(web_reply_short("TYPE 3:", &r, &why) && !r.value[0]);
+    assert_true(web_reply_short("SELECT 4: a: b", &r, &why));
+    assert_string_equal(r.value, "a: b");
+    assert_true(web_reply_short("BACK", &r, &why) && r.op == WEB_BACK);
+    static const char *const bad[] = {"",         "Plan: only", "PRESS 3",
+                                      "CLICK",    "CLICK x",    "CLICK 0",
+                                      "CLICK -3", "SELECT 3",   "CLICK 99999999999999999999"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(web_reply_short(bad[i], &r, &why));
+        assert_true(*why);
+    }
+    assert_true(web_reply_agentbench("Thought: x\nAnswer: C.\nAction: SELECT\nValue: Pickup ", &r));
+    assert_true(r.element == 2 && r.op == WEB_SELECT);
+    assert_string_equal(r.value, "Pickup");
+    assert_true(web_reply_agentbench("Answer: A.", &r) && r.element == 0 && r.op == WEB_NO_OP);
+    assert_true(web_reply_agentbench("Answer: none, Answer: F", &r) && r.element == 5);
+    assert_false(web_reply_agentbench("I do not know", &r));
+    /* F1 of sets of words */
+    assert_true(web_action_f1(WEB_CLICK, "", WEB_CLICK, "") == 1);
+    assert_true(web_action_f1(WEB_CLICK, "", WEB_TYPE, "x") == 0);
+    assert_true(fabs(web_action_f1(WEB_TYPE, "new york", WEB_TYPE, "york city") - 2.0 / 3) < 1e-12);
+    assert_true(web_action_f1(WEB_TYPE, "b a a", WEB_TYPE, "a b") == 1);
+}
+
+/* ---- made sites ---- */
+
+static void test_oracle(void **unused)
+{
+    (void)unused;
+    for (int s = 0; s < 2; s++) {
+        cmat_env *env = open_env(styles[s]);
+        for (int split = 0; split < 3; split++) {
+            cmat_task_list l = {0};
+            make(split, 18, 3, &l);
+            for (size_t i = 0; i < l.n; i++)
+                if (play_oracle(env, &l.items[i]) != 1)
+                    fail_msg("%s %s", styles[s], l.items[i].instruction);
+            cmat_task_list_clear(&l);
+        }
+        cmat_env_close(env);
+    }
+}
+
+/* The gold that a task carries is what the oracle says, and reaches the goal. */
+static void test_gold(void **unused)
+{
+    (void)unused;
+    cmat_env *env = open_env(NULL);
+    cmat_task_list l = {0};
+    make(0, 12, 11, &l);
+    for (size_t i = 0; i < l.n; i++) {
+        cmat_obs obs = {0};
+        double score;
+        const json_t *gold = json_object_get(l.items[i].json, "gold"), *g;
+        size_t k;
+        assert_int_equal(cmat_env_reset(env, &l.items[i], &obs, NULL), CMAT_OK);
+        json_array_foreach(gold, k, g)
+            assert_int_equal(cmat_env_step(env, json_string_value(g), &obs, NULL), CMAT_OK);
+        assert_true(env->done);
+        assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
+        assert_true(score == 1);
+        cmat_obs_clear(&obs);
+    }
+    cmat_task_list_clear(&l);
+    cmat_env_close(env);
+}
+
+/* Random actions first: the oracle gets there from anywhere, unless something wrong was sent. */
+static void test_recovers(void **unused)
+{
+    (void)unused;
+    cmat_env *env = open_env(NULL);
+    cmat_task_list l = {0};
+    cmat_rng rng;
+    size_t n_won = 0, n_sent = 0;
+    cmat_rng_init(&rng, 5);
+    make(0, 30, 4, &l);
+    env->opts.max_steps = 200;
+    for (size_t i = 0; i < l.n; i++) {
+        cmat_obs obs = {0};
+        cmat_buf reply = {0};
+        double score = 0;
+        assert_int_equal(cmat_env_reset(env, &l.items[i], &obs, NULL), CMAT_OK);
+        for (int k = 0; k < 6 && !env->done; k++) {
+            const char *const *actions;
+            const size_t n = env->ops->actions(env, &actions);
+            assert_int_equal(cmat_env_step(env, actions[cmat_rng_below(&rng, n)], &obs, NULL),
+                             CMAT_OK);
+        }
+        const bool sent = env->done;
+        while (!env->done && env->ops->oracle(env, &reply)) {
+            assert_int_equal(cmat_env_step(env, reply.data, &obs, NULL), CMAT_OK);
+            cmat_buf_truncate(&reply, 0);
+        }
+        assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
+        assert_true(sent || score == 1);
+        n_won += !sent && score == 1;
+        n_sent += sent;
+        cmat_buf_clear(&reply);
+        cmat_obs_clear(&obs);
+    }
+    assert_true(n_won >= 10 && n_sent > 0);
+    cmat_task_list_clear(&l);
+    cmat_env_close(env);
+}
+
+/* The same seed gives the same tasks, another others; no question is in two splits. */
+static void test_generator(void **unused)
+{
+    (void)unused;
+    cmat_task_list a = {0}, b = {0}, c = {0}, other = {0};
+    char one[65], two[65];
+    json_t *seen = json_object(), *kinds = json_object();
+    make(0, 60, 9, &a);
+    make(0, 60, 9, &b);
+    make(0, 60, 10, &other);
+    cmat_task_list_hash(&a, one);
+    cmat_task_list_hash(&b, two);
+    assert_string_equal(one, two);
+    cmat_task_list_hash(&other, two);
+    assert_string_not_equal(one, two);
+    make(1, 30, 9, &c);
+    make(2, 30, 9, &c);
+    for (size_t i = 0; i < a.n; i++) {
+        json_object_set_new(seen, a.items[i].instruction, json_true());
+        json_object_set_new(kinds, a.items[i].kind, json_true());
+    }
+    for (size_t i = 0; i < other.n; i++)
+        json_object_set_new(seen, other.items[i].instruction, json_true());
+    for (size_t i = 0; i < c.n; i++)
+        assert_null(json_object_get(seen, c.items[i].instruction));
+    assert_int_equal(json_object_size(kinds), 6);
+    json_decref(seen);
+    json_decref(kinds);
+    cmat_task_list_clear(&a);
+    cmat_task_list_clear(&b);
+    cmat_task_list_clear(&c);
+    cmat_task_list_clear(&other);
+}
+
+static void test_dates(void **unused)
+{
+    (void)unused;
+    assert_int_equal(web_month_first(2026, 11), 6); /* a Sunday */
+    assert_int_equal(web_month_first(2024, 2), 3);
+    assert_int_equal(web_month_first(2000, 1), 5);
+    assert_int_equal(web_month_days(2024, 2), 29);
+    assert_int_equal(web_month_days(1900, 2), 28);
+    assert_int_equal(web_month_days(2026, 12), 31);
+}
+
+static void test_wrong_values(void **unused)
+{
+    (void)unused;
+    static const char site[] =
+        "{\"id\": \"x\", \"env\": \"web\", \"instruction\": \"i\", \"site\": {\"kind\": \"login\", "
+        "\"title\": "
+        "\"T\", \"user\": \"u\", \"password\": \"p\", \"settings\": [{\"label\": \"L\", "
+        "\"options\": [\"a\", "
+        "\"b\"], \"now\": \"a\"}], \"goal\": [0, 1]}}";
+    json_t *j = cmat_json_parse(site, strlen(site), "t", NULL);
+    cmat_env *env = open_env(NULL);
+    cmat_task t;
+    cmat_obs obs = {0};
+    double score = 1;
+    assert_int_equal(cmat_task_init(&t, j, NULL), CMAT_OK);
+    assert_int_equal(cmat_env_reset(env, &t, &obs, NULL), CMAT_OK);
+    static const struct {
+        const char *say, *see;
+        bool error;
+    } steps[] = {{"TYPE 2: u", "textbox \"User name\", now \"u\"", false},
+                 {"TYPE 3: wrong", "password box", false},
+                 {"CLICK 4", "Wrong user name or password.", false},
+                 {"SELECT 2: x", "That cannot be done: it is no list", true},
+                 {"CLICK 44", "no element has that number", true},
+                 {"FLY 2", "an action begins with", true},
+                 {"BACK", "[2] textbox", false},
+                 {"TYPE 2: u", "[2]", false},
+                 {"TYPE 3: p", "[3]", false},
+                 {"CLICK 4", "Logged in as u", false},
+                 {"CLICK 4", "Your request was received", false}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        assert_int_equal(cmat_env_step(env, steps[i].say, &obs, NULL), CMAT_OK);
+        if (!strstr(obs.text.data, steps[i].see))
+            fail_msg("%s: %s", steps[i].say, obs.text.data);
+        assert_int_equal(obs.error, steps[i].error);
+    }
+    assert_true(env->done); /* saved, but nothing was changed */
+    assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
+    assert_true(score == 0);
+    assert_string_equal(env->ops->error_kind(env), "wrong values sent");
+    cmat_obs_clear(&obs);
+    cmat_task_clear(&t);
+    json_decref(j);
+    cmat_env_close(env);
+}
+
+static void test_broken_tasks(void **unused)
+{
+    (void)unused;
+    static const char *const bad[] = {
+        "{}",
+        "{\"site\": 3}",
+        "{\"site\": {\"kind\": \"shop\"}}",
+        "{\"site\": {\"kind\": \"form\"}}",
+        "{\"site\": {\"kind\": \"form\", \"fields\": [{\"label\": \"a\", \"type\": \"select\", "
+        "\"goal\": \"x\"}]}}",
+        "{\"site\": {\"kind\": \"menu\", \"items\": [{}], \"goal\": [0]}}",
+        "{\"site\": {\"kind\": \"date\", \"month\": \"2026-13\", \"goal\": \"2026-01-01\"}}",
+        "{\"site\": {\"kind\": \"table\", \"columns\": [\"a\"], \"rows\": [3], \"goal\": 0}}",
+        "{\"site\": {\"kind\": \"paging\", \"items\": [\"a\"], \"per_page\": 0, \"goal\": 0}}",
+        "{\"site\": {\"kind\": \"login\", \"user\": \"u\", \"settings\": [], \"goal\": [0, 1]}}",
+        "{\"html\": \"<a>\", \"op\": \"FLY\"}",
+        "{\"html\": \"<a>\", \"op\": \"CLICK\"}",
+        "{\"html\": \"<a>\", \"op\": \"CLICK\", \"candidates\": [\"7\"], \"positives\": []}",
+        "{\"html\": \"<a>\", \"op\": \"CLICK\", \"candidates\": [7]}",
+        "{\"url\": \"http://127.0.0.1/\"}"};
+    cmat_env *env = open_env(NULL);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_t *j = cmat_json_parse(bad[i], strlen(bad[i]), "t", NULL);
+        cmat_task t;
+        cmat_obs obs = {0};
+        cmat_error err = {0};
+        double score;
+        json_object_set_new(j, "id", json_string("x"));
+        json_object_set_new(j, "instruction", json_string("x"));
+        assert_int_equal(cmat_task_init(&t, j, NULL), CMAT_OK);
+        if (cmat_env_reset(env, &t, &obs, &err) == CMAT_OK)
+            fail_msg("%s", bad[i]);
+        assert_true(err.msg[0] && !strchr(err.msg, '\n'));
+        assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_ERR_STATE);
+        cmat_task_clear(&t);
+        json_decref(j);
+        cmat_obs_clear(&obs);
+    }
+    cmat_env_close(env);
+}
+
+/* ---- snapshots and facts ---- */
+
+static void test_snapshots(void **unused)
+{
+    (void)unused;
+    for (int s = 0; s < 2; s++) {
+        cmat_env *env = open_env(styles[s]);
+        cmat_task_list l = {0};
+        make(0, 6, 21, &l);
+        for (size_t i = 0; i < l.n; i++) {
+            cmat_obs obs = {0}, again = {0};
+            cmat_buf reply = {0};
+            cmat_facts facts = {0};
+            cmat_env_snapshot snap = {0};
+            assert_int_equal(cmat_env_reset(env, &l.items[i], &obs, NULL), CMAT_OK);
+            while (!env->done) {
+                uint64_t before, after, back;
+                cmat_buf_truncate(&reply, 0);
+                assert_true(env->ops->oracle(env, &reply));
+                assert_int_equal(cmat_env_hash(env, &before, NULL), CMAT_OK);
+                assert_int_equal(cmat_env_dry_run(env, reply.data, &facts, NULL), CMAT_OK);
+                assert_int_equal(cmat_env_hash(env, &after, NULL), CMAT_OK);
+                assert_true(before == after); /* facts change nothing */
+                assert_int_equal(cmat_env_snapshot_take(env, &snap, NULL), CMAT_OK);
+                assert_int_equal(cmat_env_step(env, reply.data, &obs, NULL), CMAT_OK);
+                assert_int_equal(cmat_env_hash(env, &after, NULL), CMAT_OK);
+                assert_true(before != after);
+                assert_int_equal(cmat_env_restore(env, &snap, NULL), CMAT_OK);
+                assert_int_equal(cmat_env_hash(env, &back, NULL), CMAT_OK);
+                assert_true(back == before);
+                assert_int_equal(cmat_env_step(env, reply.data, &again, NULL), CMAT_OK);
+                assert_string_equal(obs.text.data, again.text.data);
+                assert_int_equal(cmat_env_hash(env, &back, NULL), CMAT_OK);
+                assert_true(back == after);
+            }
+            assert_int_equal(env->ops->restore(env, "rubbish", 7, NULL), CMAT_ERR_STATE);
+            cmat_env_snapshot_clear(&snap);
+            cmat_facts_clear(&facts);
+            cmat_buf_clear(&reply);
+            cmat_obs_clear(&obs);
+            cmat_obs_clear(&again);
+        }
+        cmat_task_list_clear(&l);
+        cmat_env_close(env);
+    }
+}
+
+/* ---- recorded steps ---- */
+
+static const char mind2web[] =
+    "[{\"annotation_id\": \"ann-1\", \"website\": \"tock\", \"confirmed_task\": \"Check for pickup "
+    "in "
+    "Boston\", \"action_reprs\": [\"[select]  Type -> SELECT: Pickup\", \"[button]  Search -> "
+    "CLICK\"], "
+    "\"actions\": [{\"action_uid\": \"u1\", \"cleaned_html\": \"<html backend_node_id='1'><div "
+    "backend_node_id='2'><a backend_node_id='3' aria_label='Home'/><select backend_node_id='4' "
+    "aria_label='Type'><option backend_node_id='5'><text backend_node_id='6'>Dine "
+    "in</text></option>"
+    "<option backend_node_id='7'><text backend_node_id='8'>Pickup</text></option></select><button "
+    "backend_node_id='9'><text>Search</text></button><p backend_node_id='11'><text>a</text></p><p "
+    "backend_node_id='12'><text>b</text></p><p "
+    "backend_node_id='13'><text>c</text></p></div></html>\", "
+    "\"operation\": {\"op\": \"SELECT\", \"value\": \"Pickup\"}, \"pos_candidates\": "
+    "[{\"backend_node_id\": \"4\"}], \"neg_candidates\": [{\"backend_node_id\": \"3\"}, "
+    "{\"backend_node_id\": \"9\"}, {\"backend_node_id\": \"11\"}, {\"backend_node_id\": \"12\"}, "
+    "{\"backend_node_id\": \"13\"}, {\"backend_node_id\": \"2\"}]}, "
+    "{\"action_uid\": \"u2\", \"cleaned_html\": \"<html backend_node_id='1'><button "
+    "backend_node_id='9'><text>Search</text></button><a backend_node_id='3' "
+    "aria_label='Home'/></html>\", "
+    "\"operation\": {\"op\": \"CLICK\", \"value\": \"\"}, \"pos_candidates\": "
+    "[{\"backend_node_id\": "
+    "\"9\"}], \"neg_candidates\": [{\"backend_node_id\": \"3\"}]}]}]";
+
+static void load_mind2web(cmat_task_list *l)
+{
+    cmat_error err;
+    if (web_import_text(mind2web, strlen(mind2web), "m.json", l, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(l->n, 2);
+}
+
+static double figure(cmat_env *env, const char *name)
+{
+    json_t *m = json_object();
+    env->ops->measures(env, m);
+    const double x = cmat_json_num(m, name, -1);
+    json_decref(m);
+    return x;
+}
+
+static void test_recorded(void **unused)
+{
+    (void)unused;
+    cmat_task_list l = {0};
+    load_mind2web(&l);
+    assert_string_equal(l.items[0].kind, "mind2web SELECT");
+    assert_string_equal(cmat_json_str(l.items[0].json, "website", ""), "tock");
+    assert_int_equal(json_array_size(json_object_get(l.items[1].json, "before")), 1);
+    /* steps of one person's task share the part of the id before '#' */
+    assert_int_equal(strcspn(l.items[0].id, "#"), strcspn(l.items[1].id, "#"));
+    assert_true(strncmp(l.items[0].id, l.items[1].id, strcspn(l.items[0].id, "#")) == 0);
+    for (int s = 0; s < 2; s++) {
+        cmat_env *env = open_env(styles[s]);
+        for (size_t i = 0; i < l.n; i++)
+            assert_true(play_oracle(env, &l.items[i]) == 1);
+        assert_true(figure(env, "element accuracy") == 1 && figure(env, "action F1") == 1);
+        cmat_env_close(env);
+    }
+    static const struct {
+        const char *say;
+        double element, f1;
+        const char *kind;
+    } cases[] = {{"SELECT 3: pickup", 1, 0.5, "wrong action or value"},
+                 {"SELECT 3: Pickup now", 1, 0.8, "wrong action or value"},
+                 {"CLICK 3", 1, 0, "wrong action or value"},
+                 {"SELECT 2: Pickup", 0, 1, "wrong element"},
+                 {"SELECT 3: Pickup", 1, 1, NULL}};
+    cmat_env *env = open_env(NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cmat_obs obs = {0};
+        double score;
+        assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, NULL), CMAT_OK);
+        assert_non_null(strstr(obs.text.data, "[3] combobox \"Type\": Dine in | Pickup"));
+        assert_int_equal(cmat_env_step(env, cases[i].say, &obs, NULL), CMAT_OK);
+        assert_true(env->done);
+        assert_true(fabs(figure(env, "element accuracy") - cases[i].element) < 1e-9);
+        assert_true(fabs(figure(env, "action F1") - cases[i].f1) < 1e-9);
+        cmat_env_score(env, &score, NULL);
+        assert_true(score == (cases[i].kind == NULL));
+        if (cases[i].kind)
+            assert_string_equal(env->ops->error_kind(env), cases[i].kind);
+        cmat_obs_clear(&obs);
+    }
+    cmat_env_close(env);
+    cmat_task_list_clear(&l);
+}
+
+/* AgentBench's elimination: turned down everywhere is an invalid action, F1 0. */
+static void test_elimination(void **unused)
+{
+    (void)unused;
+    cmat_task_list l = {0};
+    cmat_obs obs = {0};
+    load_mind2web(&l);
+    cmat_env *env = open_env("agentbench");
+    assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, NULL), CMAT_OK);
+    assert_non_null(
+        strstr(obs.text.data, "Task: Check for pickup in Boston\nPrevious actions:\nNone\n"));
+    assert_non_null(strstr(obs.text.data, "\nA. None of the above\nB. <"));
+    assert_non_null(strstr(obs.text.data, "\nF. <")); /* seven candidates: five now, two later */
+    assert_int_equal(cmat_env_step(env, "Answer: A.", &obs, NULL), CMAT_OK);
+    assert_false(env->done);
+    assert_non_null(strstr(obs.text.data, "\nC. <"));
+    assert_null(strstr(obs.text.data, "\nD. <"));
+    assert_int_equal(cmat_env_step(env, "no idea", &obs, NULL), CMAT_OK);
+    assert_true(env->done && obs.invalid_action && obs.invalid_format);
+    assert_true(figure(env, "action F1") == 0);
+    /* a letter that is not there counts as none; then one left alone ends it */
+    assert_int_equal(cmat_env_reset(env, &l.items[1], &obs, NULL), CMAT_OK);
+    cmat_facts f = {0};
+    assert_int_equal(cmat_env_dry_run(env, "Answer: F.\nAction: CLICK", &f, NULL), CMAT_OK);
+    assert_int_equal(f.verdict, CMAT_FACT_BAD);
+    assert_int_equal(cmat_env_step(env, "Answer: B.\nAction: CLICK", &obs, NULL), CMAT_OK);
+    assert_true(env->done && figure(env, "action F1") == 1);
+    cmat_facts_clear(&f);
+    cmat_obs_clear(&obs);
+    cmat_env_close(env);
+    cmat_task_list_clear(&l);
+}
+
+static void test_three_bad_replies(void **unused)
+{
+    (void)unused;
+    cmat_task_list l = {0};
+    cmat_obs obs = {0};
+    load_mind2web(&l);
+    cmat_env *env = open_env(NULL);
+    assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, NULL), CMAT_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_false(env->done);
+        assert_int_equal(cmat_env_step(env, "hm", &obs, NULL), CMAT_OK);
+        assert_true(obs.error && obs.invalid_format);
+    }
+    assert_true(env->done);
+    assert_string_equal(env->ops->error_kind(env), "no action");
+    cmat_obs_clear(&obs);
+    cmat_env_close(env);
+    cmat_task_list_clear(&l);
+}
+
+static void test_constraint(void **unused)
+{
+    (void)unused;
+    cmat_task_list l = {0};
+    cmat_obs obs = {0};
+    make(0, 1, 2, &l); /* a form */
+    cmat_env *env = open_env(NULL);
+    assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, NULL), CMAT_OK);
+    assert_true(accepts(env, "CLICK 1") &&
+                accepts(env, "Plan: first the name\nTYPE 2: Ada Ö \"x\""));
+    assert_true(accepts(env, "TYPE 2: ") && accepts(env, "BACK"));
+    assert_false(accepts(env, "CLICK 2")); /* a text field */
+    assert_false(accepts(env, "CLICK 99") || accepts(env, "TYPE 1: x") || accepts(env, "Plan: x"));
+    assert_false(accepts(env, "TYPE 2: a\nb") || accepts(env, "") || accepts(env, "MORE"));
+    assert_true(is_listed(env, "TYPE 2: Ada") && is_listed(env, "BACK"));
+    cmat_obs_clear(&obs);
+    cmat_task_list_clear(&l);
+    cmat_env_close(env);
+}
+
+/* ---- hostile text ---- */
+
+/* A page with the text in it as it is, in an attribute and in the title, and a task on it. */
+static json_t *hostile_task(const hostile_text *h)
+{
+    cmat_buf html = {0};
+    cmat_buf_puts(&html, "<html><button backend_node_id=\"1\" aria-label=\"");
+    if (h->len < 10000)
+        cmat_text_html(&html, h->text, h->len);
+    cmat_buf_puts(&html, "\">ok</button><select backend_node_id=\"2\"><option>");
+    cmat_buf_add(&html, h->text, h->len < 10000 ? h->len : 0);
+    cmat_buf_puts(&html, "</option></select><p backend_node_id=\"3\">");
+    cmat_buf_add(&html, h->text, h->len);
+    cmat_buf_puts(&html, "</p><a backend_node_id=\"4\">after</a></html>");
+    json_t *j = json_pack("{s:s, s:s, s:o, s:s, s:[s, s, s], s:[s], s:[o]}", "id", "h",
+                          "instruction", "i", "html", cmat_json_text(html.data, html.len), "op",
+                          "CLICK", "candidates", "1", "2", "3", "positives", "1", "before",
+                          cmat_json_text(h->text, h->len < 10000 ? h->len : 10000));
+    cmat_buf_clear(&html);
+    return j;
+}
+
+/* As it is, without JSON: what the page says in each way of showing it. */
+static void show_hostile(const hostile_text *h)
+{
+    cmat_buf html = {0}, out = {0};
+    web_page p;
+    web_view v = {0};
+    cmat_buf_puts(&html, "<p>");
+    cmat_buf_add(&html, h->text, h->len);
+    cmat_buf_puts(&html, "</p><a href=/>link</a>");
+    assert_int_equal(web_page_parse(&p, html.data, html.len, NULL), CMAT_OK);
+    web_view_make(&v, &p, 0, 4000);
+    hostile_check_text(h->name, &v.text, 4000);
+    const int c[] = {(int)p.n - 1};
+    web_tree_repr(&p, c, 1, &out);
+    hostile_check_text(h->name, &out, 0);
+    web_view_clear(&v);
+    web_page_clear(&p);
+    cmat_buf_clear(&html);
+    cmat_buf_clear(&out);
+}
+
+static void test_hostile(void **unused)
+{
+    (void)unused;
+    cmat_env *envs[] = {open_env("short"), open_env("agentbench")};
+    size_t n;
+    const hostile_text *h = hostile_texts(&n);
+    for (size_t i = 0; i < n; i++) {
+        json_t *j = hostile_task(&h[i]);
+        cmat_task t;
+        show_hostile(&h[i]);
+        assert_int_equal(cmat_task_init(&t, j, NULL), CMAT_OK);
+        for (int s = 0; s < 2; s++) {
+            cmat_obs obs = {0};
+            cmat_facts f = {0};
+            cmat_error err;
+            if (cmat_env_reset(envs[s], &t, &obs, &err) != CMAT_OK)
+                fail_msg("%s: %s", h[i].name, err.msg);
+            hostile_check(h[i].name, &obs, 0);
+            assert_int_equal(
+                cmat_env_dry_run(envs[s], h[i].len < 10000 ? h[i].text : "CLICK 1", &f, NULL),
+                CMAT_OK);
+            hostile_check_text(h[i].name, &f.text, CMAT_FACTS_MAX);
+            assert_int_equal(
+                cmat_env_dry_run(envs[s], s ? "Answer: B.\nAction: CLICK" : "CLICK 1", &f, NULL),
+                CMAT_OK);
+            hostile_check_text(h[i].name, &f.text, CMAT_FACTS_MAX);
+            assert_true(play_oracle(envs[s], &t) == 1);
+            cmat_facts_clear(&f);
+            cmat_obs_clear(&obs);
+        }
+        cmat_task_clear(&t);
+        json_decref(j);
+    }
+    cmat_env_close(envs[0]);
+    cmat_env_close(envs[1]);
+}
+
+/* ---- import ---- */
+
+static void test_miniwob(void **unused)
+{
+    (void)unused;
+    static const char demos[] =
+        "{\"demo\": \"x/click-option/a.json.gz\", \"utterance\": \"Select a and click Submit.\", "
+        "\"steps\": "
+        "[{\"op\": \"CLICK\", \"ref\": -3, \"value\": \"\", \"elements\": [{\"ref\": 2, \"tag\": "
+        "\"div\", "
+        "\"id\": \"wrap\"}, {\"ref\": 4, \"tag\": \"input_radio\", \"id\": \"ch0\"}, {\"ref\": -3, "
+        "\"tag\": "
+        "\"t\", \"text\": \"a <b>\"}, {\"ref\": 7, \"tag\": \"button\", \"text\": \"Submit\"}]}, "
+        "{\"op\": \"CLICK\", \"ref\": 7, \"value\": \"\", \"elements\": null}, "
+        "{\"op\": \"CLICK\", \"ref\": 99, \"value\": \"\", \"elements\": null}]}\n\n"
+        "{\"demo\": \"x/enter/b\", \"utterance\": \"Type\", \"steps\": [{\"op\": \"TYPE\", "
+        "\"ref\": 1, "
+        "\"value\": \"hi\", \"elements\": [{\"ref\": 1, \"tag\": \"input_text\", \"value\": "
+        "\"h\"}, "
+        "{\"ref\": 5, \"tag\": \"select\"}, {\"ref\": 6, \"tag\": \"option\", \"text\": "
+        "\"o\"}]}]}\n";
+    cmat_task_list l = {0};
+    cmat_error err;
+    if (web_import_text(demos, strlen(demos), "d.jsonl", &l, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(l.n, 3); /* the step whose target is missing is left out */
+    assert_string_equal(l.items[0].kind, "miniwob click-option");
+    assert_int_equal(json_array_size(json_object_get(l.items[0].json, "candidates")),
+                     3); /* no box */
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(l.items[1].json, "before"), 0)),
+        "[label]  a <b> -> CLICK");
+    for (int s = 0; s < 2; s++) {
+        cmat_env *env = open_env(styles[s]);
+        for (size_t i = 0; i < l.n; i++)
+            if (play_oracle(env, &l.items[i]) != 1)
+                fail_msg("%s", l.items[i].id);
+        cmat_env_close(env);
+    }
+    cmat_task_list_clear(&l);
+}
+
+static void test_bad_files(void **unused)
+{
+    (void)unused;
+    static const char *const bad[] = {
+        "[{",
+        "{\"a\": ",
+        "[3]",
+        "x",
+        "{\"instances\": [{}]}",
+        "\xfd"
+        "7zXZ\0abc",
+        "[{\"confirmed_task\": \"t\", \"actions\": [{\"operation\": {\"op\": \"FLY\"}}]}]",
+        "{\"id\": 3}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cmat_task_list l = {0};
+        cmat_error err = {0};
+        if (web_import_text(bad[i], strlen(bad[i]) + (bad[i][0] == '\xfd' ? 4 : 0), "f", &l,
+                            &err) == CMAT_OK)
+            fail_msg("%s", bad[i]);
+        assert_true(err.msg[0] && !strchr(err.msg, '\n'));
+        cmat_task_list_clear(&l);
+    }
+    /* cut anywhere: an error or fewer tasks, never a crash */
+    for (size_t n = 0; n < strlen(mind2web); n += 7) {
+        cmat_task_list l = {0};
+        web_import_text(mind2web, n, "cut", &l, NULL);
+        cmat_task_list_clear(&l);
+    }
+    cmat_task_list l = {0};
+    cmat_error err;
+    assert_int_not_equal(web_import("/nonexistent", &l, &err), CMAT_OK);
+}
+
+/* Every task of a data set that is there: the oracle gets all of them. */
+static void play_data(const char *name, size_t least)
+{
+    char *path = cmat_path_join(getenv("CMAT_TEST_ROOT"), name);
+    if (!cmat_path_exists(path)) {
+        free(path);
+        return;
+    }
+    cmat_task_list l = {0};
+    cmat_error err;
+    if (web_import(path, &l, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    assert_true(l.n >= least);
+    for (int s = 0; s < 2; s++) {
+        cmat_env *env = open_env(styles[s]);
+        for (size_t i = 0; i < l.n; i++)
+            if (play_oracle(env, &l.items[i]) != 1)
+                fail_msg("%s: %s", path, l.items[i].id);
+        cmat_env_close(env);
+    }
+    cmat_task_list_clear(&l);
+    free(path);
+}
+
+static void test_data(void **unused)
+{
+    (void)unused;
+    play_data("../shared/data/mind2web/skillgen_train_100.json", 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_page),
+                                       cmocka_unit_test(test_tag_ends),
+                                       cmocka_unit_test(test_caps),
+                                       cmocka_unit_test(test_tree),
+                                       cmocka_unit_test(test_view),
+                                       cmocka_unit_test(test_replies),
+                                       cmocka_unit_test(test_oracle),
+                                       cmocka_unit_test(test_gold),
+                                       cmocka_unit_test(test_recovers),
+                                       cmocka_unit_test(test_generator),
+                                       cmocka_unit_test(test_dates),
+                                       cmocka_unit_test(test_wrong_values),
+                                       cmocka_unit_test(test_broken_tasks),
+                                       cmocka_unit_test(test_snapshots),
+                                       cmocka_unit_test(test_recorded),
+                                       cmocka_unit_test(test_elimination),
+                                       cmocka_unit_test(test_three_bad_replies),
+                                       cmocka_unit_test(test_constraint),
+                                       cmocka_unit_test(test_hostile),
+                                       cmocka_unit_test(test_miniwob),
+                                       cmocka_unit_test(test_bad_files),
+                                       cmocka_unit_test(test_data)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
