@@ -1,54 +1,77 @@
 #!/usr/bin/env python3
-"""Compares log-probabilities and best tokens with transformers (float32) on a longer text.
+"""Compares build/bench/bench_logits with transformers (float32, the weights of the same file) on a longer text.
 
-usage: compare_logits.py MODEL.gguf TEXT [N_TOKENS] [PROGRAM ...]
+usage: compare_logits.py MODEL.gguf TEXT [N_TOKENS [WINDOW]]
 
-PROGRAM (default: build/bench/bench_logits) is called as `PROGRAM MODEL.gguf TOKENS.txt` and prints for each
-position "best_token log_probability_of_the_token_there". Prints the share of positions with the same best
-token, and how far the log-probabilities are apart. Exit 1 when fewer than 99 % agree."""
+Prints the share of positions with the same best token, how far the log-probabilities are apart, and the mean KL
+divergence; where llama_cpp is installed, the same for llama.cpp. Exit 1 when fewer than 99 % of the best tokens
+agree."""
+import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
 
+import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-WINDOW = 1024
+
+def log_softmax(logits):
+    return torch.log_softmax(torch.tensor(np.asarray(logits), dtype=torch.float64), -1)
 
 
-def main(path, text, n_tokens=4096, *program):
-    program = list(program) or ["build/bench/bench_logits"]
-    with tempfile.TemporaryDirectory() as folder:
-        out = os.path.join(folder, "ours.txt")
-        with open(out, "w") as f:
-            subprocess.run(program + [path, text, str(n_tokens), str(WINDOW)], stdout=f, check=True)
-        ours = [line.split() for line in open(out)]
-    tokens = [int(t) for t, _, _ in ours]
-    best = torch.tensor([int(b) for _, b, _ in ours])
-    logprobs = torch.tensor([float(p) for _, _, p in ours], dtype=torch.float64)
-    model = AutoModelForCausalLM.from_pretrained(os.path.dirname(path), gguf_file=os.path.basename(path),
+def reference(path, windows):
+    model = AutoModelForCausalLM.from_pretrained(os.path.dirname(os.path.abspath(path)), gguf_file=os.path.basename(path),
                                                  dtype=torch.float32).eval()
-    same = total = close = 0
-    worst = sum_ours = sum_ref = 0.0
-    for at in range(0, len(tokens), WINDOW):
-        part = torch.tensor(tokens[at:at + WINDOW])
-        with torch.no_grad():
-            logits = model(part[None]).logits[0].double()
-        ref = torch.log_softmax(logits, -1)
-        want = ref[:-1].gather(1, part[1:, None])[:, 0]
-        got = logprobs[at + 1:at + len(part)]
-        same += (logits.argmax(-1) == best[at:at + len(part)]).sum().item()
-        total += len(part)
-        close += (want - got).abs().sum().item()
-        worst = max(worst, (want - got).abs().max().item())
-        sum_ours += got.sum().item()
-        sum_ref += want.sum().item()
-    print(f"positions {total}  same best token {100 * same / total:.3f} %")
-    print(f"log-probabilities: mean difference {close / total:.2e}, worst {worst:.2e}; "
-          f"mean ours {sum_ours / total:.6f}, reference {sum_ref / total:.6f}")
-    return 0 if same >= 0.99 * total else 1
+    with torch.no_grad():
+        for w in windows:
+            yield model(torch.tensor(w)[None]).logits[0]
+
+
+def llama_cpp(path, windows):
+    import llama_cpp
+    n = max(map(len, windows))
+    model = llama_cpp.Llama(path, n_ctx=n, n_batch=n, logits_all=True, verbose=False)
+    for w in windows:
+        model.reset()
+        model.eval(w)
+        yield model.scores[:len(w)].copy()
+
+
+def compare(name, windows, got, want):
+    n = same = 0
+    kl = away = worst = nll = nll_want = 0.0
+    for w, g, r in zip(windows, got, want):
+        p, q, next_token = log_softmax(r), log_softmax(g), torch.tensor(w[1:])[:, None]
+        n += len(w)
+        same += (p.argmax(-1) == q.argmax(-1)).sum().item()
+        kl += (p.exp() * (p - q)).sum().item()
+        a, b = (x[:-1].gather(1, next_token) for x in (p, q))
+        away += (a - b).abs().sum().item()
+        worst = max(worst, (a - b).abs().max().item())
+        nll_want -= a.sum().item()
+        nll -= b.sum().item()
+    print(f"{name}: positions {n}, same best token {100 * same / n:.2f} %, mean KL divergence {kl / n:.2e}, log-probabilities: "
+          f"mean difference {away / n:.2e}, worst {worst:.2e}, loss {nll / n:.5f}, of the reference {nll_want / n:.5f}")
+    return same / n
+
+
+def main(path, text, n_tokens=4096, window=1024):
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "logits")
+        lines = subprocess.run(["build/bench/bench_logits", path, text, str(n_tokens), str(window), out], check=True,
+                               capture_output=True, text=True).stdout.splitlines()
+        tokens = [int(line.split()[0]) for line in lines]
+        windows = [tokens[at:at + window] for at in range(0, len(tokens), window)]
+        logits = np.memmap(out, dtype=np.float32, mode="r").reshape(len(tokens), -1)
+        ours = [logits[at:at + window] for at in range(0, len(tokens), window)]
+        want = list(reference(path, windows))
+        same = compare("cmat", windows, ours, want)
+        if importlib.util.find_spec("llama_cpp"):
+            compare("llama.cpp", windows, llama_cpp(path, windows), want)
+        return 0 if same >= 0.99 else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], *(int(a) for a in sys.argv[3:4]), *sys.argv[4:]))
+    sys.exit(main(sys.argv[1], sys.argv[2], *(int(a) for a in sys.argv[3:])))
