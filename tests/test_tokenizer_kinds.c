@@ -389,6 +389,60 @@ static void test_chat_mask(void **state)
     json_decref(all);
 }
 
+/* A model without a template has that of its control tokens. */
+static void test_default_template(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *start, *end, *want;
+        bool special;
+    } cases[] = {
+        {"<start_of_turn>", "<end_of_turn>",
+         "<B><start_of_turn>user\nS\n\nQ<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n"
+         "<start_of_turn>model\n",
+         true},
+        {"<|start_header_id|>", "<|eot_id|>",
+         "<B><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|>"
+         "<|start_header_id|>user<|end_header_id|>\n\nQ<|eot_id|>"
+         "<|start_header_id|>assistant<|end_header_id|>\n\nA<|eot_id|>"
+         "<|start_header_id|>assistant<|end_header_id|>\n\n",
+         true},
+        {"<start_of_turn>", "<end_of_turn>",
+         "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n"
+         "<|im_start|>assistant\nA<|im_end|>\n<|im_start|>assistant\n",
+         false},
+    };
+    json_t *vars =
+        json_pack("{s:s, s:b, s:[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}]}", "bos_token", "<B>",
+                  "add_generation_prompt", 1, "messages", "role", "system", "content", "S", "role",
+                  "user", "content", "Q", "role", "assistant", "content", "A");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = cmat_xasprintf(
+            "{\"added_tokens\":[{\"id\":3,\"content\":\"%s\",\"special\":%s},"
+            "{\"id\":4,\"content\":\"%s\",\"special\":%s}],"
+            "\"model\":{" VOCAB "}}",
+            cases[i].start, cases[i].special ? "true" : "false", cases[i].end,
+            cases[i].special ? "true" : "false");
+        cmat_error err = {0};
+        cmat_tokenizer *t = NULL;
+        cmat_chat_template *template = NULL;
+        cmat_buf out = {0};
+        files_remove();
+        file_write("tokenizer.json", text, strlen(text));
+        if (cmat_tokenizer_open(&t, folder, 0, &err) != CMAT_OK)
+            fail_msg("%s", err.msg);
+        const char *source = cmat_chat_template_default(t);
+        assert_int_equal(cmat_chat_template_new(&template, source, strlen(source), &err), CMAT_OK);
+        assert_int_equal(cmat_chat_template_render(template, vars, &out, &err), CMAT_OK);
+        assert_string_equal(cmat_buf_str(&out), cases[i].want);
+        cmat_buf_clear(&out);
+        cmat_chat_template_free(template);
+        cmat_tokenizer_free(t);
+        free(text);
+    }
+    json_decref(vars);
+}
+
 /* A SentencePiece model cut at each length is an error or a smaller model, never a crash; so is one
  * with a byte changed. */
 static void test_spm_broken(void **state)
@@ -457,11 +511,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),     cmocka_unit_test(test_named),
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_long),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_no_merged_control),
-        cmocka_unit_test(test_chat_mask),   cmocka_unit_test(test_spm_broken),
-        cmocka_unit_test(test_byte_tokens),
+        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_named),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_merged_control),
+        cmocka_unit_test(test_chat_mask),  cmocka_unit_test(test_default_template),
+        cmocka_unit_test(test_spm_broken), cmocka_unit_test(test_byte_tokens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -13,12 +13,47 @@ struct cmat_chat_template {
     char sha256[65];
 };
 
-const char cmat_chat_template_chatml[] =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
-    "+ "
-    "'<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' "
-    "}}"
+static const char chatml[] =
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+/* Gemma has no turn of the system's: its text begins the first turn. */
+static const char gemma[] =
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+    "{% set intro = messages[0]['content'] + '\n\n' %}{% set turns = messages[1:] %}{% else %}"
+    "{% set intro = '' %}{% set turns = messages %}{% endif %}"
+    "{% for m in turns %}{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else "
+    "m['role']) + '\n' + (intro if loop.first else '') + m['content'] | trim + '<end_of_turn>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}";
+
+static const char llama3[] =
+    "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + "
+    "'<|end_header_id|>\n\n' + m['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}"
     "{% endif %}";
+
+static const struct {
+    const char *start, *end, *source; /* control tokens, and the template that uses them */
+} known[] = {
+    {"<|im_start|>", "<|im_end|>", chatml},
+    {"<start_of_turn>", "<end_of_turn>", gemma},
+    {"<|start_header_id|>", "<|eot_id|>", llama3},
+};
+
+static bool has_control(const cmat_tokenizer *t, const char *text)
+{
+    const int token = cmat_tokenizer_find(t, text);
+    return token >= 0 && cmat_tokenizer_is_special(t, token);
+}
+
+const char *cmat_chat_template_default(const cmat_tokenizer *t)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (has_control(t, known[i].start) && has_control(t, known[i].end))
+            return known[i].source;
+    }
+    return chatml;
+}
 
 cmat_status cmat_chat_template_new(cmat_chat_template **out, const char *source, size_t len,
                                    cmat_error *err)

@@ -6,6 +6,7 @@
 #define CMAT_MODEL_CHAT_TEMPLATE_H
 #include "cmat/error.h"
 #include "core/buf.h"
+#include "model/tokenizer.h"
 #include <jansson.h>
 
 typedef struct cmat_chat_template cmat_chat_template;
@@ -19,6 +20,7 @@ cmat_status cmat_chat_template_render(const cmat_chat_template *t, json_t *vars,
                                       cmat_error *err);
 /* SHA-256 of its source, hex. */
 const char *cmat_chat_template_hash(const cmat_chat_template *t);
-/* The template used when a model has none, and by --chat-template chatml. */
-extern const char cmat_chat_template_chatml[];
+/* Source of the template for a model that has none: of the usual ones that whose control tokens its
+ * vocabulary has (Gemma, Llama 3), else ChatML. */
+const char *cmat_chat_template_default(const cmat_tokenizer *t);
 #endif

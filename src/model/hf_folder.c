@@ -225,7 +225,7 @@ static void template_init(cmat_model *m, const char *folder)
     m->chat_template_error.status = CMAT_OK;
     if (cmat_hf_folder_template(folder, &source, &m->chat_template_error) != CMAT_OK)
         return;
-    const char *used = source ? source : cmat_chat_template_chatml;
+    const char *used = source ? source : cmat_chat_template_default(m->tokenizer);
     if (cmat_chat_template_new(&m->chat_template, used, strlen(used), &m->chat_template_error) !=
         CMAT_OK)
         m->chat_template = NULL;

@@ -28,7 +28,7 @@ static void template_init(cmat_model *m)
     const char *source;
     m->chat_template_error.status = CMAT_OK;
     if (!cmat_gguf_has(m->gguf, "tokenizer.chat_template"))
-        source = cmat_chat_template_chatml;
+        source = cmat_chat_template_default(m->tokenizer);
     else if (cmat_gguf_str(m->gguf, "tokenizer.chat_template", &source, &m->chat_template_error) !=
              CMAT_OK)
         return;
