@@ -6,20 +6,17 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "http_server.h"
 #include "model/hub.h"
 #include "model/pull.h"
 #include "tiny_model.h"
 
-#include <arpa/inet.h>
 #include <ftw.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -37,116 +34,22 @@ static char config_sha[41]; /* as git names it */
 /* --- the servers ----------------------------------------------------------------------------- */
 
 typedef struct {
-    const char *path;
-    const char *body;
-    size_t len;           /* 0: of the string */
-    int status;           /* 0: 200 */
-    const char *redirect; /* Location */
-    size_t cut;           /* bytes after which the connection is dropped; 0: never */
-    size_t claim;         /* Content-Length to claim; 0: the right one */
-} route;
-
-typedef struct {
-    int fd, port;
-    pthread_t thread;
-    const route *routes; /* path NULL at the end */
-    atomic_int n_requests, n_tokens, n_ranges;
-    atomic_bool stop;
+    http_server http;
+    http_files files;
 } server;
 
-static void send_all(int fd, const char *p, size_t n)
+static void server_start(server *s, const http_file *files)
 {
-    while (n) {
-        ssize_t k = send(fd, p, n, MSG_NOSIGNAL);
-        if (k <= 0)
-            return;
-        p += k;
-        n -= (size_t)k;
-    }
+    *s = (server){.files = {.files = files, .token = "Authorization: Bearer secret"}};
+    http_server_start(&s->http, http_send_file, &s->files);
 }
 
-static void answer(server *s, int fd, const char *request)
+static void hub_start(server *s, const http_file *files)
 {
-    static const route missing = {.status = 404, .body = "no"};
-    const route *r = s->routes;
-    const char *path = strchr(request, ' ') + 1, *range = strstr(request, "Range: bytes=");
-    const size_t n = strcspn(path, " ");
-    cmat_buf head = {0};
-    s->n_requests++;
-    s->n_tokens += strstr(request, "Authorization: Bearer secret") != NULL;
-    while (r->path && (strlen(r->path) != n || memcmp(r->path, path, n) != 0))
-        r++;
-    r = r->path ? r : &missing;
-    const size_t len = r->len || !r->body ? r->len : strlen(r->body);
-    const size_t from = range && !r->status ? strtoul(range + 13, NULL, 10) : 0;
-    const int status = r->status ? r->status : from ? 206 : 200;
-    s->n_ranges += from > 0;
-    cmat_buf_printf(&head, "HTTP/1.1 %d X\r\nConnection: close\r\nETag: \"e\"\r\n", status);
-    if (r->redirect)
-        cmat_buf_printf(&head, "Location: %s\r\n", r->redirect);
-    if (from)
-        cmat_buf_printf(&head, "Content-Range: bytes %zu-%zu/%zu\r\n", from, len - 1, len);
-    cmat_buf_printf(&head, "Content-Length: %zu\r\n\r\n", r->claim ? r->claim - from : len - from);
-    send_all(fd, head.data, head.len);
-    cmat_buf_clear(&head);
-    if (from < len)
-        send_all(fd, r->body + from, r->cut && len - from > r->cut ? r->cut : len - from);
-}
-
-static void *serve(void *arg)
-{
-    server *s = arg;
-    for (;;) {
-        char request[4096];
-        size_t n = 0;
-        int fd = accept(s->fd, NULL, NULL);
-        if (fd < 0 || s->stop) {
-            if (fd >= 0)
-                close(fd);
-            return NULL;
-        }
-        for (ssize_t k; n < sizeof request - 1 &&
-                        (k = recv(fd, request + n, sizeof request - 1 - n, 0)) > 0;) {
-            n += (size_t)k;
-            request[n] = 0;
-            if (strstr(request, "\r\n\r\n")) {
-                answer(s, fd, request);
-                break;
-            }
-        }
-        shutdown(fd, SHUT_WR);
-        close(fd);
-    }
-}
-
-static void server_start(server *s, const route *routes)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    *s = (server){.routes = routes};
-    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(s->fd >= 0);
-    assert_int_equal(bind(s->fd, (struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(listen(s->fd, 8), 0);
-    assert_int_equal(getsockname(s->fd, (struct sockaddr *)&a, &len), 0);
-    s->port = ntohs(a.sin_port);
-    assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
-}
-
-static void hub_start(server *s, const route *routes)
-{
-    server_start(s, routes);
-    char *url = cmat_xasprintf("http://127.0.0.1:%d", s->port);
+    server_start(s, files);
+    char *url = cmat_xasprintf("http://127.0.0.1:%d", s->http.port);
     setenv("HF_ENDPOINT", url, 1);
     free(url);
-}
-
-static void server_stop(server *s)
-{
-    s->stop = true;
-    shutdown(s->fd, SHUT_RDWR);
-    pthread_join(s->thread, NULL);
-    close(s->fd);
 }
 
 /* --- the cache ------------------------------------------------------------------------------- */
@@ -252,26 +155,28 @@ static void test_folder(void **state)
 {
     (void)state;
     server cdn, hub;
-    const route far[] = {{.path = "/lfs/x", .body = weights, .len = sizeof weights, .cut = 2000},
-                         {0}};
+    const http_file far[] = {
+        {.path = "/lfs/x", .body = weights, .len = sizeof weights, .cut = 2000, .etag = "\"e\""},
+        {0}};
     cmat_error err = {0};
     char *path, *again, to[128] = "",
                         *list = listing(COMMIT, "model.safetensors", weights_sha, 5000);
     server_start(&cdn, far);
-    char *redirect = cmat_xasprintf("http://127.0.0.1:%d/lfs/x", cdn.port);
-    const route near[] = {{.path = API, .body = list},
-                          {.path = FILES "config.json", .body = config},
-                          {.path = FILES "model.safetensors", .status = 302, .redirect = redirect},
-                          {0}};
+    char *redirect = http_server_url(&cdn.http, "lfs/x");
+    const http_file near[] = {
+        {.path = API, .body = list},
+        {.path = FILES "config.json", .body = config},
+        {.path = FILES "model.safetensors", .status = 302, .redirect = redirect},
+        {0}};
     hub_start(&hub, near);
     setenv("HF_TOKEN", "secret", 1);
     if (pull("hf:own/tiny", &path, &err) != CMAT_OK)
         fail_msg("%s", err.msg);
     unsetenv("HF_TOKEN");
-    assert_int_equal(cdn.n_tokens, 0);
-    assert_int_equal(hub.n_tokens, hub.n_requests);
-    assert_int_equal(cdn.n_requests, 3); /* 2000, 2000, 1000 bytes */
-    assert_int_equal(cdn.n_ranges, 2);
+    assert_int_equal(cdn.files.n_tokens, 0);
+    assert_int_equal(hub.files.n_tokens, hub.http.n_requests);
+    assert_int_equal(cdn.http.n_requests, 3); /* 2000, 2000, 1000 bytes */
+    assert_int_equal(cdn.files.n_ranges, 2);
     char *want = in_repo("snapshots/" COMMIT);
     assert_string_equal(path, want);
     char *link = cmat_path_join(path, "model.safetensors"), hex[65];
@@ -283,12 +188,12 @@ static void test_folder(void **state)
     assert_true(is_there("refs/main"));
     char *part = cmat_xasprintf("blobs/%s.incomplete", weights_sha);
     assert_false(is_there(part));
-    const int n = hub.n_requests;
+    const int n = hub.http.n_requests;
     assert_int_equal(pull("hf:own/tiny", &again, &err), CMAT_OK);
-    assert_int_equal(hub.n_requests, n + 1); /* the list alone */
+    assert_int_equal(hub.http.n_requests, n + 1); /* the list alone */
     free(again);
-    server_stop(&hub);
-    server_stop(&cdn);
+    http_server_stop(&hub.http);
+    http_server_stop(&cdn.http);
     again = cmat_model_find("hf:own/tiny"); /* what --model takes */
     assert_string_equal(again, want);
     free(again);
@@ -330,17 +235,18 @@ static void test_lies(void **state)
         if (cases[i].wrong_digest)
             digest[0] = digest[0] == 'a' ? 'b' : 'a';
         char *list = listing(COMMIT, "model.safetensors", digest, cases[i].size);
-        const route near[] = {{.path = API, .body = list},
-                              {.path = FILES "config.json", .body = config},
-                              {.path = FILES "model.safetensors",
-                               .body = weights,
-                               .len = sizeof weights,
-                               .cut = cases[i].cut,
-                               .claim = cases[i].claim},
-                              {0}};
+        const http_file near[] = {{.path = API, .body = list},
+                                  {.path = FILES "config.json", .body = config},
+                                  {.path = FILES "model.safetensors",
+                                   .body = weights,
+                                   .len = sizeof weights,
+                                   .etag = "\"e\"",
+                                   .cut = cases[i].cut,
+                                   .claim = cases[i].claim},
+                                  {0}};
         hub_start(&hub, near);
         refused("hf:own/tiny", cases[i].status, cases[i].says);
-        server_stop(&hub);
+        http_server_stop(&hub.http);
         blob = cmat_xasprintf("blobs/%s", digest);
         assert_false(is_there(blob));
         assert_false(is_there("refs/main"));
@@ -367,21 +273,21 @@ static void test_nonsense(void **state)
                                        "holds no", "is none",   "is none"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         server hub;
-        const route near[] = {
+        const http_file near[] = {
             {.path = API, .body = bad[i]}, {.path = FILES "config.json", .body = config}, {0}};
         hub_start(&hub, near);
         refused("hf:own/tiny", strcmp(says[i], "holds no") ? CMAT_ERR_FORMAT : CMAT_ERR_NOT_FOUND,
                 says[i]);
-        server_stop(&hub);
+        http_server_stop(&hub.http);
         free(bad[i]);
         cache_clear();
     }
     server hub;
-    const route closed[] = {{.path = API, .status = 401, .body = "no"}, {0}};
+    const http_file closed[] = {{.path = API, .status = 401, .body = "no"}, {0}};
     hub_start(&hub, closed);
     refused("hf:own/tiny", CMAT_ERR_IO, "needs a token");
     refused("hf:own/other", CMAT_ERR_NOT_FOUND, "404");
-    server_stop(&hub);
+    http_server_stop(&hub.http);
 }
 
 /* A name that leads out of the cache is never followed, wanted or not. */
@@ -392,10 +298,10 @@ static void test_traversal(void **state)
     for (size_t i = 0; i < 3; i++) {
         server hub;
         char *list = listing(COMMIT, names[i], weights_sha, 5000);
-        const route near[] = {{.path = API, .body = list}, {0}};
+        const http_file near[] = {{.path = API, .body = list}, {0}};
         hub_start(&hub, near);
         refused("hf:own/tiny", CMAT_ERR_NOT_FOUND, "holds no model");
-        server_stop(&hub);
+        http_server_stop(&hub.http);
         free(list);
         cache_clear();
     }
@@ -407,9 +313,9 @@ static void test_gguf(void **state)
     server hub;
     cmat_error err = {0};
     char *path, *list = listing(COMMIT, "sub/m.gguf", weights_sha, 5000), to[128] = "";
-    const route near[] = {{.path = API, .body = list},
-                          {.path = FILES "sub/m.gguf", .body = weights, .len = sizeof weights},
-                          {0}};
+    const http_file near[] = {{.path = API, .body = list},
+                              {.path = FILES "sub/m.gguf", .body = weights, .len = sizeof weights},
+                              {0}};
     hub_start(&hub, near);
     if (pull("hf:own/tiny", &path, &err) != CMAT_OK) /* the only one there is */
         fail_msg("%s", err.msg);
@@ -419,7 +325,7 @@ static void test_gguf(void **state)
     refused("hf:own/tiny/none.gguf", CMAT_ERR_NOT_FOUND, "no file none.gguf");
     char *found = cmat_model_find("hf:own/tiny/sub/m.gguf");
     assert_string_equal(found, path);
-    server_stop(&hub);
+    http_server_stop(&hub.http);
     free(found);
     free(path);
     free(list);
@@ -427,10 +333,10 @@ static void test_gguf(void **state)
     static const char two[] = "{\"sha\": \"" COMMIT
                               "\", \"siblings\": [{\"rfilename\": \"a.gguf\"}, "
                               "{\"rfilename\": \"b.gguf\"}]}";
-    const route several[] = {{.path = API, .body = two}, {0}};
+    const http_file several[] = {{.path = API, .body = two}, {0}};
     hub_start(&hub, several);
     refused("hf:own/tiny", CMAT_ERR_ARG, "a.gguf b.gguf");
-    server_stop(&hub);
+    http_server_stop(&hub.http);
     cache_clear();
 }
 
@@ -441,14 +347,14 @@ static void test_revision(void **state)
     server hub;
     cmat_error err = {0};
     char *path, *list = listing(COMMIT, "m.gguf", weights_sha, 5000);
-    const route near[] = {
+    const http_file near[] = {
         {.path = "/api/models/own/tiny/revision/refs%2Fpr%2F1?blobs=true", .body = list},
         {.path = FILES "config.json", .body = config},
         {0}};
     hub_start(&hub, near);
     if (pull("hf:own/tiny/config.json@refs/pr/1", &path, &err) != CMAT_OK)
         fail_msg("%s", err.msg);
-    server_stop(&hub);
+    http_server_stop(&hub.http);
     assert_true(is_there("refs/refs/pr/1"));
     free(path);
     path = in_repo("blobs/");
@@ -456,7 +362,7 @@ static void test_revision(void **state)
     assert_int_equal(cmat_write_file(blob, "cut", 3, NULL), CMAT_OK); /* by another tool */
     hub_start(&hub, near);
     refused("hf:own/tiny/config.json@refs/pr/1", CMAT_ERR_FORMAT, "remove it");
-    server_stop(&hub);
+    http_server_stop(&hub.http);
     free(blob);
     free(path);
     free(list);

@@ -4,17 +4,13 @@
 #include "core/buf.h"
 #include "core/json.h"
 #include "core/mem.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <pthread.h>
+#include "http_server.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -41,24 +37,11 @@ static const char ok_body[] =
     "\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3}}";
 
 typedef struct {
-    int fd, port;
-    pthread_t thread;
+    http_server http;
     const deed *deeds;
     int n_deeds;
-    _Atomic int n_seen;
     char last[8192]; /* the last request */
 } server;
-
-static void send_all(int fd, const char *data, size_t n)
-{
-    while (n > 0) {
-        ssize_t k = send(fd, data, n, MSG_NOSIGNAL);
-        if (k <= 0)
-            return;
-        data += k;
-        n -= (size_t)k;
-    }
-}
 
 static void respond(int fd, const char *status, const char *extra, const char *body)
 {
@@ -66,25 +49,8 @@ static void respond(int fd, const char *status, const char *extra, const char *b
         "HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\n%sContent-Length: "
         "%zu\r\n\r\n%s",
         status, extra, strlen(body), body);
-    send_all(fd, text, strlen(text));
+    http_send(fd, text, strlen(text));
     free(text);
-}
-
-/* Reads a request with its body. */
-static void read_request(int fd, char *out, size_t size)
-{
-    size_t n = 0;
-    for (;;) {
-        ssize_t k = recv(fd, out + n, size - 1 - n, 0);
-        if (k <= 0)
-            break;
-        n += (size_t)k;
-        out[n] = '\0';
-        const char *end = strstr(out, "\r\n\r\n"), *len = strcasestr(out, "content-length:");
-        if (end && len && n >= (size_t)(end + 4 - out) + (size_t)atoi(len + 15))
-            break;
-    }
-    out[n] = '\0';
 }
 
 static void send_huge(int fd)
@@ -93,9 +59,9 @@ static void send_huge(int fd)
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"x\":\"";
     char block[4096];
     memset(block, 'x', sizeof block);
-    send_all(fd, head, sizeof head - 1);
+    http_send(fd, head, sizeof head - 1);
     for (int i = 0; i < 2048; i++)
-        send_all(fd, block, sizeof block);
+        http_send(fd, block, sizeof block);
 }
 
 static void serve_one(int fd, deed d)
@@ -112,7 +78,7 @@ static void serve_one(int fd, deed d)
     if (d == OK)
         respond(fd, "200 OK", "", ok_body);
     else if (d == DROP_HALFWAY)
-        send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"cho", 47);
+        http_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"cho", 47);
     else if (d == ERROR_500)
         respond(fd, "500 Oops", "", bodies[d]);
     else if (d == ERROR_429)
@@ -135,55 +101,31 @@ static void serve_one(int fd, deed d)
     }
 }
 
-static void *serve(void *arg)
+static void serve(http_server *http, int fd, const char *request)
 {
-    server *s = arg;
-    for (;;) {
-        int fd = accept(s->fd, NULL, NULL);
-        if (fd < 0)
-            return NULL;
-        char request[8192];
-        read_request(fd, request, sizeof request);
-        int i = s->n_seen++;
-        if (s->deeds[i < s->n_deeds ? i : s->n_deeds - 1] != DROP) {
-            memcpy(s->last, request, sizeof request);
-            serve_one(fd, s->deeds[i < s->n_deeds ? i : s->n_deeds - 1]);
-        }
-        close(fd);
-    }
+    server *s = http->user;
+    const int i = http->n_requests - 1;
+    const deed d = s->deeds[i < s->n_deeds ? i : s->n_deeds - 1];
+    if (d == DROP)
+        return;
+    snprintf(s->last, sizeof s->last, "%s", request);
+    serve_one(fd, d);
 }
 
 static void server_start(server *s, const deed *deeds, int n)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    memset(s, 0, sizeof *s);
-    s->deeds = deeds;
-    s->n_deeds = n;
-    s->fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(s->fd >= 0);
-    assert_int_equal(bind(s->fd, (struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(listen(s->fd, 64), 0);
-    assert_int_equal(getsockname(s->fd, (struct sockaddr *)&a, &len), 0);
-    s->port = ntohs(a.sin_port);
-    assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
-}
-
-static void server_stop(server *s)
-{
-    shutdown(s->fd, SHUT_RDWR);
-    pthread_join(s->thread, NULL);
-    close(s->fd);
+    *s = (server){.deeds = deeds, .n_deeds = n};
+    http_server_start(&s->http, serve, s);
 }
 
 static cmat_llm *connect_to(const server *s, const char *key)
 {
-    char url[64];
+    char *url = http_server_url(&s->http, "v1/");
     cmat_llm *llm;
     cmat_error err;
     cmat_llm_remote_limits limits = CMAT_LLM_REMOTE_LIMITS_DEFAULT;
-    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/", s->port);
     assert_int_equal(cmat_llm_remote_new(&llm, url, "base", key, &err), CMAT_OK);
+    free(url);
     limits.backoff = 0.01;
     limits.timeout = 0.2;
     limits.max_tries = 3;
@@ -223,8 +165,8 @@ static cmat_llm_reply ask(const deed *deeds, int n, int *tries)
     assert_int_equal(llm->ops->poll(llm, r + 1, 3, &got, &err), CMAT_OK);
     assert_int_equal(got, 0); /* nothing is pending */
     cmat_llm_free(llm);
-    server_stop(&s);
-    *tries = s.n_seen;
+    http_server_stop(&s.http);
+    *tries = s.http.n_requests;
     return r[0];
 }
 
@@ -256,7 +198,7 @@ static void test_answer(void **state)
     json_decref(j);
     cmat_llm_reply_clear(&r);
     cmat_llm_free(llm);
-    server_stop(&s);
+    http_server_stop(&s.http);
 }
 
 static void test_tries_again(void **state)
@@ -346,7 +288,7 @@ static void test_many(void **state)
         assert_int_equal(seen[i], 1);
     submit(llm, &tags[0], CMAT_ROLE_ACTOR);
     cmat_llm_free(llm); /* with a request under way */
-    server_stop(&s);
+    http_server_stop(&s.http);
 }
 
 static void test_arguments(void **state)
@@ -362,7 +304,7 @@ static void test_arguments(void **state)
     server s;
     server_start(&s, (const deed[]){OK}, 1);
     llm = connect_to(&s, NULL);
-    server_stop(&s);
+    http_server_stop(&s.http);
     cmat_llm_reply r;
     size_t n;
     submit(llm, NULL, CMAT_ROLE_ACTOR);

