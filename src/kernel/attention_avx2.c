@@ -3,7 +3,6 @@
  *   m' = max(m, max_j s_j)   c = exp(m - m')   l = c l + sum_j exp(s_j - m')   o = c o + exp(s -
  * m') V */
 #include "kernel/attention_avx2.h"
-#include "kernel/attention_rows_avx2.h"
 #include "kernel/plain.h"
 #include "kernel/scratch.h"
 #include <math.h>

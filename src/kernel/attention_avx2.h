@@ -94,8 +94,10 @@ void cmat_avx2_attention_paged(float *o, int ldo, const float *q, int ldq, const
                                const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
 
 #ifdef CMAT_AVX512
+#include "kernel/attention_rows_avx512.h"
 #include "kernel/attention_tiles_avx512.h"
 #else
+#include "kernel/attention_rows_avx2.h"
 #include "kernel/attention_tiles_avx2.h"
 #endif
 #endif

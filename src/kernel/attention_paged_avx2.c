@@ -7,7 +7,6 @@
  * What a row gets does not depend on which others are there. */
 #include "core/mem.h"
 #include "kernel/attention_avx2.h"
-#include "kernel/attention_rows_avx2.h"
 #include "kernel/plain.h"
 #include "kernel/scratch.h"
 #include <math.h>
