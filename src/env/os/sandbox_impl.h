@@ -1,0 +1,21 @@
+/* env/os/sandbox_impl.h - between host.c and sandbox.c. */
+#ifndef CMAT_ENV_OS_SANDBOX_IMPL_H
+#define CMAT_ENV_OS_SANDBOX_IMPL_H
+#include "env/os/sandbox.h"
+#include <stdatomic.h>
+#include <sys/types.h>
+
+struct os_host {
+    atomic_int refs;
+    char *bwrap, *root; /* full paths; root "": the host's /usr */
+    int helper;         /* the helper program, a sealed file in memory */
+    uid_t uid;
+    gid_t gid;
+    uint32_t drop_uid;           /* not 0: what root becomes first */
+    uint32_t lent_uid, lent_gid; /* first of the ids that /etc/subuid and subgid lend */
+    bool many_ids;
+};
+
+/* Writes the maps of process pid's new user namespace: its root is this user (root: drop_uid). */
+cmat_status os_host_map_ids(const os_host *h, pid_t pid, cmat_error *err);
+#endif
