@@ -13,7 +13,8 @@ const cmat_option cmat_session_eval_option_table[] = {
     {"tasks", CMAT_OPT_STR, AT(tasks), NULL, 0, 0, NULL, "FILE",
      "tasks to run: a benchmark's own file (or folder), or JSONL of `cmat env tasks`", 0},
     {"world", CMAT_OPT_STR, AT(world), NULL, 0, 0, NULL, "FILE",
-     "what the tasks are about, where ENV needs one (db: an SQLite file); without --tasks some are "
+     "what the tasks are about, where ENV needs one (db: an SQLite file, kg: a graph or an "
+     "endpoint); without --tasks some are "
      "made from it",
      'w'},
     {"database", CMAT_OPT_STR, AT(world), NULL, 0, 0, NULL, "FILE", "db's name for --world", 'd'},

@@ -28,7 +28,9 @@ typedef struct {
 
 static const cmat_option options[] = {
     {"world", CMAT_OPT_STR, offsetof(env_opts, world), NULL, 0, 0, NULL, "FILE",
-     "what ENV acts in, where it needs one (show, tasks, play): db: an SQLite file", 'w'},
+     "what ENV acts in, where it needs one (show, tasks, play): db: an SQLite file; kg: a graph or "
+     "an endpoint",
+     'w'},
     {"database", CMAT_OPT_STR, offsetof(env_opts, world), NULL, 0, 0, NULL, "FILE",
      "db's name for --world", 'd'},
     {"tasks", CMAT_OPT_STR, offsetof(env_opts, tasks), NULL, 0, 0, NULL, "FILE",
@@ -327,6 +329,7 @@ const cli_command cli_env = {
         "  cmat env tasks shop --tasks webshop/ --out goals.jsonl\n"
         "  cmat env serve shop --tasks goals.jsonl --port 3000\n"
         "  cmat env play web -n 6\n"
+        "  cmat env play kg --world films.tsv\n"
         "  cmat env tasks house --tasks json_2.1.1/valid_seen --rows --out rows.jsonl\n"
         "  cmat env tasks --questions q.jsonl --tables t.jsonl -n 2000 --inserts 1000 --updates "
         "1000 -o wiki.jsonl",

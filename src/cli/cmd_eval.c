@@ -93,6 +93,7 @@ const cli_command cli_eval = {
         "  cmat eval db --tasks dev.jsonl --actor runs/wiki/adapters/actor --compare base.json\n"
         "  cmat eval house --tasks json_2.1.1/valid_seen -n 20\n"
         "  cmat eval web --tasks mind2web/data/test_task --style agentbench\n"
+        "  cmat eval kg --world http://127.0.0.1:3001/sparql --tasks dev.json --style agentbench\n"
         "  cmat eval db --tasks dev.jsonl --url http://127.0.0.1:8080/v1",
     .options = options,
     .opts_size = sizeof(eval_opts),

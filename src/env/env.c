@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const cmat_env_ops cmat_env_db, cmat_env_house, cmat_env_os, cmat_env_shop, cmat_env_web;
-const cmat_env_ops *const cmat_envs[] = {&cmat_env_db,   &cmat_env_house, &cmat_env_os,
-                                         &cmat_env_shop, &cmat_env_web,   NULL};
+extern const cmat_env_ops cmat_env_db, cmat_env_house, cmat_env_kg, cmat_env_os, cmat_env_shop,
+    cmat_env_web;
+const cmat_env_ops *const cmat_envs[] = {
+    &cmat_env_db, &cmat_env_house, &cmat_env_kg, &cmat_env_os, &cmat_env_shop, &cmat_env_web, NULL};
 
 cmat_status cmat_task_init(cmat_task *t, json_t *json, cmat_error *err)
 {
