@@ -167,7 +167,7 @@ int main(int argc, char **argv)
                                               .free = any_free};
     const cmat_acceptor any = {.ops = &any_ops, .state_size = 1};
     const cmat_lora_config lora = CMAT_LORA_DEFAULT;
-    const cmat_engine_options opts = {.n_seqs = SEQS, .n_ctx = CONTEXT};
+    const cmat_engine_options opts = {.n_seqs = SEQS, .n_ctx = CONTEXT, .no_draft = true};
     const int repeats = argc > 2 ? atoi(argv[2]) : 5;
     const char *what = argc > 3 ? argv[3] : "all";
     const bool all = strcmp(what, "all") == 0;
@@ -176,7 +176,8 @@ int main(int argc, char **argv)
     cmat_error err;
     if (argc < 2 || repeats < 1 || repeats > MAX_REPEATS) {
         fprintf(stderr,
-                "usage: bench_generate MODEL.gguf [repeats [base|prompt|decode|constrained|lora|all]]\n");
+                "usage: bench_generate MODEL.gguf [repeats "
+                "[base|prompt|decode|constrained|lora|all]]\n");
         return 2;
     }
     cmat_rng_init(&b.rng, 1);

@@ -1,6 +1,7 @@
 /* tests/test_engine.c - many requests at once give what each gives alone, and none is lost. */
 #include "core/rng.h"
 #include "core/text.h"
+#include "model/draft.h"
 #include "model/engine.h"
 #include "model/kv.h"
 #include "model_util.h"
@@ -83,7 +84,8 @@ static void collect_all(cmat_engine *e, batch *b, const uint64_t *ids)
     }
 }
 
-static void run_all(cmat_engine *e, batch *b)
+/* Returns the steps that it took. */
+static int run_all(cmat_engine *e, batch *b)
 {
     uint64_t ids[MAX_REQUESTS];
     int busy = 1, steps = 0;
@@ -99,6 +101,7 @@ static void run_all(cmat_engine *e, batch *b)
     collect_all(e, b, ids);
     for (int i = 0; i < b->n; i++)
         assert_int_equal(b->res[i].id, ids[i]);
+    return steps;
 }
 
 /* Each request in an engine of its own. */
@@ -699,6 +702,79 @@ static void the_same_alone_to_the_bit(void **state)
     cmat_model_free(m);
 }
 
+/* Guesses at tokens save steps and change nothing, to the last bit: greedy and sampled, with an
+ * adapter, several at once, with pages that fill up from guesses and are found by others. */
+static void guesses_change_nothing(void **state)
+{
+    (void)state;
+    enum { N = 6, PERIOD = 7 };
+    cmat_model *m = tiny_model_open(
+        &(tiny_model_options){.std = 0.05f, .seed = 6, .type = CMAT_TYPE_Q4_1}, NULL);
+    const cmat_lora_config lora = CMAT_LORA_DEFAULT;
+    cmat_adapter *adapter = NULL;
+    cmat_rng rng;
+    int steps[2] = {0};
+    cmat_rng_init(&rng, 3);
+    assert_int_equal(cmat_adapter_new(&adapter, m, &lora, &rng, NULL), CMAT_OK);
+    batch *b[2];
+    for (int guess = 0; guess < 2; guess++) {
+        const cmat_engine_options o = {.n_ctx = 256, .n_seqs = 2, .no_draft = !guess};
+        cmat_engine *e = engine_open(m, &o);
+        b[guess] = batch_new(N, 0, 60, 90, 77);
+        for (int i = 0; i < N; i++) {
+            cmat_gen_request *r = &b[guess]->req[i];
+            for (size_t k = PERIOD; k < r->n_tokens; k++) /* the text repeats itself */
+                b[guess]->tokens[i][k] = b[guess]->tokens[i][k - PERIOD];
+            r->sampling.temperature *= 0.1f;
+            r->adapter = i < 2 ? adapter : NULL;
+        }
+        steps[guess] = run_all(e, b[guess]);
+        batch_clear_results(b[guess]);
+        memset(b[guess]->res, 0, sizeof b[guess]->res);
+        steps[guess] += run_all(e, b[guess]); /* now pages of the first time are found */
+        cmat_engine_free(e);
+    }
+    assert_same_results(b[0], b[1]);
+    for (int i = 0; i < N; i++)
+        assert_memory_equal(b[0]->res[i].logprobs, b[1]->res[i].logprobs,
+                            b[0]->res[i].n_tokens * sizeof(float));
+    assert_true(steps[1] < steps[0] * 2 / 3);
+    batch_free(b[0]);
+    batch_free(b[1]);
+    cmat_adapter_free(adapter);
+    cmat_model_free(m);
+}
+
+static void guesses(void **state)
+{
+    (void)state;
+    cmat_draft d;
+    cmat_draft_init(&d);
+    const int32_t text[] = {1, 2, 3, 4, 5, 9, 2, 3, 4, 6, 7, 8, 2, 3, 4};
+    cmat_draft_guess(&d, text, 15, 7); /* of two places with 2 3 4 the later one */
+    assert_int_equal(d.n, 6);
+    assert_memory_equal(d.tokens, ((int32_t[]){6, 7, 8, 2, 3, 4}), 6 * sizeof(int32_t));
+    assert_in_range(d.n_run, 1, 6);
+    cmat_draft_guess(&d, text, 10, 2); /* nothing ends in 4 6 before */
+    assert_int_equal(d.n, 0);
+    cmat_draft_guess(&d, text, 15, 2);
+    assert_int_equal(d.n_run, 2);
+    for (int i = 0; i < 20; i++) { /* wrong again and again: no more rows for them */
+        cmat_draft_guess(&d, text, 15, 7);
+        cmat_draft_judge(&d, 0, 99);
+    }
+    cmat_draft_guess(&d, text, 15, 7);
+    assert_int_equal(d.n_run, 0);
+    for (int i = 0; i < 20; i++) { /* until they would have been right */
+        cmat_draft_guess(&d, text, 15, 7);
+        cmat_draft_judge(&d, d.n_run, 6);
+    }
+    cmat_draft_guess(&d, text, 15, 7);
+    assert_int_equal(d.n_run, 6);
+    cmat_draft_guess(&d, text, 1, 7);
+    assert_int_equal(d.n, 0);
+}
+
 /* Step by step on the fast path, alone and among others, the real model says what the plain path
  * says of the whole text. */
 static void decoding_equals_the_plain_path(void **state)
@@ -753,6 +829,8 @@ int main(void)
         cmocka_unit_test(constraint_is_kept),
         cmocka_unit_test(forced_text_needs_no_model),
         cmocka_unit_test(the_same_alone_to_the_bit),
+        cmocka_unit_test(guesses_change_nothing),
+        cmocka_unit_test(guesses),
         cmocka_unit_test(decoding_equals_the_plain_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

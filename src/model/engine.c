@@ -17,6 +17,9 @@
 #include <string.h>
 
 enum { DEFAULT_SEQS = 16, DEFAULT_BATCH = 256, MAX_SEQS = 1024, MAX_LOGPROBS = 100, MIN_ROWS = 4 };
+/* Rows of a step, guesses among them, below which more rows cost little: reading the weights does.
+ */
+enum { DRAFT_ROWS = 8 };
 #define DEFAULT_KV_BYTES ((size_t)1 << 30)
 
 typedef struct {
@@ -45,7 +48,7 @@ struct cmat_engine {
     int n_promised; /* pages that active requests have not taken yet but may */
     uint64_t next_id;
     batch_room room;
-    cmat_candidate *scratch; /* (n_seqs, n_vocab) */
+    cmat_candidate *scratch; /* (n_seqs + DRAFT_ROWS, n_vocab) */
 };
 
 static void queue_add(queue *q, cmat_sequence *s)
@@ -137,7 +140,7 @@ cmat_status cmat_engine_new(cmat_engine **out, cmat_model *m, const cmat_engine_
                             cmat_error *err)
 {
     cmat_engine *e = cmat_xcalloc(1, sizeof *e);
-    int n_pages = 0, n_rows;
+    int n_pages = 0, n_rows, n_out;
     size_t n;
     cmat_status st;
     *out = NULL;
@@ -149,16 +152,17 @@ cmat_status cmat_engine_new(cmat_engine **out, cmat_model *m, const cmat_engine_
         (st = cmat_model_prepare(m, CMAT_USE_DECODE | CMAT_USE_PROMPT, err)) != CMAT_OK ||
         (st = cmat_kv_new(&e->kv, &m->config, n_pages, err)) != CMAT_OK)
         goto fail;
-    n_rows = e->opts.n_batch + e->opts.n_seqs;
-    if ((st = cmat_forward_new(&e->forward, m, n_rows, e->opts.n_seqs, err)) != CMAT_OK)
+    n_out = e->opts.n_seqs + DRAFT_ROWS;
+    n_rows = e->opts.n_batch + n_out;
+    if ((st = cmat_forward_new(&e->forward, m, n_rows, n_out, err)) != CMAT_OK)
         goto fail;
-    if (!cmat_mul((size_t)e->opts.n_seqs, (size_t)m->config.n_vocab, &n) ||
+    if (!cmat_mul((size_t)n_out, (size_t)m->config.n_vocab, &n) ||
         !(e->scratch = cmat_alloc_big(n, sizeof *e->scratch))) {
         st = cmat_fail(err, CMAT_ERR_NOMEM, "engine: no memory for %d sequences", e->opts.n_seqs);
         goto fail;
     }
     e->active = cmat_xcalloc((size_t)e->opts.n_seqs, sizeof(void *));
-    room_init(&e->room, n_rows, e->opts.n_seqs);
+    room_init(&e->room, n_rows, n_out);
     *out = e;
     return CMAT_OK;
 fail:
@@ -364,16 +368,22 @@ static void active_finish(cmat_engine *e, int i)
     retire(e, s);
 }
 
-/* Pages for the tokens that are known; whole ones are published before they are computed. */
-static void pages_extend(cmat_engine *e, cmat_sequence *s)
+/* Takes pages for n tokens. */
+static void pages_take(cmat_engine *e, cmat_sequence *s, size_t n)
 {
-    const int need = (int)((s->n_tokens + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
+    const int need = (int)((n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
     while (s->n_pages < need) {
         s->pages[s->n_pages] = cmat_kv_take(e->kv);
         assert(s->pages[s->n_pages] >= 0); /* promised */
         s->n_pages++;
         e->n_promised--;
     }
+}
+
+/* Pages for the tokens that are known; whole ones are published before they are computed. */
+static void pages_extend(cmat_engine *e, cmat_sequence *s)
+{
+    pages_take(e, s, s->n_tokens);
     for (; (size_t)(s->n_published + 1) * CMAT_KV_PAGE <= s->n_tokens; s->n_published++)
         s->parent = cmat_kv_publish(e->kv, s->pages[s->n_published], s->parent,
                                     s->tokens + (size_t)s->n_published * CMAT_KV_PAGE,
@@ -400,7 +410,7 @@ static bool admit(cmat_engine *e, cmat_sequence *s)
         return false;
     for (int i = 0; i < n; i++)
         cmat_kv_hold(e->kv, s->pages[i]);
-    s->n_pages = s->n_shared = s->n_published = n;
+    s->n_pages = s->n_shared = s->n_published = s->n_ready = n;
     s->parent = parent;
     s->n_kv = (size_t)n * CMAT_KV_PAGE;
     s->n_cached = s->n_kv < s->n_prompt ? s->n_kv : s->n_prompt;
@@ -472,6 +482,34 @@ static int prompt_rows(const cmat_engine *e, int pending, int budget)
     return n;
 }
 
+/* Pages that are whole up to position n serve others. Within a step they serve the requests that
+ * follow in it, too: in each layer keys and values are stored before anybody attends to them. */
+static void pages_ready(cmat_engine *e, cmat_sequence *s, size_t n)
+{
+    for (; (size_t)(s->n_ready + 1) * CMAT_KV_PAGE <= n; s->n_ready++)
+        cmat_kv_set_ready(e->kv, s->pages[s->n_ready]);
+}
+
+/* Guesses for the sequences whose every token is known after this step, if they are few. */
+static void plan_drafts(cmat_engine *e)
+{
+    int n = 0;
+    for (int i = 0; i < e->n_active; i++)
+        n += generating(e->active[i]) ? e->active[i]->n_rows : 0;
+    for (int i = 0; i < e->n_active; i++) {
+        cmat_sequence *s = e->active[i];
+        const size_t left = s->n_limit - s->n_tokens;
+        int most = n > 0 ? DRAFT_ROWS / n - 1 : 0;
+        s->draft.n = s->draft.n_run = 0;
+        if (e->opts.no_draft || most < 1 || left < 2 || !generating(s) || s->n_rows == 0 ||
+            s->n_kv + (size_t)s->n_rows < s->n_tokens)
+            continue;
+        most = (size_t)most < left - 1 ? most : (int)(left - 1);
+        cmat_draft_guess(&s->draft, s->tokens, s->n_tokens, most);
+        pages_take(e, s, s->n_tokens + (size_t)s->draft.n_run);
+    }
+}
+
 /* How many rows each active request gets in this step. */
 static void plan_rows(cmat_engine *e)
 {
@@ -489,13 +527,10 @@ static void plan_rows(cmat_engine *e)
                         : pending < budget + sure ? pending
                                                   : budget + sure;
             budget -= s->n_rows > sure ? s->n_rows - sure : 0;
-            /* Pages that will be whole after this step serve the requests that follow in it, too:
-             * in each layer keys and values are stored before anybody attends to them. */
-            for (int p = (int)s->n_kv / CMAT_KV_PAGE;
-                 (size_t)(p + 1) * CMAT_KV_PAGE <= s->n_kv + (size_t)s->n_rows; p++)
-                cmat_kv_set_ready(e->kv, s->pages[p]);
+            pages_ready(e, s, s->n_kv + (size_t)s->n_rows);
         }
     }
+    plan_drafts(e);
 }
 
 /* Sequences with rows: those that generate first, and in each part those with one adapter together,
@@ -527,6 +562,36 @@ static int order_rows(cmat_engine *e, int *n_generating)
     return n;
 }
 
+static void row_add(batch_room *r, cmat_batch *b, const cmat_sequence *s, int32_t token, size_t pos)
+{
+    r->tokens[b->n_rows] = token;
+    r->pos[b->n_rows] = (int32_t)pos;
+    r->adapters[b->n_rows] = s->req.adapter;
+    b->n_rows++;
+}
+
+/* The sequence's rows and, each as a sequence of its own, its guesses: these are then computed as
+ * they would be one after the other. */
+static void rows_add(batch_room *r, cmat_batch *b, cmat_sequence *s)
+{
+    r->seqs[b->n_seqs++] = (cmat_paged_seq){
+        .row = b->n_rows, .n = s->n_rows, .n_past = (int)s->n_kv, .pages = s->pages};
+    for (int k = 0; k < s->n_rows; k++, s->n_kv++)
+        row_add(r, b, s, s->tokens[s->n_kv], s->n_kv);
+    s->out = -1;
+    if (s->n_kv < s->n_tokens)
+        return;
+    s->out = b->n_out;
+    r->out_rows[b->n_out++] = b->n_rows - 1;
+    for (int k = 0; k < s->draft.n_run; k++) {
+        const size_t pos = s->n_kv + (size_t)k;
+        r->seqs[b->n_seqs++] =
+            (cmat_paged_seq){.row = b->n_rows, .n = 1, .n_past = (int)pos, .pages = s->pages};
+        r->out_rows[b->n_out++] = b->n_rows;
+        row_add(r, b, s, s->draft.tokens[k], pos);
+    }
+}
+
 /* Lays out and runs the batch. Returns the number of sequences in it. */
 static int run_batch(cmat_engine *e, int *n_out)
 {
@@ -538,42 +603,44 @@ static int run_batch(cmat_engine *e, int *n_out)
                     .out_rows = r->out_rows};
     int n_generating = 0;
     plan_rows(e);
-    b.n_seqs = order_rows(e, &n_generating);
-    for (int i = 0; i < b.n_seqs; i++) {
-        cmat_sequence *s = r->order[i];
-        r->seqs[i] = (cmat_paged_seq){
-            .row = b.n_rows, .n = s->n_rows, .n_past = (int)s->n_kv, .pages = s->pages};
-        for (int k = 0; k < s->n_rows; k++, b.n_rows++) {
-            r->tokens[b.n_rows] = s->tokens[s->n_kv + (size_t)k];
-            r->pos[b.n_rows] = (int32_t)s->n_kv + k;
-            r->adapters[b.n_rows] = s->req.adapter;
-        }
-        s->n_kv += (size_t)s->n_rows;
-        s->out = -1;
-        if (s->n_kv == s->n_tokens) {
-            r->out_rows[b.n_out] = b.n_rows - 1;
-            s->out = b.n_out++;
-        }
+    const int n = order_rows(e, &n_generating);
+    for (int i = 0; i < n; i++) {
+        rows_add(r, &b, r->order[i]);
         if (i < n_generating)
             b.n_decode = b.n_rows;
     }
     if (b.n_rows > 0)
         cmat_forward_run(e->forward, e->kv, &b);
     *n_out = b.n_out;
-    return b.n_seqs;
+    return n;
+}
+
+/* One token, and one more for each guess that turns out right: its row then holds the logits that
+ * follow. */
+static void advance(cmat_engine *e, cmat_sequence *s, float *logits)
+{
+    const size_t base = s->n_tokens, V = (size_t)e->model->config.n_vocab;
+    cmat_draft *d = &s->draft;
+    int right = 0;
+    while (!s->ended && base + (size_t)right == s->n_tokens) {
+        const size_t row = (size_t)(s->out + right);
+        cmat_sequence_advance(s, e->model->kernel, logits + row * V, (int)V, e->scratch + row * V);
+        while (right < d->n_run && base + (size_t)right < s->n_tokens &&
+               s->tokens[base + (size_t)right] == d->tokens[right])
+            right++;
+    }
+    s->n_kv += (size_t)right;
+    if (s->n_tokens > base)
+        cmat_draft_judge(d, right, s->tokens[base]);
 }
 
 static void choose_tokens(cmat_engine *e, int n_seqs, int n_out)
 {
-    const int V = e->model->config.n_vocab;
     float *logits = cmat_forward_head(e->forward, 0, n_out);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(cmat_threads()) if (n_out > 1)
-    for (int i = 0; i < n_seqs; i++) {
-        cmat_sequence *s = e->room.order[i];
-        if (s->out >= 0)
-            cmat_sequence_advance(s, e->model->kernel, logits + (size_t)s->out * (size_t)V, V,
-                                  e->scratch + (size_t)s->out * (size_t)V);
-    }
+    for (int i = 0; i < n_seqs; i++)
+        if (e->room.order[i]->out >= 0)
+            advance(e, e->room.order[i], logits);
 }
 
 cmat_status cmat_engine_step(cmat_engine *e, int *n_busy, cmat_error *err)
@@ -595,6 +662,7 @@ cmat_status cmat_engine_step(cmat_engine *e, int *n_busy, cmat_error *err)
                 continue;
             }
             pages_extend(e, s);
+            pages_ready(e, s, s->n_kv);
             i++;
         }
     }

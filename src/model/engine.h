@@ -62,7 +62,10 @@ typedef struct {
     int n_ctx;       /* longest sequence; 0: the model's */
     int n_seqs;      /* sequences decoded together; 0: 16 */
     size_t kv_bytes; /* cache size; 0: enough for n_seqs sequences of n_ctx, at most 1 GiB */
-    int n_batch;     /* prompt tokens a step; 0: 256, whose activations stay in the caches */
+    bool no_draft; /* do not guess at tokens from earlier text. With few sequences at once, guesses
+                    * are computed along with the token that is sure, and kept as far as they
+                    * turn out right: the same tokens in fewer steps (model/draft.h) */
+    int n_batch;   /* prompt tokens a step; 0: 256, whose activations stay in the caches */
 } cmat_engine_options;
 
 typedef struct cmat_engine cmat_engine;

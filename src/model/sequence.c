@@ -33,6 +33,7 @@ cmat_sequence *cmat_sequence_new(const cmat_gen_request *req, uint64_t id, const
         s->top_logprobs = cmat_xcalloc(n_new * (size_t)req->n_logprobs, sizeof *s->top_logprobs);
     }
     cmat_rng_init(&s->rng, req->sampling.seed);
+    cmat_draft_init(&s->draft);
     cmat_stream_init(&s->stream, req->stop);
     s->masks = masks;
     return s;

@@ -2,6 +2,7 @@
  * pages it holds and when it runs is engine.c's matter. */
 #ifndef CMAT_MODEL_SEQUENCE_H
 #define CMAT_MODEL_SEQUENCE_H
+#include "model/draft.h"
 #include "model/engine.h"
 #include "model/stream.h"
 #include "model/token_mask.h"
@@ -31,11 +32,13 @@ typedef struct cmat_sequence {
     int n_pages, max_pages;
     int n_shared;    /* of them found in the cache */
     int n_published; /* leading pages that others may find */
+    int n_ready;     /* leading pages whose contents are computed (or about to be) */
     uint64_t root;   /* parent of page 0 */
     uint64_t parent; /* parent of the next page to publish */
     size_t n_kv;     /* positions whose keys and values are computed (or about to be) */
     size_t n_cached;
-    int n_rows, out; /* in this step: rows in the batch; which logits row, or -1 */
+    int n_rows, out;  /* in this step: rows in the batch; which logits row, or -1 */
+    cmat_draft draft; /* rows after these, each with logits: guesses at the tokens to come */
 
     cmat_rng rng;
     cmat_stream stream;
