@@ -1,7 +1,8 @@
 /* bench/bench_generate.c - speed of the engine: prompts, one sequence, many sequences.
  *
- * usage: bench_generate MODEL.gguf [repeats [base|prompt|decode|constrained|lora|all]]
- * One figure a line: name, unit, median, least, most. */
+ * usage: bench_generate MODEL.gguf [repeats [base|prompt|decode|constrained|lora|all|FIGURE]]
+ * FIGURE: one by its name, such as decode_16 or prompt_2048_lora16, for a profiler. One figure a
+ * line: name, unit, median, least, most. */
 #include "core/cancel.h"
 #include "core/mem.h"
 #include "model/engine.h"
@@ -9,14 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROMPT = 512, PREFIX = 256, NEW = 64, MAX_REPEATS = 101, SEQS = 32, CONTEXT = 640 };
+enum {
+    PROMPT = 512,
+    LONG_PROMPT = 2048,
+    PREFIX = 256,
+    NEW = 64,
+    MAX_REPEATS = 101,
+    SEQS = 32,
+    CONTEXT = 640
+};
 
 typedef struct {
     cmat_model *model;
     cmat_adapter *adapter;
     const cmat_acceptor *constraint;
     cmat_rng rng;
-    bool prompt, decode;
+    const char *what;
 } bench;
 
 static int figure_order(const void *pa, const void *pb)
@@ -67,19 +76,19 @@ static void submit(bench *b, cmat_engine *e, const int32_t *tokens, int n, int m
         die(&err);
 }
 
-static double prompt_speed(bench *b, cmat_engine *e)
+static double prompt_speed(bench *b, cmat_engine *e, int n)
 {
-    int32_t tokens[PROMPT];
+    int32_t tokens[LONG_PROMPT];
     double t;
     int busy = 1;
-    random_tokens(b, tokens, PROMPT);
-    submit(b, e, tokens, PROMPT, 1);
+    random_tokens(b, tokens, n);
+    submit(b, e, tokens, n, 1);
     t = cmat_now();
     while (busy)
         cmat_engine_step(e, &busy, NULL);
     t = cmat_now() - t;
     drain(e);
-    return PROMPT / t;
+    return n / t;
 }
 
 /* n sequences with a common beginning, decoded together; the prompts' step is not counted. */
@@ -106,20 +115,36 @@ static double decode_speed(bench *b, cmat_engine *e, int n)
     return made / t;
 }
 
-static void run(bench *b, cmat_engine *e, const char *suffix, int repeats)
+/* The name of a figure in name, and whether it is asked for. */
+static bool wanted(const bench *b, const char *kind, int n, const char *suffix, char name[64])
+{
+    const char *group = *suffix ? suffix + 1 : "base";
+    snprintf(name, 64, "%s_%d%s", kind, n, suffix);
+    return strcmp(b->what, "all") == 0 || strcmp(b->what, name) == 0 ||
+           strncmp(b->what, group, strlen(b->what)) == 0 || /* "lora" is "lora16" */
+           (!*suffix && strcmp(b->what, kind) == 0);
+}
+
+static void run(bench *b, cmat_engine *e, cmat_engine *e_long, const char *suffix, int repeats)
 {
     static const int batch[] = {1, 16, 32};
     double v[MAX_REPEATS];
     char name[64];
-    for (int i = 0; i < repeats && b->prompt; i++)
-        v[i] = prompt_speed(b, e);
-    snprintf(name, sizeof name, "prompt_%d%s", PROMPT, suffix);
-    if (b->prompt)
+    if (wanted(b, "prompt", PROMPT, suffix, name)) {
+        for (int i = 0; i < repeats; i++)
+            v[i] = prompt_speed(b, e, PROMPT);
         print_figure(name, v, repeats);
-    for (int k = 0; k < 3 && b->decode; k++) {
+    }
+    if (wanted(b, "prompt", LONG_PROMPT, suffix, name)) {
+        for (int i = -1; i < repeats; i++) /* the first one touches the memory */
+            v[i < 0 ? 0 : i] = prompt_speed(b, e_long, LONG_PROMPT);
+        print_figure(name, v, repeats);
+    }
+    for (int k = 0; k < 3; k++) {
+        if (!wanted(b, "decode", batch[k], suffix, name))
+            continue;
         for (int i = 0; i < repeats; i++)
             v[i] = decode_speed(b, e, batch[k]);
-        snprintf(name, sizeof name, "decode_%d%s", batch[k], suffix);
         print_figure(name, v, repeats);
     }
 }
@@ -168,40 +193,36 @@ int main(int argc, char **argv)
     const cmat_acceptor any = {.ops = &any_ops, .state_size = 1};
     const cmat_lora_config lora = CMAT_LORA_DEFAULT;
     const cmat_engine_options opts = {.n_seqs = SEQS, .n_ctx = CONTEXT, .no_draft = true};
+    const cmat_engine_options opts_long = {.n_seqs = 1, .n_ctx = LONG_PROMPT + 1};
     const int repeats = argc > 2 ? atoi(argv[2]) : 5;
-    const char *what = argc > 3 ? argv[3] : "all";
-    const bool all = strcmp(what, "all") == 0;
-    bench b = {0};
-    cmat_engine *e = NULL;
+    bench b = {.what = argc > 3 ? argv[3] : "all"};
+    cmat_engine *e = NULL, *e_long = NULL;
     cmat_error err;
     if (argc < 2 || repeats < 1 || repeats > MAX_REPEATS) {
         fprintf(stderr,
                 "usage: bench_generate MODEL.gguf [repeats "
-                "[base|prompt|decode|constrained|lora|all]]\n");
+                "[base|prompt|decode|constrained|lora|all|FIGURE]]\n");
         return 2;
     }
     cmat_rng_init(&b.rng, 1);
     if (cmat_model_open(&b.model, argv[1], NULL, &err) != CMAT_OK ||
-        cmat_engine_new(&e, b.model, &opts, &err) != CMAT_OK)
+        cmat_engine_new(&e, b.model, &opts, &err) != CMAT_OK ||
+        cmat_engine_new(&e_long, b.model, &opts_long, &err) != CMAT_OK)
         die(&err);
     printf("kernel %s, %d threads\n", b.model->kernel->name, cmat_threads());
     /* Once through the whole cache: memory that is touched for the first time comes at the
      * operating system's pace, and llama.cpp clears its cache when it makes it. */
     for (int i = 0; i < SEQS * CONTEXT / PROMPT; i++)
-        prompt_speed(&b, e);
-    b.prompt = strcmp(what, "decode") != 0;
-    b.decode = strcmp(what, "prompt") != 0;
-    if (all || !b.prompt || !b.decode || strcmp(what, "base") == 0)
-        run(&b, e, "", repeats);
+        prompt_speed(&b, e, PROMPT);
+    run(&b, e, e_long, "", repeats);
     b.constraint = &any;
-    if (all || strcmp(what, "constrained") == 0)
-        run(&b, e, "_constrained", repeats);
+    run(&b, e, e_long, "_constrained", repeats);
     b.constraint = NULL;
     if (cmat_adapter_new(&b.adapter, b.model, &lora, &b.rng, &err) != CMAT_OK)
         die(&err);
-    if (all || strcmp(what, "lora") == 0)
-        run(&b, e, "_lora16", repeats);
+    run(&b, e, e_long, "_lora16", repeats);
     cmat_engine_free(e);
+    cmat_engine_free(e_long);
     cmat_adapter_free(b.adapter);
     cmat_model_free(b.model);
     return 0;

@@ -1,10 +1,11 @@
 /* bench/bench_tune.c - LoRA tuning speed: tokens a second and peak memory.
  *
- *   bench_tune [MODEL.gguf [f32|bf16|recompute [BATCH_TOKENS [STEPS]]]]
+ *   bench_tune [MODEL.gguf [f32|bf16|recompute [BATCH_TOKENS [STEPS [plain|shared|full|lora]]]]]
  *
  * "plain": rank 16, all seven matrices, 4 sequences of 512 tokens a step, loss on every token: the
  * same work as bench/peer_torch.py. "shared": agent-like samples, 320 of about 400 tokens the
- * same, loss on the last 40; its tokens count every sample's own and shared ones. */
+ * same, loss on the last 40; its tokens count every sample's own and shared ones. "full": plain's
+ * samples, all weights tuned. "lora", the default: plain and shared. */
 #include "core/buf.h"
 #include "core/cancel.h"
 #include "core/fs.h"
@@ -62,16 +63,20 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static cmat_status measure(const char *what, cmat_model *m, const cmat_train_set *set,
-                           cmat_tune_options *o, cmat_error *err)
+static cmat_status measure(const char *what, cmat_tune_method method, cmat_model *m,
+                           const cmat_train_set *set, cmat_tune_options *o, cmat_error *err)
 {
-    cmat_lora_config c = CMAT_LORA_DEFAULT;
+    cmat_method_options c = {0};
     cmat_adapter *a = NULL;
     cmat_tune_result r;
     cmat_rng rng;
     speeds s = {.cap = (int)o->max_steps};
     cmat_rng_init(&rng, 1);
-    cmat_status st = cmat_adapter_new(&a, m, &c, &rng, err);
+    cmat_status st = cmat_options_init(cmat_method_option_table, &c, err);
+    c.method = method;
+    if (st == CMAT_OK)
+        st = cmat_method_adapter(&a, m, &c, &rng, err);
+    cmat_options_clear(cmat_method_option_table, &c);
     if (st != CMAT_OK)
         return st;
     s.tok_s = cmat_xcalloc((size_t)s.cap, sizeof *s.tok_s);
@@ -115,8 +120,14 @@ static void add_samples(cmat_train_set *set, const cmat_model *m, int n, int sha
     free(weights);
 }
 
+static bool wants(const char *figure, const char *what)
+{
+    return strcmp(what, "lora") == 0 || strcmp(what, figure) == 0;
+}
+
 int main(int argc, char **argv)
 {
+    const char *what = argc > 5 ? argv[5] : "lora";
     cmat_error err;
     cmat_model *m = NULL;
     cmat_tune_options o = {0};
@@ -136,10 +147,13 @@ int main(int argc, char **argv)
         add_samples(&plain, m, 16, 0, 513, 512, 1);
         add_samples(&shared, m, 200, 320, 400, 40, 1);
         printf("kernel %s\n", m->kernel->name);
-        st = measure("plain", m, &plain, &o, &err);
     }
-    if (st == CMAT_OK)
-        st = measure("shared", m, &shared, &o, &err);
+    if (st == CMAT_OK && wants("plain", what))
+        st = measure("plain", CMAT_TUNE_LORA, m, &plain, &o, &err);
+    if (st == CMAT_OK && wants("shared", what))
+        st = measure("shared", CMAT_TUNE_LORA, m, &shared, &o, &err);
+    if (st == CMAT_OK && strcmp(what, "full") == 0)
+        st = measure("full", CMAT_TUNE_FULL, m, &plain, &o, &err);
     if (st != CMAT_OK)
         fprintf(stderr, "bench_tune: %s\n", err.msg);
     cmat_train_set_clear(&plain);

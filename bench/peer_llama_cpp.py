@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """bench/peer_llama_cpp.py - the figures of bench_generate, by llama.cpp (through llama-cpp-python).
 
-usage: peer_llama_cpp.py MODEL.gguf [repeats] [threads]
+usage: peer_llama_cpp.py MODEL.gguf [repeats] [threads] [prompt|all]
 One figure a line: name, unit, median, least, most."""
 import ctypes
 import random
@@ -11,14 +11,14 @@ import time
 
 import llama_cpp as lc
 
-PROMPT, PREFIX, NEW = 512, 256, 64
+PROMPT, LONG_PROMPT, PREFIX, NEW = 512, 2048, 256, 64
 silent = lc.llama_log_callback(lambda level, text, data: None)  # must outlive the calls
 
 
 def make_context(model, n_threads, n_seqs):
     p = lc.llama_context_default_params()
     p.n_ctx = 2048 * 4
-    p.n_batch = p.n_ubatch = PROMPT
+    p.n_batch, p.n_ubatch = LONG_PROMPT, PROMPT  # llama.cpp's own defaults
     p.n_seq_max = n_seqs
     p.n_threads = p.n_threads_batch = n_threads
     if hasattr(p, "kv_unified"):
@@ -53,7 +53,7 @@ def argmax(ctx, i, n_vocab, vocab_range):
     return best
 
 
-def main(path, repeats=5, threads=2):
+def main(path, repeats=5, threads=2, what="all"):
     lc.llama_backend_init()
     lc.llama_log_set(silent, ctypes.c_void_p(0))
     model = lc.llama_model_load_from_file(path.encode(), lc.llama_model_default_params())
@@ -62,18 +62,18 @@ def main(path, repeats=5, threads=2):
     n_vocab = lc.llama_vocab_n_tokens(lc.llama_model_get_vocab(model))
     ctx = make_context(model, threads, 33)
     memory = lc.llama_get_memory(ctx)
-    batch = lc.llama_batch_init(PROMPT, 0, 1)
+    batch = lc.llama_batch_init(LONG_PROMPT, 0, 1)
     rng = random.Random(1)
 
     def tokens(n):
         return [rng.randrange(20, n_vocab) for _ in range(n)]
 
-    def prompt():
+    def prompt(n):
         lc.llama_memory_clear(memory, True)
         t = time.perf_counter()
-        decode(ctx, batch, [(x, i, 0, i == PROMPT - 1) for i, x in enumerate(tokens(PROMPT))])
-        argmax(ctx, PROMPT - 1, n_vocab, range(n_vocab))
-        return PROMPT / (time.perf_counter() - t)
+        decode(ctx, batch, [(x, i, 0, i == n - 1) for i, x in enumerate(tokens(n))])
+        argmax(ctx, n - 1, n_vocab, range(n_vocab))
+        return n / (time.perf_counter() - t)
 
     def generate(n):
         lc.llama_memory_clear(memory, True)
@@ -92,11 +92,12 @@ def main(path, repeats=5, threads=2):
         v = [f() for _ in range(repeats)]
         print(f"{name:<28} tokens/s {statistics.median(v):9.1f} {min(v):9.1f} {max(v):9.1f}", flush=True)
 
-    prompt()
-    figure(f"prompt_{PROMPT}", prompt)
-    for n in (1, 16, 32):
+    prompt(PROMPT)
+    for n in (PROMPT, LONG_PROMPT):
+        figure(f"prompt_{n}", lambda: prompt(n))
+    for n in (1, 16, 32) if what == "all" else ():
         figure(f"decode_{n}", lambda: generate(n))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(int(a) for a in sys.argv[2:4]))
+    main(sys.argv[1], *(int(a) for a in sys.argv[2:4]), *sys.argv[4:5])
