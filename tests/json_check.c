@@ -57,13 +57,39 @@ static double bound(const json_t *s, const char *k, double def)
     return v ? json_number_value(v) : def;
 }
 
+static bool dependents_fit(const json_t *root, const json_t *s, const json_t *v)
+{
+    const json_t *k;
+    const char *name;
+    json_t *p;
+    size_t i;
+    json_object_foreach(json_object_get(s, "dependentRequired"), name, p)
+    {
+        json_array_foreach(p, i, k)
+        {
+            if (json_object_get(v, name) && !json_object_get(v, json_string_value(k)))
+                return false;
+        }
+    }
+    json_object_foreach(json_object_get(s, "dependentSchemas"), name, p)
+    {
+        if (json_object_get(v, name) && !json_fits(root, p, v))
+            return false;
+    }
+    return true;
+}
+
 static bool object_fits(const json_t *root, const json_t *s, const json_t *v)
 {
     const json_t *props = json_object_get(s, "properties"),
                  *more = json_object_get(s, "additionalProperties"), *k;
-    const char *name;
-    json_t *p;
+    const char *name, *pattern;
+    json_t *p, *q;
     size_t i;
+    if ((double)json_object_size(v) < bound(s, "minProperties", 0) ||
+        (double)json_object_size(v) > bound(s, "maxProperties", INFINITY) ||
+        !dependents_fit(root, s, v))
+        return false;
     json_array_foreach(json_object_get(s, "required"), i, k)
     {
         if (!json_object_get(v, json_string_value(k)))
@@ -72,7 +98,16 @@ static bool object_fits(const json_t *root, const json_t *s, const json_t *v)
     json_object_foreach((json_t *)(uintptr_t)v, name, p)
     {
         const json_t *own = json_object_get(props, name);
-        if (!json_fits(root, own ? own : more ? more : json_true(), p))
+        bool known = own;
+        json_object_foreach(json_object_get(s, "patternProperties"), pattern, q)
+        {
+            if (!regex_fits(pattern, name, strlen(name), true))
+                continue;
+            known = true;
+            if (!json_fits(root, q, p))
+                return false;
+        }
+        if (!json_fits(root, own ? own : !known && more ? more : json_true(), p))
             return false;
     }
     return true;
@@ -93,6 +128,10 @@ static bool array_fits(const json_t *root, const json_t *s, const json_t *v)
                                                         : json_true();
         if (!json_fits(root, own, e))
             return false;
+        for (size_t k = 0; k < i && json_is_true(json_object_get(s, "uniqueItems")); k++) {
+            if (json_equal(e, json_array_get(v, k)))
+                return false;
+        }
     }
     return true;
 }
@@ -107,7 +146,9 @@ static bool scalar_fits(const json_t *s, const json_t *v)
         return !pattern || regex_fits(pattern, json_string_value(v), json_string_length(v), true);
     }
     if (json_is_number(v)) {
-        const double x = json_number_value(v);
+        const double x = json_number_value(v), steps = x / bound(s, "multipleOf", 1);
+        if (json_object_get(s, "multipleOf") && fabs(steps - round(steps)) > 1e-9 * fabs(steps))
+            return false;
         return x >= bound(s, "minimum", -INFINITY) && x <= bound(s, "maximum", INFINITY) &&
                x > bound(s, "exclusiveMinimum", -INFINITY) &&
                x < bound(s, "exclusiveMaximum", INFINITY);
@@ -138,6 +179,18 @@ bool json_fits(const json_t *root, const json_t *s, const json_t *v)
         return false;
     if (json_object_get(s, "oneOf") && n_fitting(root, json_object_get(s, "oneOf"), v) != 1)
         return false;
+    json_array_foreach(json_object_get(s, "allOf"), i, e)
+    {
+        if (!json_fits(root, e, v))
+            return false;
+    }
+    if (json_object_get(s, "not") && json_fits(root, json_object_get(s, "not"), v))
+        return false;
+    if (json_object_get(s, "if")) {
+        e = json_object_get(s, json_fits(root, json_object_get(s, "if"), v) ? "then" : "else");
+        if (e && !json_fits(root, e, v))
+            return false;
+    }
     if (json_object_get(s, "const") && !json_equal(json_object_get(s, "const"), v))
         return false;
     if (json_object_get(s, "enum")) {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /* root: what "$ref" is looked up in. Knows the keywords that cmat_grammar_json_schema takes, but
- * "format". */
+ * "format" and "unevaluatedProperties". */
 bool json_fits(const json_t *root, const json_t *schema, const json_t *v);
 /* Whole match of a regular expression, by PCRE2. */
 bool regex_fits(const char *pattern, const char *text, size_t n, bool anywhere);

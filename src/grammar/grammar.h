@@ -46,12 +46,11 @@ cmat_status cmat_grammar_gbnf(cmat_acceptor **out, const char *text,
                               const cmat_grammar_trigger *trigger, cmat_error *err);
 
 /* JSON that fits a schema (draft 2020-12). Written as Python's json.dumps does by default: ", " and
- * ": " between things, no other space, properties in the schema's order. Understood: type, enum,
- * const, properties, required, additionalProperties (false when there are properties and it is not
- * there), items, prefixItems, minItems, maxItems, anyOf, oneOf (of alternatives that exclude each
- * other), $ref into the schema, $defs, pattern or minLength and maxLength, minimum, maximum,
- * exclusiveMinimum and exclusiveMaximum (whole numbers), format (date, time, date-time, uuid,
- * ipv4). Annotations are passed over; every other keyword is refused by name. */
+ * ": " between things, no other space, properties in the schema's order. What is understood:
+ * docs/FORMATS.md; additionalProperties is false when there are properties and it is not there.
+ * What is written always fits; of what would fit, not all may be written (long strings of digits,
+ * names beside patternProperties). Annotations are passed over; every other keyword, and what
+ * cannot be decided, is refused by name. */
 cmat_status cmat_grammar_json_schema(cmat_acceptor **out, const json_t *schema,
                                      const cmat_grammar_trigger *trigger, cmat_error *err);
 #endif

@@ -8,7 +8,19 @@
 enum { MAX_NESTED = 100, MAX_COUNT = 100000 };
 
 /* What a keyword belongs to. */
-typedef enum { NOTE, TYPE, VALUE, ANY_OF, REF, OBJECT, ARRAY, STRING, NUMBER } keyword_kind;
+typedef enum {
+    NOTE,
+    TYPE,
+    VALUE,
+    ANY_OF,
+    REF,
+    COMBINED,
+    NOT,
+    OBJECT,
+    ARRAY,
+    STRING,
+    NUMBER
+} keyword_kind;
 static const struct {
     const char *name;
     keyword_kind kind;
@@ -31,13 +43,25 @@ static const struct {
     {"anyOf", ANY_OF},
     {"oneOf", ANY_OF},
     {"$ref", REF},
+    {"allOf", COMBINED},
+    {"if", COMBINED},
+    {"then", NOTE}, /* without "if" */
+    {"else", NOTE},
+    {"dependentRequired", COMBINED},
+    {"dependentSchemas", COMBINED},
+    {"not", NOT},
     {"properties", OBJECT},
+    {"patternProperties", OBJECT},
+    {"minProperties", OBJECT},
+    {"maxProperties", OBJECT},
+    {"unevaluatedProperties", OBJECT},
     {"required", OBJECT},
     {"additionalProperties", OBJECT},
     {"items", ARRAY},
     {"prefixItems", ARRAY},
     {"minItems", ARRAY},
     {"maxItems", ARRAY},
+    {"uniqueItems", ARRAY},
     {"pattern", STRING},
     {"minLength", STRING},
     {"maxLength", STRING},
@@ -46,6 +70,7 @@ static const struct {
     {"maximum", NUMBER},
     {"exclusiveMinimum", NUMBER},
     {"exclusiveMaximum", NUMBER},
+    {"multipleOf", NUMBER},
 };
 enum { N_KEYWORDS = sizeof keywords / sizeof *keywords };
 
@@ -164,30 +189,79 @@ const json_t *schema_find(const schema_reader *r, const char *pointer)
     return *pointer ? NULL : at;
 }
 
+const json_t *schema_target(schema_reader *r, const json_t *v)
+{
+    const char *pointer = json_string_value(v);
+    const json_t *s = NULL;
+    if (!pointer)
+        schema_fail(r, CMAT_ERR_FORMAT, "\"$ref\" is not a string");
+    else if (pointer[0] != '#')
+        schema_fail(r, CMAT_ERR_UNSUPPORTED,
+                    "\"$ref\": \"%.100s\" leads out of the schema, which is not supported",
+                    pointer);
+    else if (!(s = schema_find(r, pointer)))
+        schema_fail(r, CMAT_ERR_FORMAT, "\"$ref\": there is no \"%.100s\"", pointer);
+    return s;
+}
+
+static schema_ref *find_ref(const schema_reader *r, const char *pointer)
+{
+    for (size_t i = 0; i < r->n_refs; i++) {
+        if (strcmp(r->refs[i].pointer, pointer) == 0)
+            return &r->refs[i];
+    }
+    return NULL;
+}
+
+static schema_ref *add_ref(schema_reader *r, const char *pointer, const json_t *s,
+                           const char *rule_name)
+{
+    r->refs = cmat_xgrow(r->refs, &r->refs_cap, r->n_refs + 1, sizeof *r->refs);
+    r->refs[r->n_refs] = (schema_ref){.pointer = cmat_xstrdup(pointer),
+                                      .schema = s,
+                                      .rule = grammar_rule_new(r->g, rule_name, NULL)};
+    return &r->refs[r->n_refs++];
+}
+
 /* A rule for what is referred to; its body is read later, so that references may form circles. */
 static grammar_expr *ref(schema_reader *r, const json_t *v)
 {
+    const json_t *s = schema_target(r, v);
     const char *pointer = json_string_value(v);
-    const json_t *s;
-    schema_ref *new;
-    if (!pointer)
-        return schema_fail(r, CMAT_ERR_FORMAT, "\"$ref\" is not a string");
-    for (size_t i = 0; i < r->n_refs; i++) {
-        if (strcmp(r->refs[i].pointer, pointer) == 0)
-            return grammar_call(r->g, r->refs[i].rule);
+    if (!s)
+        return NULL;
+    const schema_ref *known = find_ref(r, pointer);
+    if (!known)
+        known = add_ref(r, pointer, s, pointer);
+    return grammar_call(r->g, known->rule);
+}
+
+/* What holds together is read where it stands; met again inside itself it is a call. */
+static grammar_expr *combined(schema_reader *r, const json_t *s)
+{
+    const json_t *one = schema_conjunction(r, s);
+    grammar_expr *e;
+    if (!one)
+        return NULL;
+    if (json_is_false(one))
+        return grammar_set(r->g, NULL, 0);
+    char *text = json_dumps(s, JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    const schema_ref *known = find_ref(r, text);
+    if (known) {
+        e = known->nothing ? grammar_set(r->g, NULL, 0) : grammar_call(r->g, known->rule);
+    } else {
+        const size_t i = r->n_refs;
+        add_ref(r, text, one, cmat_buf_str(&r->path))->read = true;
+        if ((e = schema_value(r, one, NULL, NULL))) {
+            schema_ref *made = &r->refs[i];
+            made->nothing = schema_nothing(e);
+            /* a rule that nobody calls in the end, but that is looked at all the same */
+            r->g->rules[made->rule].body = made->nothing ? schema_text(r, "") : e;
+            e = made->nothing ? e : grammar_call(r->g, made->rule);
+        }
     }
-    if (pointer[0] != '#')
-        return schema_fail(r, CMAT_ERR_UNSUPPORTED,
-                           "\"$ref\": \"%.100s\" leads out of the schema, which is not supported",
-                           pointer);
-    if (!(s = schema_find(r, pointer)))
-        return schema_fail(r, CMAT_ERR_FORMAT, "\"$ref\": there is no \"%.100s\"", pointer);
-    r->refs = cmat_xgrow(r->refs, &r->refs_cap, r->n_refs + 1, sizeof *r->refs);
-    new = &r->refs[r->n_refs++];
-    *new = (schema_ref){.pointer = cmat_xstrdup(pointer),
-                        .schema = s,
-                        .rule = grammar_rule_new(r->g, pointer, NULL)};
-    return grammar_call(r->g, new->rule);
+    free(text);
+    return e;
 }
 
 static void read_refs(schema_reader *r)
@@ -196,6 +270,8 @@ static void read_refs(schema_reader *r)
         const json_t *s = r->refs[i].schema;
         const int rule = r->refs[i].rule;
         grammar_expr *e;
+        if (r->refs[i].read)
+            continue;
         cmat_buf_truncate(&r->path, 0);
         cmat_buf_puts(&r->path, r->refs[i].pointer);
         e = schema_value(r, s, NULL, NULL);
@@ -213,16 +289,15 @@ static grammar_expr *any_of(schema_reader *r, const json_t *list, bool one)
     const size_t n = json_array_size(list);
     if (n == 0)
         return schema_fail(r, CMAT_ERR_FORMAT, "\"%s\" is not a list of schemas", keyword);
+    if (one) {
+        json_t *apart = schema_one_of(r, list);
+        if (!(list = apart))
+            return NULL;
+        schema_keep(r, apart);
+    }
     for (size_t i = 0; i < n && !r->failed; i++) {
         char index[32];
         grammar_expr *e;
-        for (size_t k = 0; one && k < i && !r->failed; k++) {
-            if (!schema_exclusive(r, json_array_get(list, k), json_array_get(list, i)))
-                schema_fail(r, CMAT_ERR_UNSUPPORTED,
-                            "\"oneOf\": a value may fit both number %zu and number %zu; say "
-                            "\"anyOf\" if that is fine",
-                            k, i);
-        }
         snprintf(index, sizeof index, "%zu", i);
         e = r->failed ? NULL : schema_value(r, json_array_get(list, i), keyword, index);
         if (e && !schema_nothing(e))
@@ -231,7 +306,7 @@ static grammar_expr *any_of(schema_reader *r, const json_t *list, bool one)
     return grammar_alt(r->g, &alt);
 }
 
-static bool type_allows(const json_t *type, const json_t *v)
+bool schema_type_allows(const json_t *type, const json_t *v)
 {
     if (json_is_string(type))
         return schema_is(v, json_string_value(type));
@@ -248,14 +323,12 @@ static grammar_expr *literals(schema_reader *r, const json_t *s)
 {
     const json_t *one = json_object_get(s, "const"), *list = json_object_get(s, "enum");
     grammar_list alt = {0};
-    if (one && list)
-        return schema_fail(r, CMAT_ERR_UNSUPPORTED, "\"const\" beside \"enum\"");
     if (!one && json_array_size(list) == 0)
         return schema_fail(r, CMAT_ERR_FORMAT, "\"enum\" is not a list of values");
     for (size_t i = 0; i < (one ? 1 : json_array_size(list)); i++) {
         const json_t *v = one ? one : json_array_get(list, i);
         char *text;
-        if (!type_allows(json_object_get(s, "type"), v) || !(text = schema_dump(v)))
+        if (!schema_type_allows(json_object_get(s, "type"), v) || !(text = schema_dump(v)))
             continue;
         grammar_list_add(&alt, schema_text(r, text));
         free(text);
@@ -265,25 +338,57 @@ static grammar_expr *literals(schema_reader *r, const json_t *s)
 
 /* ---- one schema ---- */
 
+/* The values in "not" of s that are of a type and would fit; NULL: none. Kept until the end. */
+static const json_t *excepted(schema_reader *r, const json_t *s, const char *type)
+{
+    const json_t *list = json_object_get(json_object_get(s, "not"), "enum");
+    json_t *rest, *out;
+    if (!list)
+        return NULL;
+    rest = json_copy((json_t *)(uintptr_t)s);
+    json_object_del(rest, "not");
+    out = json_array();
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *v = json_array_get(list, i);
+        if (schema_is(v, type) && schema_fits(r, rest, v) != 0)
+            json_array_append(out, v);
+    }
+    json_decref(rest);
+    schema_keep(r, out);
+    return json_array_size(out) ? out : NULL;
+}
+
+static bool holds(const json_t *list, const json_t *v)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (json_equal(json_array_get(list, i), v))
+            return true;
+    }
+    return false;
+}
+
 static grammar_expr *of_type(schema_reader *r, const json_t *s, const char *type)
 {
-    if (strcmp(type, "object") == 0)
-        return schema_object(r, s);
-    if (strcmp(type, "array") == 0)
-        return schema_array(r, s);
+    const json_t *except = excepted(r, s, type);
     if (strcmp(type, "string") == 0)
-        return schema_string(r, s);
+        return schema_string(r, s, except);
     if (strcmp(type, "number") == 0 || strcmp(type, "integer") == 0)
-        return schema_number(r, s, type[0] == 'i');
+        return schema_number(r, s, type[0] == 'i', except);
     if (strcmp(type, "null") == 0)
-        return schema_text(r, "null");
+        return except ? grammar_set(r->g, NULL, 0) : schema_text(r, "null");
     if (strcmp(type, "boolean") == 0) {
         grammar_list alt = {0};
-        grammar_list_add(&alt, schema_text(r, "true"));
-        grammar_list_add(&alt, schema_text(r, "false"));
+        if (!holds(except, json_true()))
+            grammar_list_add(&alt, schema_text(r, "true"));
+        if (!holds(except, json_false()))
+            grammar_list_add(&alt, schema_text(r, "false"));
         return grammar_alt(r->g, &alt);
     }
-    return schema_fail(r, CMAT_ERR_FORMAT, "\"type\": there is no type \"%.40s\"", type);
+    if (strcmp(type, "object") != 0 && strcmp(type, "array") != 0)
+        return schema_fail(r, CMAT_ERR_FORMAT, "\"type\": there is no type \"%.40s\"", type);
+    if (except)
+        return schema_fail(r, CMAT_ERR_UNSUPPORTED, "\"not\" of an %s is not supported", type);
+    return type[0] == 'o' ? schema_object(r, s) : schema_array(r, s);
 }
 
 static grammar_expr *of_types(schema_reader *r, const json_t *s, const json_t *type)
@@ -305,6 +410,31 @@ static grammar_expr *of_types(schema_reader *r, const json_t *s, const json_t *t
     return grammar_alt(r->g, &alt);
 }
 
+static const keyword_kind *kind_of(const char *name)
+{
+    for (int i = 0; i < N_KEYWORDS; i++) {
+        if (strcmp(keywords[i].name, name) == 0)
+            return &keywords[i].kind;
+    }
+    return NULL;
+}
+
+bool schema_is_note(const char *keyword)
+{
+    const keyword_kind *kind = kind_of(keyword);
+    return kind && *kind == NOTE && strcmp(keyword, "then") != 0 && strcmp(keyword, "else") != 0;
+}
+
+bool schema_is_fixed_only(const json_t *s)
+{
+    return json_object_size(s) == 1 && json_is_array(json_object_get(s, "enum"));
+}
+
+void schema_keep(schema_reader *r, json_t *s)
+{
+    json_array_append_new(r->made, s);
+}
+
 /* Which kinds of keywords there are; false: one that is not known. */
 static bool keyword_kinds(schema_reader *r, const json_t *s, unsigned *kinds)
 {
@@ -313,39 +443,41 @@ static bool keyword_kinds(schema_reader *r, const json_t *s, unsigned *kinds)
     *kinds = 0;
     json_object_foreach((json_t *)(uintptr_t)s, name, v)
     {
-        int i = 0;
-        while (i < N_KEYWORDS && strcmp(keywords[i].name, name) != 0)
-            i++;
-        if (i == N_KEYWORDS) {
+        const keyword_kind *kind = kind_of(name);
+        if (!kind) {
             schema_fail(r, CMAT_ERR_UNSUPPORTED, "keyword \"%.60s\" is not supported", name);
             return false;
         }
-        if (keywords[i].kind != NOTE)
-            *kinds |= 1u << keywords[i].kind;
+        if (*kind != NOTE)
+            *kinds |= 1u << *kind;
     }
     return true;
 }
 
-/* Beside "$ref", "anyOf" and "enum" nothing may stand that would have to hold as well. */
-static bool alone(schema_reader *r, const json_t *s, unsigned allowed, const char *what)
+bool schema_keywords_known(schema_reader *r, const json_t *s)
 {
-    const char *name;
-    json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)s, name, v)
-    {
-        for (int i = 0; i < N_KEYWORDS; i++) {
-            if (strcmp(keywords[i].name, name) == 0 && keywords[i].kind != NOTE &&
-                !(allowed >> keywords[i].kind & 1)) {
-                schema_fail(r, CMAT_ERR_UNSUPPORTED, "\"%s\" beside %s is not supported", name,
-                            what);
-                return false;
-            }
-        }
-    }
-    if (json_object_get(s, "anyOf") && json_object_get(s, "oneOf")) {
-        schema_fail(r, CMAT_ERR_UNSUPPORTED, "\"oneOf\" beside \"anyOf\" is not supported");
+    unsigned kinds;
+    if (!json_is_object(s))
+        return schema_fail(r, CMAT_ERR_FORMAT, "a schema is wanted: an object, true or false");
+    return keyword_kinds(r, s, &kinds);
+}
+
+/* Whether s can be read as it is: nothing stands beside "$ref", "anyOf", "enum" that would have to
+ * hold as well. */
+static bool is_plain(const json_t *s, unsigned kinds)
+{
+    const unsigned ref = 1u << REF, any = 1u << ANY_OF, value = 1u << VALUE;
+    if (kinds >> COMBINED & 1)
         return false;
-    }
+    if (kinds >> NOT & 1 && !schema_is_fixed_only(json_object_get(s, "not")))
+        return false;
+    if (kinds & ref)
+        return kinds == ref;
+    if (kinds & any)
+        return kinds == any && !(json_object_get(s, "anyOf") && json_object_get(s, "oneOf"));
+    if (kinds & value)
+        return !(kinds & ~(value | 1u << TYPE)) &&
+               !(json_object_get(s, "const") && json_object_get(s, "enum"));
     return true;
 }
 
@@ -355,27 +487,36 @@ static grammar_expr *schema_members(schema_reader *r, const json_t *s)
     unsigned kinds;
     if (!keyword_kinds(r, s, &kinds))
         return NULL;
+    if (!is_plain(s, kinds))
+        return combined(r, s);
     if (kinds >> REF & 1)
-        return alone(r, s, 1u << REF, "\"$ref\"") ? ref(r, json_object_get(s, "$ref")) : NULL;
+        return ref(r, json_object_get(s, "$ref"));
     if (kinds >> ANY_OF & 1) {
         const json_t *one = json_object_get(s, "oneOf");
-        if (!alone(r, s, 1u << ANY_OF, one ? "\"oneOf\"" : "\"anyOf\""))
-            return NULL;
         return any_of(r, one ? one : json_object_get(s, "anyOf"), one != NULL);
     }
     if (kinds >> VALUE & 1)
-        return alone(r, s, 1u << VALUE | 1u << TYPE, "fixed values") ? literals(r, s) : NULL;
+        return literals(r, s);
     if (type)
         return of_types(r, s, type);
     /* without a type: that of the keywords there are */
-    if (kinds >> OBJECT & 1)
-        return schema_object(r, s);
-    if (kinds >> ARRAY & 1)
-        return schema_array(r, s);
-    if (kinds >> STRING & 1)
-        return schema_string(r, s);
-    if (kinds >> NUMBER & 1)
-        return schema_number(r, s, false);
+    static const struct {
+        keyword_kind kind;
+        const char *type;
+    } told[] = {{OBJECT, "object"}, {ARRAY, "array"}, {STRING, "string"}, {NUMBER, "number"}};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        if (kinds >> told[i].kind & 1)
+            return of_type(r, s, told[i].type);
+    }
+    if (kinds >> NOT & 1) { /* all types, without some values */
+        json_t *all = json_array();
+        for (int i = 0; i < N_TYPES; i++) {
+            if (strcmp(type_names[i], "integer") != 0)
+                json_array_append_new(all, json_string(type_names[i]));
+        }
+        schema_keep(r, all);
+        return of_types(r, s, all);
+    }
     return schema_any(r);
 }
 
@@ -427,6 +568,7 @@ cmat_status cmat_grammar_json_schema(cmat_acceptor **out, const json_t *schema,
     schema_reader r = {.g = &g, .root = schema, .err = &local};
     grammar_expr *e;
     r.any = r.string = r.number = r.integer = r.key = -1;
+    r.made = json_array();
     *out = NULL;
     cmat_buf_puts(&r.path, "#");
     e = schema_value(&r, schema, NULL, NULL);
@@ -436,6 +578,7 @@ cmat_status cmat_grammar_json_schema(cmat_acceptor **out, const json_t *schema,
     for (size_t i = 0; i < r.n_refs; i++)
         free(r.refs[i].pointer);
     free(r.refs);
+    json_decref(r.made);
     cmat_buf_clear(&r.path);
     if (r.failed) {
         grammar_rules_clear(&g);

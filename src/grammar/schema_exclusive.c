@@ -108,3 +108,30 @@ bool schema_exclusive(const schema_reader *r, const json_t *a, const json_t *b)
     }
     return false;
 }
+
+json_t *schema_one_of(schema_reader *r, const json_t *list)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < json_array_size(list) && !r->failed; i++) {
+        json_t *alt = json_array_get(list, i), *all = json_pack("[O]", alt), *no = NULL;
+        for (size_t k = 0; k < json_array_size(list); k++) {
+            json_t *other = json_array_get(list, k);
+            if (k == i || schema_exclusive(r, alt, other))
+                continue;
+            if (!(no = schema_negation(r, other)))
+                schema_fail(r, CMAT_ERR_UNSUPPORTED,
+                            "\"oneOf\": a value may fit both number %zu and number %zu; say "
+                            "\"anyOf\" if that is fine",
+                            k < i ? k : i, k < i ? i : k);
+            else
+                json_array_append_new(all, no);
+        }
+        json_array_append_new(out, json_array_size(all) == 1 ? json_incref(alt)
+                                                             : json_pack("{s:O}", "allOf", all));
+        json_decref(all);
+    }
+    if (!r->failed)
+        return out;
+    json_decref(out);
+    return NULL;
+}

@@ -1,8 +1,6 @@
-/* grammar/schema_object.c - objects and arrays of a JSON schema.
- *
- * Both are chains of rules, one a property or element, each of which ends with a call of the next:
- * calls in the last place cost no depth, and what follows is written down once, whatever came
- * before. */
+/* grammar/schema_object.c - objects of a JSON schema: chains of rules, one a property, each of
+ * which ends with a call of the next: calls in the last place cost no depth, and what follows is
+ * written down once, whatever came before. */
 #include "core/text.h"
 #include "grammar/schema.h"
 #include <stdlib.h>
@@ -74,34 +72,155 @@ static bool has_control(const char *s)
     return *s;
 }
 
-/* "key": value for keys that are no declared property. */
+grammar_expr *schema_other_text(schema_reader *r, const char **names, size_t n)
+{
+    size_t n_plain = 0;
+    for (size_t i = 0; i < n; i++) { /* the others are not plain */
+        if (strcspn(names[i], "\"\\") == strlen(names[i]) && !has_control(names[i]))
+            names[n_plain++] = names[i];
+    }
+    qsort(names, n_plain, sizeof(char *), text_order);
+    return other_than(r, names, n_plain, 0);
+}
+
+static grammar_expr *quoted_pair(schema_reader *r, grammar_expr *key, grammar_expr *value)
+{
+    key = schema_rule(r, grammar_cat_of(r->g, 3, schema_text(r, "\""), key, schema_text(r, "\"")));
+    return grammar_cat_of(r->g, 3, key, schema_text(r, ": "), schema_rule(r, value));
+}
+
+/* "key": value for keys that are no declared property. NULL: failed, or (not failed) none. */
 static grammar_expr *other_pair(schema_reader *r, const json_t *properties, const json_t *value)
 {
     enum { LONGEST = 256 };
     const size_t n = json_object_size(properties);
     const char **names = cmat_xcalloc(n + 1, sizeof(char *)), *name;
     size_t n_names = 0;
-    grammar_expr *key, *e = schema_value(r, value, "additionalProperties", NULL);
+    grammar_expr *e = schema_value(r, value, "additionalProperties", NULL);
     json_t *p;
-    if (e)
-        e = schema_rule(r, e);
     json_object_foreach((json_t *)(uintptr_t)properties, name, p)
     {
-        if (strcspn(name, "\"\\") == strlen(name) && !has_control(name))
-            names[n_names++] = name; /* the others are not plain */
+        names[n_names++] = name;
         if (strlen(name) > LONGEST)
             e = schema_fail(r, CMAT_ERR_LIMIT,
                             "a property's name of more than %d bytes beside others", LONGEST);
     }
-    if (e) {
-        qsort(names, n_names, sizeof(char *), text_order);
-        key =
-            schema_rule(r, grammar_cat_of(r->g, 3, schema_text(r, "\""),
-                                          other_than(r, names, n_names, 0), schema_text(r, "\"")));
-        e = grammar_cat_of(r->g, 3, key, schema_text(r, ": "), e);
-    }
+    e = e && !schema_nothing(e) ? quoted_pair(r, schema_other_text(r, names, n_names), e) : NULL;
     free(names);
     return e;
+}
+
+/* Whether no text matches both: they begin with different literals. */
+static bool patterns_apart(const char *a, const char *b)
+{
+    if (*a++ != '^' || *b++ != '^')
+        return false;
+    static const char special[] = "\\^$.|?*+()[]{}";
+    for (; *a && *b && !strchr(special, *a) && !strchr(special, *b); a++, b++) {
+        if (*a != *b) /* and neither may be left out */
+            return !(a[1] && strchr("?*{", a[1])) && !(b[1] && strchr("?*{", b[1])) &&
+                   !strchr(a, '|') && !strchr(b, '|');
+    }
+    return false;
+}
+
+/* "key": value for keys of one pattern. The value also fits what other patterns that the key may
+ * match say, and declared properties whose names it may be. */
+static grammar_expr *pattern_pair(schema_reader *r, const json_t *patterns,
+                                  const json_t *properties, const char *pattern)
+{
+    json_t *all = json_pack("[O]", json_object_get(patterns, pattern)), *p, *both;
+    const char *name;
+    cmat_error why = {0};
+    grammar_expr *key, *e;
+    json_object_foreach((json_t *)(uintptr_t)patterns, name, p)
+    {
+        if (strcmp(name, pattern) != 0 && !patterns_apart(name, pattern))
+            json_array_append(all, p);
+    }
+    json_object_foreach((json_t *)(uintptr_t)properties, name, p)
+    {
+        if (schema_matches(pattern, name) != 0)
+            json_array_append(all, p);
+    }
+    both = json_array_size(all) == 1 ? json_incref(json_array_get(all, 0))
+                                     : json_pack("{s:O}", "allOf", all);
+    json_decref(all);
+    schema_keep(r, both);
+    if (!(e = schema_value(r, both, "patternProperties", pattern)) || schema_nothing(e))
+        return NULL;
+    if (!(key = grammar_parse_regex(r->g, pattern, true, &why)))
+        return schema_fail(r, why.status, "\"patternProperties\"%s", strchr(why.msg, ':'));
+    return quoted_pair(r, key, e);
+}
+
+/* Pairs of keys that are not declared; NULL: none, or failed. Beside patterns no others are
+ * written: a key that none of them matches would have to be told from them. */
+static grammar_expr *undeclared_pair(schema_reader *r, const json_t *s, const json_t *properties)
+{
+    const json_t *patterns = json_object_get(s, "patternProperties"),
+                 *more = json_object_get(s, "additionalProperties");
+    const char *pattern;
+    json_t *p;
+    grammar_list alt = {0};
+    if (json_object_size(patterns) == 0) {
+        if (!more)
+            more = json_object_get(s, "unevaluatedProperties");
+        if (!more && json_object_get(s, "properties"))
+            return NULL;
+        return json_is_false(more) ? NULL : other_pair(r, properties, more ? more : json_true());
+    }
+    json_object_foreach((json_t *)(uintptr_t)patterns, pattern, p)
+    {
+        grammar_expr *e = pattern_pair(r, patterns, properties, pattern);
+        if (e)
+            grammar_list_add(&alt, e);
+    }
+    grammar_expr *e = grammar_alt(r->g, &alt);
+    return r->failed || schema_nothing(e) ? NULL : e;
+}
+
+/* The properties that may be named: the declared ones, and those that are only required; each with
+ * what patterns say of its name. Kept until the end. NULL: failed. */
+static const json_t *all_properties(schema_reader *r, const json_t *s)
+{
+    const json_t *required = json_object_get(s, "required"),
+                 *patterns = json_object_get(s, "patternProperties"),
+                 *more = json_object_get(s, "additionalProperties");
+    json_t *all = json_object(), *p, *q;
+    const char *name, *pattern;
+    void *next;
+    schema_keep(r, all);
+    json_object_update(all, json_object_get(s, "properties"));
+    if (required && !json_is_array(required))
+        return schema_fail(r, CMAT_ERR_FORMAT, "\"required\" is not a list of names"), NULL;
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        const char *k = json_string_value(json_array_get(required, i));
+        bool matched = false;
+        if (!k)
+            return schema_fail(r, CMAT_ERR_FORMAT, "\"required\" is not a list of names"), NULL;
+        json_object_foreach((json_t *)(uintptr_t)patterns, pattern, q) matched |=
+            schema_matches(pattern, k) == 1;
+        if (!json_object_get(all, k)) /* NULL below: one of our own "true" */
+            json_object_set_new(
+                all, k, matched || !more ? json_true() : json_incref((json_t *)(uintptr_t)more));
+    }
+    json_object_foreach_safe(all, next, name, p)
+    {
+        json_object_foreach((json_t *)(uintptr_t)patterns, pattern, q)
+        {
+            const int match = schema_matches(pattern, name);
+            if (match < 0)
+                return schema_fail(r, CMAT_ERR_UNSUPPORTED,
+                                   "whether \"%.60s\" matches the pattern \"%.60s\"", name,
+                                   pattern),
+                       NULL;
+            if (match)
+                json_object_set_new(
+                    all, name, json_pack("{s:[O, O]}", "allOf", json_object_get(all, name), q));
+        }
+    }
+    return all;
 }
 
 static bool is_required(const json_t *s, const char *name)
@@ -115,12 +234,10 @@ static bool is_required(const json_t *s, const char *name)
     return false;
 }
 
-/* The declared properties; false: failed, or (*nothing) one that must be there can never be. */
-static bool read_properties(schema_reader *r, const json_t *s, property *list, size_t *n,
-                            bool *nothing)
+/* The properties; false: failed, or (*nothing) one that must be there can never be. */
+static bool read_properties(schema_reader *r, const json_t *s, const json_t *properties,
+                            property *list, size_t *n, bool *nothing)
 {
-    const json_t *properties = json_object_get(s, "properties"),
-                 *required = json_object_get(s, "required");
     const char *name;
     json_t *p;
     json_object_foreach((json_t *)(uintptr_t)properties, name, p)
@@ -142,29 +259,50 @@ static bool read_properties(schema_reader *r, const json_t *s, property *list, s
         free(text);
         json_decref(key);
     }
-    if (required && !json_is_array(required))
-        return schema_fail(r, CMAT_ERR_FORMAT, "\"required\" is not a list of names");
-    for (size_t i = 0; i < json_array_size(required); i++) {
-        const char *k = json_string_value(json_array_get(required, i));
-        if (!k)
-            return schema_fail(r, CMAT_ERR_FORMAT, "\"required\" is not a list of names");
-        if (!json_object_get(properties, k))
-            return schema_fail(r, CMAT_ERR_UNSUPPORTED,
-                               "\"required\": \"%.60s\" is not among the properties", k);
-    }
     return !*nothing;
+}
+
+/* How many pairs there may be: what can be held without counting them. */
+typedef struct {
+    bool some;    /* at least one */
+    int n_others; /* undeclared ones at most; -1: any number */
+} object_size;
+
+static bool read_size(schema_reader *r, const json_t *s, const property *list, size_t n,
+                      bool others, object_size *size, bool *nothing)
+{
+    int min, max, n_required = 0;
+    if (!schema_count(r, s, "minProperties", 0, &min) ||
+        !schema_count(r, s, "maxProperties", -1, &max))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        n_required += list[i].required;
+    size->some = min > n_required;
+    size->n_others = max < 0 ? -1 : max > (int)n ? max - (int)n : 0;
+    if ((max >= 0 && (max < min || max < n_required)) || (size->some && n == 0 && !others)) {
+        *nothing = true;
+        return false;
+    }
+    if (min > 1 && min > n_required)
+        return schema_fail(r, CMAT_ERR_UNSUPPORTED,
+                           "\"minProperties\" above 1 and above what is required is not supported");
+    if (max >= 0 && max < (int)n)
+        return schema_fail(r, CMAT_ERR_UNSUPPORTED,
+                           "\"maxProperties\" below the number of properties is not supported");
+    return true;
 }
 
 /* What may come after some property: rest[i] is the rule of properties i.. and the end. `other` may
  * be NULL. */
 static int rest_rules(schema_reader *r, const property *list, size_t n, grammar_expr *other,
-                      int *rest)
+                      int n_others, int *rest)
 {
     grammar_expr *end = schema_text(r, "}");
     if (other)
         end = grammar_cat_of(
             r->g, 2,
-            grammar_repeat(r->g, grammar_cat_of(r->g, 2, schema_text(r, ", "), other), 0, -1), end);
+            grammar_repeat(r->g, grammar_cat_of(r->g, 2, schema_text(r, ", "), other), 0, n_others),
+            end);
     rest[n] = grammar_rule_new(r->g, cmat_buf_str(&r->path), end);
     for (size_t i = n; i > 0; i--) {
         grammar_expr *e = grammar_cat_of(r->g, 2, schema_text(r, ", "), list[i - 1].pair);
@@ -176,136 +314,59 @@ static int rest_rules(schema_reader *r, const property *list, size_t n, grammar_
     return rest[0];
 }
 
-grammar_expr *schema_object(schema_reader *r, const json_t *s)
+/* The first pair has no comma before it: any up to the first that must be there. */
+static grammar_expr *first_pairs(schema_reader *r, const property *list, size_t n,
+                                 grammar_expr *other, const object_size *size, const int *rest)
 {
-    const json_t *properties = json_object_get(s, "properties"),
-                 *more = json_object_get(s, "additionalProperties");
-    const size_t n_declared = json_object_size(properties);
-    json_t *anything = json_true();
-    property *list;
-    grammar_expr *other = NULL, *e = NULL;
     grammar_list first = {0};
-    size_t n = 0;
-    int *rest;
-    bool nothing = false;
-    if (properties && !json_is_object(properties))
-        return schema_fail(r, CMAT_ERR_FORMAT, "\"properties\" is not an object");
-    if (n_declared > MAX_PROPERTIES)
-        return schema_fail(r, CMAT_ERR_LIMIT, "more than %d properties", MAX_PROPERTIES);
-    list = cmat_xcalloc(n_declared + 1, sizeof *list);
-    rest = cmat_xcalloc(n_declared + 1, sizeof *rest);
-    if (!more && !properties)
-        more = anything;
-    if (!read_properties(r, s, list, &n, &nothing))
-        goto done;
-    if (more && !json_is_false(more) && !(other = other_pair(r, properties, more)))
-        goto done;
-    rest_rules(r, list, n, other, rest);
-    /* the first property has no comma before it: any up to the first that must be there */
-    for (size_t i = 0; i <= n; i++) {
-        if (i == n) {
-            if (other)
-                grammar_list_add(&first,
-                                 grammar_cat_of(r->g, 2, other, grammar_call(r->g, rest[n])));
-            grammar_list_add(&first, schema_text(r, "}"));
-            break;
-        }
+    for (size_t i = 0; i < n; i++) {
         grammar_list_add(&first,
                          grammar_cat_of(r->g, 2, list[i].pair, grammar_call(r->g, rest[i + 1])));
         if (list[i].required)
-            break;
+            return grammar_alt(r->g, &first);
     }
-    e = schema_rule(r, grammar_cat_of(r->g, 2, schema_text(r, "{"), grammar_alt(r->g, &first)));
+    if (other && size->n_others != 0) {
+        grammar_expr *more = grammar_call(r->g, rest[n]);
+        if (size->n_others > 0) /* one less than behind a declared one */
+            more = grammar_cat_of(
+                r->g, 2,
+                grammar_repeat(r->g, grammar_cat_of(r->g, 2, schema_text(r, ", "), other), 0,
+                               size->n_others - 1),
+                schema_text(r, "}"));
+        grammar_list_add(&first, grammar_cat_of(r->g, 2, other, more));
+    }
+    if (!size->some)
+        grammar_list_add(&first, schema_text(r, "}"));
+    return grammar_alt(r->g, &first);
+}
+
+grammar_expr *schema_object(schema_reader *r, const json_t *s)
+{
+    const json_t *declared = json_object_get(s, "properties"), *properties;
+    property *list;
+    grammar_expr *other, *e = NULL;
+    object_size size;
+    size_t n = 0;
+    int *rest;
+    bool nothing = false;
+    if (declared && !json_is_object(declared))
+        return schema_fail(r, CMAT_ERR_FORMAT, "\"properties\" is not an object");
+    if (!(properties = all_properties(r, s)))
+        return NULL;
+    if (json_object_size(properties) > MAX_PROPERTIES)
+        return schema_fail(r, CMAT_ERR_LIMIT, "more than %d properties", MAX_PROPERTIES);
+    list = cmat_xcalloc(json_object_size(properties) + 1, sizeof *list);
+    rest = cmat_xcalloc(json_object_size(properties) + 1, sizeof *rest);
+    if (!read_properties(r, s, properties, list, &n, &nothing))
+        goto done;
+    other = undeclared_pair(r, s, properties);
+    if (r->failed || !read_size(r, s, list, n, other, &size, &nothing))
+        goto done;
+    rest_rules(r, list, n, other, size.n_others, rest);
+    e = schema_rule(r, grammar_cat_of(r->g, 2, schema_text(r, "{"),
+                                      first_pairs(r, list, n, other, &size, rest)));
 done:
     free(list);
     free(rest);
     return nothing && !r->failed ? grammar_set(r->g, NULL, 0) : e;
-}
-
-/* ---- arrays ---- */
-
-/* What may come after j elements, j >= 1, where no element has a schema of its own any more. */
-static grammar_expr *rest_of_array(schema_reader *r, grammar_expr *item, int j, int min, int max)
-{
-    grammar_expr *end = schema_text(r, "]");
-    if (!item || (max >= 0 && max <= j))
-        return end;
-    return grammar_cat_of(r->g, 2,
-                          grammar_repeat(r->g, grammar_cat_of(r->g, 2, schema_text(r, ", "), item),
-                                         min > j ? min - j : 0, max < 0 ? -1 : max - j),
-                          end);
-}
-
-/* The elements' schemas: *item for those after the n ones of *prefix (the caller's to free()), NULL
- * when there may be none. */
-static bool read_items(schema_reader *r, const json_t *s, int min, grammar_expr ***prefix, int *n,
-                       grammar_expr **item)
-{
-    const json_t *list = json_object_get(s, "prefixItems"), *items = json_object_get(s, "items");
-    *prefix = NULL;
-    *n = 0;
-    *item = NULL;
-    if (list && !json_is_array(list))
-        return schema_fail(r, CMAT_ERR_FORMAT, "\"prefixItems\" is not a list of schemas");
-    if (json_is_array(items))
-        return schema_fail(r, CMAT_ERR_UNSUPPORTED,
-                           "\"items\" as a list is of an older draft: say \"prefixItems\"");
-    if (json_array_size(list) > MAX_PROPERTIES)
-        return schema_fail(r, CMAT_ERR_LIMIT, "more than %d prefixItems", MAX_PROPERTIES);
-    *prefix = cmat_xcalloc(json_array_size(list) + 1, sizeof(grammar_expr *));
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        char index[32];
-        grammar_expr *e;
-        snprintf(index, sizeof index, "%zu", i);
-        if (!(e = schema_value(r, json_array_get(list, i), "prefixItems", index)))
-            return false;
-        if (schema_nothing(e)) /* the array ends before it */
-            return true;
-        (*prefix)[(*n)++] = schema_rule(r, e);
-    }
-    if (items) {
-        if (!(*item = schema_value(r, items, "items", NULL)))
-            return false;
-    } else if (!list || min > *n) {
-        *item = schema_any(r);
-    }
-    if (*item && schema_nothing(*item))
-        *item = NULL;
-    *item = schema_rule(r, *item);
-    return true;
-}
-
-grammar_expr *schema_array(schema_reader *r, const json_t *s)
-{
-    grammar_expr **prefix = NULL, *item = NULL, *e = NULL, *first;
-    grammar_list start = {0};
-    int min, max, n = 0, rest;
-    if (!schema_count(r, s, "minItems", 0, &min) || !schema_count(r, s, "maxItems", -1, &max) ||
-        !read_items(r, s, min, &prefix, &n, &item))
-        goto done;
-    if (max >= 0 && max < n)
-        n = max;
-    if ((max >= 0 && min > max) || (!item && min > n)) {
-        e = grammar_set(r->g, NULL, 0);
-        goto done;
-    }
-    first = n > 0 ? prefix[0] : item;
-    rest = grammar_rule_new(r->g, cmat_buf_str(&r->path),
-                            rest_of_array(r, item, n > 0 ? n : 1, min, max));
-    for (int j = n - 1; j >= 1; j--) { /* after j elements */
-        grammar_list alt = {0};
-        if (j >= min)
-            grammar_list_add(&alt, schema_text(r, "]"));
-        grammar_list_add(&alt, grammar_cat_of(r->g, 3, schema_text(r, ", "), prefix[j],
-                                              grammar_call(r->g, rest)));
-        rest = grammar_rule_new(r->g, cmat_buf_str(&r->path), grammar_alt(r->g, &alt));
-    }
-    if (min == 0)
-        grammar_list_add(&start, schema_text(r, "]"));
-    if (first && max != 0)
-        grammar_list_add(&start, grammar_cat_of(r->g, 2, first, grammar_call(r->g, rest)));
-    e = schema_rule(r, grammar_cat_of(r->g, 2, schema_text(r, "["), grammar_alt(r->g, &start)));
-done:
-    free(prefix);
-    return r->failed ? NULL : e;
 }

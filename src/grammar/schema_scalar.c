@@ -66,7 +66,18 @@ static grammar_expr *patterned(schema_reader *r, const json_t *pattern)
     return in_quotes(r, e);
 }
 
-grammar_expr *schema_string(schema_reader *r, const json_t *s)
+/* Strings other than some. */
+static grammar_expr *other_than(schema_reader *r, const json_t *except)
+{
+    const char **names = cmat_xcalloc(json_array_size(except), sizeof *names);
+    for (size_t i = 0; i < json_array_size(except); i++)
+        names[i] = json_string_value(json_array_get(except, i));
+    grammar_expr *e = in_quotes(r, schema_other_text(r, names, json_array_size(except)));
+    free(names);
+    return schema_rule(r, e);
+}
+
+grammar_expr *schema_string(schema_reader *r, const json_t *s, const json_t *except)
 {
     const json_t *pattern = json_object_get(s, "pattern"), *format = json_object_get(s, "format");
     int min, max;
@@ -77,6 +88,13 @@ grammar_expr *schema_string(schema_reader *r, const json_t *s)
     if (!!pattern + !!format + (min > 0 || max >= 0) > 1)
         return schema_fail(r, CMAT_ERR_UNSUPPORTED,
                            "more than one of \"pattern\", \"format\" and lengths is not supported");
+    if (except && (pattern || format || min > 0 || max >= 0))
+        return schema_fail(
+            r, CMAT_ERR_UNSUPPORTED,
+            "\"not\" of a string that \"pattern\", \"format\" or lengths allow is not "
+            "supported");
+    if (except)
+        return other_than(r, except);
     if (pattern)
         return schema_rule(r, patterned(r, pattern));
     if (format && !json_is_string(format))
@@ -220,21 +238,29 @@ static bool bound(schema_reader *r, const json_t *s, const char *keyword, bool w
     return true;
 }
 
+static bool read_bounds(schema_reader *r, const json_t *s, bool whole, bounds *b)
+{
+    *b = (bounds){.lo = -LAST, .hi = LAST};
+    if (!bound(r, s, "minimum", whole, true, false, &b->lo, &b->above) ||
+        !bound(r, s, "exclusiveMinimum", whole, true, true, &b->lo, &b->above) ||
+        !bound(r, s, "maximum", whole, false, false, &b->hi, &b->below) ||
+        !bound(r, s, "exclusiveMaximum", whole, false, true, &b->hi, &b->below))
+        return false;
+    /* an open side goes as far as without bounds, or ten times as far as the bound */
+    if (b->lo == -LAST)
+        b->lo = b->hi < -LAST_FREE ? b->hi * 9 : -LAST_FREE;
+    if (b->hi == LAST)
+        b->hi = b->lo > LAST_FREE ? b->lo * 9 : LAST_FREE;
+    return true;
+}
+
 static grammar_expr *bounded(schema_reader *r, const json_t *s, bool whole)
 {
-    bounds b = {.lo = -LAST, .hi = LAST};
+    bounds b;
     cmat_buf out = {0};
     grammar_expr *e;
-    if (!bound(r, s, "minimum", whole, true, false, &b.lo, &b.above) ||
-        !bound(r, s, "exclusiveMinimum", whole, true, true, &b.lo, &b.above) ||
-        !bound(r, s, "maximum", whole, false, false, &b.hi, &b.below) ||
-        !bound(r, s, "exclusiveMaximum", whole, false, true, &b.hi, &b.below))
+    if (!read_bounds(r, s, whole, &b))
         return NULL;
-    /* an open side goes as far as without bounds, or ten times as far as the bound */
-    if (b.lo == -LAST)
-        b.lo = b.hi < -LAST_FREE ? b.hi * 9 : -LAST_FREE;
-    if (b.hi == LAST)
-        b.hi = b.lo > LAST_FREE ? b.lo * 9 : LAST_FREE;
     if (empty(&b))
         return grammar_set(r->g, NULL, 0);
     if (b.lo < 0) { /* the same with the sign taken off; 0 belongs to the other side */
@@ -257,9 +283,84 @@ static grammar_expr *bounded(schema_reader *r, const json_t *s, bool whole)
     return schema_rule(r, e);
 }
 
-grammar_expr *schema_number(schema_reader *r, const json_t *s, bool whole)
+/* Whole multiples; of a step of 10^-k (0.01) the numbers with up to k decimals. */
+static grammar_expr *stepped(schema_reader *r, const json_t *s, const json_t *step)
+{
+    const double m = json_number_value(step);
+    bounds b;
+    grammar_expr *e;
+    if (!json_is_number(step) || m <= 0)
+        return schema_fail(r, CMAT_ERR_FORMAT, "\"multipleOf\" is not a number above 0");
+    if (m == floor(m) && m < (double)LAST_FREE) {
+        if (!read_bounds(r, s, true, &b))
+            return NULL;
+        return empty(&b) ? grammar_set(r->g, NULL, 0)
+                         : schema_rule(r, schema_multiples(r, (int64_t)m, b.lo, b.hi, NULL));
+    }
+    int k = 1;
+    double power = 0.1;
+    while (k < 9 && fabs(m - power) > power * 1e-9)
+        power = pow(10, -++k);
+    if (k == 9)
+        return schema_fail(
+            r, CMAT_ERR_UNSUPPORTED,
+            "\"multipleOf\" that is neither whole nor 0.1, 0.01, ... is not supported");
+    if (!read_bounds(r, s, false, &b))
+        return NULL;
+    if (b.above || b.below || b.hi < 0)
+        return schema_fail(r, CMAT_ERR_UNSUPPORTED,
+                           "\"multipleOf\" %g beside such bounds is not supported", m);
+    cmat_buf out = {0};
+    if (b.lo < 0) {
+        cmat_buf_puts(&out, "-(");
+        range(&out, 0, -b.lo - 1);
+        cmat_buf_printf(&out, "\\.\\d{1,%d}|", k);
+        range(&out, 1, -b.lo);
+        cmat_buf_puts(&out, ")|");
+    }
+    if (b.hi > 0 && b.lo < b.hi) {
+        range(&out, b.lo < 0 ? 0 : b.lo, b.hi - 1);
+        cmat_buf_printf(&out, "(\\.\\d{1,%d})?|", k);
+    }
+    cmat_buf_printf(&out, "%" PRId64, b.hi);
+    e = b.lo > b.hi ? grammar_set(r->g, NULL, 0) : own(r, cmat_buf_str(&out));
+    cmat_buf_clear(&out);
+    return schema_rule(r, e);
+}
+
+/* Whether all whole numbers are multiples of it: 0.5, 0.01. */
+static bool divides_one(const json_t *step)
+{
+    const double n = json_is_number(step) ? 1 / json_number_value(step) : 0;
+    return n >= 1 && n < 1e9 && fabs(n - round(n)) < 1e-9 * n;
+}
+
+/* Integers of a short range, without some. */
+static grammar_expr *listed(schema_reader *r, const json_t *s, const json_t *except)
+{
+    enum { MOST = 1000 };
+    const json_t *step = json_object_get(s, "multipleOf");
+    const double m = step ? json_number_value(step) : 1;
+    bounds b;
+    if (!read_bounds(r, s, true, &b))
+        return NULL;
+    if (m < 1 || m != floor(m) || m > MOST || b.hi / MOST > INT64_MAX / 4 ||
+        (b.hi - b.lo) / (int64_t)m > MOST)
+        return schema_fail(r, CMAT_ERR_UNSUPPORTED,
+                           "\"not\" of an integer out of more than %d is not supported", MOST);
+    return schema_multiples(r, (int64_t)m, b.lo, b.hi, except);
+}
+
+grammar_expr *schema_number(schema_reader *r, const json_t *s, bool whole, const json_t *except)
 {
     int *rule = whole ? &r->integer : &r->number;
+    const json_t *step = json_object_get(s, "multipleOf");
+    if (except && !whole)
+        return schema_fail(r, CMAT_ERR_UNSUPPORTED, "\"not\" of a number is not supported");
+    if (except)
+        return listed(r, s, except);
+    if (step && !(whole && divides_one(step)))
+        return stepped(r, s, step);
     if (json_object_get(s, "minimum") || json_object_get(s, "maximum") ||
         json_object_get(s, "exclusiveMinimum") || json_object_get(s, "exclusiveMaximum"))
         return bounded(r, s, whole);
