@@ -330,6 +330,7 @@ const cli_command cli_env = {
         "  cmat env serve shop --tasks goals.jsonl --port 3000\n"
         "  cmat env play web -n 6\n"
         "  cmat env play kg --world films.tsv\n"
+        "  cmat env play web -n 6 --world browser\n"
         "  cmat env tasks house --tasks json_2.1.1/valid_seen --rows --out rows.jsonl\n"
         "  cmat env tasks --questions q.jsonl --tables t.jsonl -n 2000 --inserts 1000 --updates "
         "1000 -o wiki.jsonl",

@@ -3,6 +3,7 @@
  * server on loopback for made sites. Nothing but loopback and the allowed hosts can be reached. */
 #ifndef CMAT_ENV_WEB_CHROME_H
 #define CMAT_ENV_WEB_CHROME_H
+#include "env/shop/site.h"
 #include "env/web/element.h"
 #include "env/web/site.h"
 
@@ -13,10 +14,19 @@ typedef struct web_tab web_tab;       /* one episode's window; of one thread at 
 cmat_status web_chrome_open(web_chrome **out, const char *allow, cmat_error *err);
 web_chrome *web_chrome_ref(web_chrome *c);
 void web_chrome_unref(web_chrome *c); /* the last one ends the browser */
+/* How many requests of its pages to hosts that are not allowed were refused so far. */
+size_t web_chrome_refused(const web_chrome *c);
 
-/* A new window on a made site (borrowed), or (site NULL) on url. timeout: seconds for a page. */
-cmat_status web_tab_open(web_tab **out, web_chrome *c, const json_t *site, const char *url,
-                         double timeout, cmat_error *err);
+/* The shop's web site, opened when first asked for; the chrome's. */
+cmat_status web_chrome_shop(web_chrome *c, shop_site **out, cmat_error *err);
+
+typedef struct {
+    const json_t *site;    /* a made site, borrowed; NULL: see url */
+    const char *url;       /* where to begin */
+    const char *hidden_id; /* an element of this id is never shown; NULL: none */
+    double timeout;        /* seconds for a page; 0: 20 */
+} web_tab_options;
+cmat_status web_tab_open(web_tab **out, web_chrome *c, const web_tab_options *o, cmat_error *err);
 void web_tab_close(web_tab *t);
 const web_page *web_tab_page(const web_tab *t); /* as it was after the last action */
 const char *web_tab_url(const web_tab *t);

@@ -22,12 +22,24 @@ void web_chrome_unref(web_chrome *c)
     assert(!c);
 }
 
+size_t web_chrome_refused(const web_chrome *c)
+{
+    (void)c;
+    return 0;
+}
+
 /* There is no web_chrome in this build, hence no tab. */
 
-cmat_status web_tab_open(web_tab **out, web_chrome *c, const json_t *site, const char *url,
-                         double timeout, cmat_error *err)
+cmat_status web_chrome_shop(web_chrome *c, shop_site **out, cmat_error *err)
 {
-    (void)c, (void)site, (void)url, (void)timeout;
+    (void)c;
+    *out = NULL;
+    return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "web: this build has no browser");
+}
+
+cmat_status web_tab_open(web_tab **out, web_chrome *c, const web_tab_options *o, cmat_error *err)
+{
+    (void)c, (void)o;
     *out = NULL;
     return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "web: this build has no browser");
 }

@@ -3,6 +3,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "env/choices.h"
+#include "env/web/shop_pages.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -82,6 +83,9 @@ static void end_episode(web_env *e)
     web_browser_clear(&e->browser);
     web_tab_close(e->tab);
     e->tab = NULL;
+    if (*e->shop_url)
+        shop_site_end(e->shop, e->shop_url);
+    *e->shop_url = '\0';
     json_decref(e->before);
     e->before = NULL;
     free(e->left);
@@ -185,22 +189,41 @@ static cmat_status start_recorded(web_env *e, cmat_error *err)
                : cmat_fail(err, CMAT_ERR_FORMAT, "web: none of the candidates is on the page");
 }
 
-static cmat_status start_live(web_env *e, cmat_error *err)
+/* A task of the shop's: a session on its site, whose first page is the tab's. */
+static cmat_status start_shop(web_env *e, const cmat_task *task, cmat_error *err)
 {
-    const json_t *site = json_object_get(e->task, "site");
-    const char *url = cmat_json_str(e->task, "url", NULL);
     cmat_status st = CMAT_OK;
-    if (!site && !url)
+    if (!e->chrome)
+        return cmat_fail(err, CMAT_ERR_ARG, "web: a task of the shop needs --world browser");
+    if ((st = web_chrome_shop(e->chrome, &e->shop, err)) == CMAT_OK)
+        st = shop_site_start(e->shop, task, e->shop_url, err);
+    return st;
+}
+
+static cmat_status start_live(web_env *e, const cmat_task *task, cmat_error *err)
+{
+    web_tab_options o = {.site = json_object_get(e->task, "site"),
+                         .url = cmat_json_str(e->task, "url", NULL),
+                         .timeout = e->base.opts.step_timeout};
+    cmat_status st = CMAT_OK;
+    if (web_is_shop_task(e->task)) {
+        if ((st = start_shop(e, task, err)) != CMAT_OK)
+            return st;
+        o.site = NULL;
+        o.url = e->shop_url;
+        o.hidden_id = "reward"; /* the end page tells the score */
+    }
+    if (!o.site && !o.url)
         return cmat_fail(err, CMAT_ERR_FORMAT,
                          "web: none of \"html\", \"site\" and \"url\" says what page it is");
-    if (site && (st = web_site_check(site, err)) != CMAT_OK)
+    if (o.site && (st = web_site_check(o.site, err)) != CMAT_OK)
         return st;
-    if (!site && !e->chrome)
+    if (!o.site && !e->chrome)
         return cmat_fail(err, CMAT_ERR_ARG, "web: a task with \"url\" needs --world browser");
     if (e->chrome)
-        st = web_tab_open(&e->tab, e->chrome, site, url, e->base.opts.step_timeout, err);
+        st = web_tab_open(&e->tab, e->chrome, &o, err);
     else
-        web_browser_start(&e->browser, site, NULL);
+        web_browser_start(&e->browser, o.site, NULL);
     if (st != CMAT_OK)
         return st;
     e->before = json_array();
@@ -214,7 +237,7 @@ static cmat_status web_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs
     end_episode(e);
     e->task = json_incref(task->json);
     cmat_status st = json_is_string(json_object_get(e->task, "html")) ? start_recorded(e, err)
-                                                                      : start_live(e, err);
+                                                                      : start_live(e, task, err);
     if (st != CMAT_OK) {
         end_episode(e);
         return st;
@@ -244,7 +267,11 @@ static web_site_state state_of(const web_env *e)
     if (!e->tab)
         return e->browser.state;
     web_site_state s = web_tab_state(e->tab);
-    if (!json_object_get(e->task, "site"))
+    double score = 0;
+    if (*e->shop_url)
+        s.won =
+            shop_site_score(e->shop, e->shop_url, &score, &s.done, NULL) == CMAT_OK && score >= 1;
+    else if (!json_object_get(e->task, "site"))
         s.won = s.done = check_holds(e);
     return s;
 }
@@ -494,6 +521,9 @@ static cmat_status web_score(cmat_env *env, double *score, cmat_error *err)
     const web_env *e = (const web_env *)env;
     if (!e->task)
         return cmat_fail(err, CMAT_ERR_STATE, "web: no task has been set");
+    bool bought;
+    if (*e->shop_url)
+        return shop_site_score(e->shop, e->shop_url, score, &bought, err);
     *score = e->recorded ? e->judged && e->element_right && e->f1 >= 1 : state_of(e).won;
     return CMAT_OK;
 }
@@ -510,6 +540,8 @@ static void web_measures(cmat_env *env, json_t *out)
 /* What a person did, or what leads on to the goal. */
 static bool right_move(const web_env *e, web_move *m)
 {
+    if (*e->shop_url)
+        return web_shop_solve(e->task, web_env_page(e), m);
     if (!e->recorded)
         return web_site_solve(json_object_get(e->task, "site"), web_env_page(e), m);
     *m = (web_move){.op = gold_op(e), .node = WEB_NO_NODE};
@@ -560,123 +592,6 @@ static const char *web_error_kind(cmat_env *env)
     return s.won ? NULL : s.done ? "wrong values sent" : "goal not reached";
 }
 
-/* ---- snapshots ---- */
-
-/* Lines: what is chosen between (numbers), then the earlier actions, then the browser's state. */
-static cmat_status web_snapshot(cmat_env *env, cmat_buf *out, cmat_error *err)
-{
-    const web_env *e = (const web_env *)env;
-    if (!e->task)
-        return cmat_fail(err, CMAT_ERR_STATE, "web: no task has been set");
-    if (e->tab)
-        return cmat_fail(
-            err, CMAT_ERR_UNSUPPORTED,
-            "web: a page in a real browser cannot be set back (play it again instead)");
-    cmat_buf_printf(out, "%d %d %.17g %d %zu %d %d %d %zu %zu %zu", e->judged, e->element_right,
-                    e->f1, e->n_bad, e->from, e->picked, (int)e->pick.op, e->pick.element,
-                    e->n_left, e->n_group, json_array_size(e->before));
-    for (size_t i = 0; i < e->n_left; i++)
-        cmat_buf_printf(out, " %d", e->left[i]);
-    for (size_t i = 0; i < e->n_group; i++)
-        cmat_buf_printf(out, " %d", e->group[i]);
-    cmat_buf_printf(out, "\n%s\n", e->picked == WEB_NO_NODE ? "" : e->pick.value);
-    for (size_t i = 0; i < json_array_size(e->before); i++)
-        cmat_buf_printf(out, "%s\n", json_string_value(json_array_get(e->before, i)));
-    if (!e->recorded)
-        web_browser_save(&e->browser, out);
-    return CMAT_OK;
-}
-
-typedef struct {
-    int judged, right, n_bad, picked, op, element;
-    double f1;
-    size_t from, n_left, n_group, n_before;
-    const char *numbers, *lines;
-} saved;
-
-static bool read_saved(const char *text, saved *s)
-{
-    int n = 0;
-    const char *end = strchr(text, '\n');
-    if (!end || sscanf(text, "%d %d %lg %d %zu %d %d %d %zu %zu %zu%n", &s->judged, &s->right,
-                       &s->f1, &s->n_bad, &s->from, &s->picked, &s->op, &s->element, &s->n_left,
-                       &s->n_group, &s->n_before, &n) != 11)
-        return false;
-    s->numbers = text + n;
-    s->lines = end + 1;
-    return s->n_left <= 100000 && s->n_group <= WEB_GROUP && s->op >= WEB_NO_OP &&
-           s->op <= WEB_BACK;
-}
-
-/* A line's text into buf; where the next one begins, NULL: there is none. */
-static const char *take_line(const char *p, cmat_buf *line)
-{
-    const size_t len = strcspn(p, "\n");
-    cmat_buf_truncate(line, 0);
-    cmat_buf_add(line, p, len);
-    return p[len] ? p + len + 1 : NULL;
-}
-
-static bool valid_nodes(const web_env *e, const int *nodes, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (nodes[i] < 0 || nodes[i] >= (int)web_env_page(e)->n)
-            return false;
-    return true;
-}
-
-static bool put_saved(web_env *e, const saved *s)
-{
-    cmat_buf line = {0};
-    const char *p = take_line(s->lines, &line);
-    json_t *before = json_array();
-    char value[WEB_VALUE_MAX + 1];
-    snprintf(value, sizeof value, "%s", cmat_buf_str(&line));
-    for (size_t i = 0; p && i < s->n_before; i++)
-        if ((p = take_line(p, &line)))
-            json_array_append_new(before, cmat_json_text(cmat_buf_str(&line), line.len));
-    cmat_buf_clear(&line);
-    if (!p || (!e->recorded && !web_browser_load(&e->browser, p, strlen(p)))) {
-        json_decref(before);
-        return false;
-    }
-    json_decref(e->before);
-    e->before = before;
-    e->judged = s->judged;
-    e->element_right = s->right;
-    e->f1 = s->f1;
-    e->n_bad = s->n_bad;
-    e->from = s->from;
-    web_ask_start(e);
-    const size_t room = s->n_left + s->n_group + e->view.n + 1;
-    e->left = cmat_xrealloc(e->left, room * sizeof *e->left);
-    e->n_left = s->n_left;
-    e->n_group = s->n_group;
-    char *end = (char *)s->numbers;
-    for (size_t i = 0; i < s->n_left; i++)
-        e->left[i] = (int)strtol(end, &end, 10);
-    for (size_t i = 0; i < s->n_group; i++)
-        e->group[i] = (int)strtol(end, &end, 10);
-    e->picked = s->picked;
-    e->pick = (web_reply){.op = (web_op)s->op, .element = s->element};
-    snprintf(e->pick.value, sizeof e->pick.value, "%s", value);
-    return valid_nodes(e, e->left, e->n_left) && valid_nodes(e, e->group, e->n_group);
-}
-
-static cmat_status web_restore(cmat_env *env, const void *state, size_t len, cmat_error *err)
-{
-    web_env *e = (web_env *)env;
-    saved s;
-    if (!e->task || e->tab)
-        return cmat_fail(err, e->tab ? CMAT_ERR_UNSUPPORTED : CMAT_ERR_STATE, "web: %s",
-                         e->tab ? "a page in a real browser cannot be set back"
-                                : "no task has been set");
-    char *text = cmat_xstrndup(state, len);
-    const bool ok = strlen(text) == len && read_saved(text, &s) && put_saved(e, &s);
-    free(text);
-    return ok ? CMAT_OK : cmat_fail(err, CMAT_ERR_STATE, "web: the snapshot is of another task");
-}
-
 static cmat_status web_generate(cmat_env *env, int split, size_t n, uint64_t seed,
                                 cmat_task_list *out, cmat_error *err)
 {
@@ -687,7 +602,7 @@ static cmat_status web_generate(cmat_env *env, int split, size_t n, uint64_t see
 extern const cmat_env_ops cmat_env_web;
 const cmat_env_ops cmat_env_web = {
     .name = "web",
-    .summary = "web pages: recorded steps (Mind2Web), made sites",
+    .summary = "web pages: recorded steps (Mind2Web), made sites, a real browser",
     .passing = PASSING,
     .open = web_open,
     .close = web_close,
@@ -701,8 +616,8 @@ const cmat_env_ops cmat_env_web = {
     .score = web_score,
     .oracle = web_oracle,
     .actions = web_actions,
-    .snapshot = web_snapshot,
-    .restore = web_restore,
+    .snapshot = web_env_snapshot,
+    .restore = web_env_restore,
     .measures = web_measures,
     .error_kind = web_error_kind,
 };

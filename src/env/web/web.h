@@ -9,6 +9,7 @@
 #ifndef CMAT_ENV_WEB_WEB_H
 #define CMAT_ENV_WEB_WEB_H
 #include "env/env.h"
+#include "env/shop/site.h"
 #include "env/web/browse.h"
 #include "env/web/chrome.h"
 #include "env/web/reply.h"
@@ -23,15 +24,17 @@ enum {
 typedef struct {
     cmat_env base;
     bool agentbench;
-    json_t *task;        /* own reference; NULL: none set */
-    bool recorded;       /* what kind the task is */
-    web_page page;       /* of a recorded step */
-    web_browser browser; /* of a site without Chromium */
-    web_chrome *chrome;  /* shared; NULL: no such world */
-    web_tab *tab;        /* the episode's window in it */
-    web_view view;       /* of the page now: text and numbered elements */
-    size_t from;         /* byte of the page's text that the Actor sees first (MORE) */
-    int n_bad;           /* replies without an action */
+    json_t *task;                /* own reference; NULL: none set */
+    bool recorded;               /* what kind the task is */
+    web_page page;               /* of a recorded step */
+    web_browser browser;         /* of a site without Chromium */
+    web_chrome *chrome;          /* shared; NULL: no such world */
+    web_tab *tab;                /* the episode's window in it */
+    shop_site *shop;             /* the browser's, for tasks of the shop */
+    char shop_url[SHOP_URL_MAX]; /* this episode's session there, else \"\" */
+    web_view view;               /* of the page now: text and numbered elements */
+    size_t from;                 /* byte of the page's text that the Actor sees first (MORE) */
+    int n_bad;                   /* replies without an action */
 
     /* AgentBench: the candidates left, the five in question, what was picked last */
     int *left; /* (n_left) nodes */
@@ -67,6 +70,10 @@ int web_ask_element(const web_env *e, const web_reply *r);
 void web_ask_actions(web_env *e, bool one_line);
 /* "[button]  Send -> CLICK", as Mind2Web tells a step. */
 void web_ask_told(const web_page *p, int node, web_op op, const char *value, cmat_buf *out);
+
+/* snapshot.c */
+cmat_status web_env_snapshot(cmat_env *env, cmat_buf *out, cmat_error *err);
+cmat_status web_env_restore(cmat_env *env, const void *state, size_t len, cmat_error *err);
 
 /* import.c */
 cmat_status web_import(const char *path, cmat_task_list *out, cmat_error *err);
