@@ -3,6 +3,7 @@
 #include "core/fs.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "env/os/selfcheck.h"
 #include "model/pull.h"
 
 #include <sqlite3.h>
@@ -14,8 +15,13 @@
 
 typedef struct {
     cli_common common;
+    bool sandbox;
 } doctor_opts;
-static const cmat_option options[] = {CLI_COMMON_OPTIONS(doctor_opts), {0}};
+static const cmat_option options[] = {
+    {"sandbox", CMAT_OPT_BOOL, offsetof(doctor_opts, sandbox), NULL, 0, 0, NULL, NULL,
+     "the whole list of attempts to get out of a shell task's sandbox, with their results", 0},
+    CLI_COMMON_OPTIONS(doctor_opts),
+    {0}};
 
 static json_t *cpu_features(void)
 {
@@ -63,18 +69,27 @@ static double free_disk(const char *home)
     return bytes;
 }
 
-static bool has_program(const char *name)
+/* Tries to get out of a shell task's sandbox: {"works", "attempts", "held", "error", "list"}. */
+static json_t *examine_sandbox(void)
 {
-    char *path = cmat_xstrdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin"), *save = NULL;
-    bool found = false;
+    os_host *host = NULL;
+    json_t *report = NULL, *item, *j = json_object();
+    cmat_error err = {0};
+    size_t i, held = 0;
+    cmat_status st = os_host_open(&host, &err);
 
-    for (char *d = strtok_r(path, ":", &save); d && !found; d = strtok_r(NULL, ":", &save)) {
-        char *p = cmat_path_join(d, name);
-        found = access(p, X_OK) == 0;
-        free(p);
-    }
-    free(path);
-    return found;
+    if (st == CMAT_OK)
+        st = os_selfcheck(host, &report, &err);
+    json_array_foreach(report, i, item) held +=
+        strcmp(json_string_value(json_object_get(item, "result")), "held") == 0;
+    json_object_set_new(j, "works", json_boolean(st == CMAT_OK));
+    json_object_set_new(j, "attempts", json_integer((json_int_t)json_array_size(report)));
+    json_object_set_new(j, "held", json_integer((json_int_t)held));
+    json_object_set_new(j, "ids", json_integer(host ? os_host_ids(host) : 0));
+    json_object_set_new(j, "error", st == CMAT_OK ? json_null() : json_string(err.msg));
+    json_object_set_new(j, "list", report ? report : json_array());
+    os_host_unref(host);
+    return j;
 }
 
 static json_t *examine(void)
@@ -108,7 +123,7 @@ static json_t *examine(void)
     json_object_set_new(j, "model", model ? json_string(model) : json_null());
     json_object_set_new(j, "sqlite", json_string(sqlite3_libversion()));
     json_object_set_new(j, "fts5", json_boolean(sqlite3_compileoption_used("ENABLE_FTS5")));
-    json_object_set_new(j, "bubblewrap", json_boolean(has_program("bwrap")));
+    json_object_set_new(j, "sandbox", examine_sandbox());
     free(model);
     free(home);
     return j;
@@ -117,6 +132,44 @@ static json_t *examine(void)
 static void line(const char *mark, const char *name, const char *text)
 {
     printf("  %s %-12s %s\n", mark, name, text);
+}
+
+static void print_sandbox(const json_t *s)
+{
+    char buf[1200];
+    const int n = (int)json_integer_value(json_object_get(s, "attempts"));
+
+    if (json_is_true(json_object_get(s, "works")))
+        snprintf(buf, sizeof buf, "shell tasks run here: %d attempts to get out, all held%s", n,
+                 json_integer_value(json_object_get(s, "ids")) > 1 ? "" : "; one user only");
+    else
+        snprintf(buf, sizeof buf, "no shell tasks: %s",
+                 json_string_value(json_object_get(s, "error")));
+    line(json_is_true(json_object_get(s, "works")) ? "+" : "-", "sandbox", buf);
+}
+
+static void print_attempts(const json_t *s)
+{
+    const json_t *item;
+    const char *wall = "";
+    size_t i;
+
+    json_array_foreach(json_object_get(s, "list"), i, item)
+    {
+        const char *of = json_string_value(json_object_get(item, "wall"));
+        const char *result = json_string_value(json_object_get(item, "result"));
+        if (strcmp(of, wall) != 0)
+            printf("%s\n", of);
+        wall = of;
+        printf("  %s %s%s\n", strcmp(result, "held") == 0 ? "+" : "-",
+               json_string_value(json_object_get(item, "attempt")),
+               strcmp(result, "held") == 0  ? ""
+               : strcmp(result, "out") == 0 ? ": got out"
+                                            : ": could not be tried");
+    }
+    printf("%d of %d attempts to get out were held\n",
+           (int)json_integer_value(json_object_get(s, "held")),
+           (int)json_integer_value(json_object_get(s, "attempts")));
 }
 
 static void print_text(const json_t *j)
@@ -164,20 +217,35 @@ static void print_text(const json_t *j)
              json_is_true(json_object_get(j, "fts5")) ? "on"
                                                       : "missing: lessons cannot be searched");
     line(json_is_true(json_object_get(j, "fts5")) ? "+" : "-", "database", buf);
-    line(json_is_true(json_object_get(j, "bubblewrap")) ? "+" : "-", "sandbox",
-         json_is_true(json_object_get(j, "bubblewrap"))
-             ? "bubblewrap is here"
-             : "no bubblewrap (only shell tasks need it)");
+    print_sandbox(json_object_get(j, "sandbox"));
+}
+
+/* The list, and an error when a wall does not hold: for scripts. */
+static cmat_status run_sandbox(const doctor_opts *o, cmat_error *err)
+{
+    json_t *s = examine_sandbox();
+    cmat_status st = CMAT_OK;
+
+    if (o->common.json)
+        cli_print_json(s);
+    else if (json_array_size(json_object_get(s, "list")) > 0)
+        print_attempts(s);
+    if (!json_is_true(json_object_get(s, "works")))
+        st = cmat_fail(err, CMAT_ERR_STATE, "%s", json_string_value(json_object_get(s, "error")));
+    json_decref(s);
+    return st;
 }
 
 static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 {
     doctor_opts *o = vopts;
-    json_t *j = examine();
+    json_t *j;
 
     (void)n_args;
     (void)args;
-    (void)err;
+    if (o->sandbox)
+        return run_sandbox(o, err);
+    j = examine();
     if (o->common.json)
         cli_print_json(j);
     else
@@ -189,11 +257,12 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 const cli_command cli_doctor = {
     .name = "doctor",
     .summary = "what this machine has: processor, memory, model, sandbox",
-    .usage = "[--json]",
+    .usage = "[--sandbox] [--json]",
     .text =
         "Lines marked + are in order; those marked - say what is missing and what it is for.\n\n"
         "Examples:\n"
         "  cmat doctor\n"
+        "  cmat doctor --sandbox\n"
         "  cmat doctor --json",
     .options = options,
     .opts_size = sizeof(doctor_opts),

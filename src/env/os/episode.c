@@ -3,7 +3,7 @@
 #include "core/mem.h"
 #include "env/os/check.h"
 #include "env/os/os.h"
-#include "env/os/output.h"
+#include "env/os/selfcheck.h"
 #include <string.h>
 
 enum { PARAMS_MAX = 16, PARAM_BYTES = 100 << 10 };
@@ -103,6 +103,8 @@ cmat_status os_episode_begin(os_env *e, const cmat_task *task, cmat_error *err)
     os_episode_end(e);
     e->task = json_incref(task->json);
     if (!e->sandbox)
+        st = os_selfcheck_once(e->host, err);
+    if (st == CMAT_OK && !e->sandbox)
         st = os_sandbox_open(&e->sandbox, e->host, &os_limits_default, err);
     if (st == CMAT_OK)
         st = os_sandbox_fresh(e->sandbox, cmat_json_str(e->task, "cwd", "/root"), err);
@@ -179,7 +181,8 @@ static bool answer_matches(const os_env *e, const char *answer, const char *rege
     const char *given = cmat_buf_str(&e->answer);
     if (regex)
         return os_match_regex(given, regex);
-    return os_match_find("string")(given, answer);
+    const os_match match = os_match_find(cmat_json_str(e->task, "match", "string"));
+    return match && match(given, answer);
 }
 
 cmat_status os_episode_score(cmat_env *env, double *score, cmat_error *err)

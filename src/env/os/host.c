@@ -115,6 +115,7 @@ cmat_status os_host_open(os_host **out, cmat_error *err)
     cmat_status st = CMAT_OK;
     *out = NULL;
     atomic_init(&h->refs, 1);
+    pthread_mutex_init(&h->mutex, NULL);
     h->helper = -1;
     h->bwrap = find_program("bwrap");
     h->root = cmat_xstrdup(root ? root : "");
@@ -147,6 +148,7 @@ void os_host_unref(os_host *h)
         return;
     if (h->helper >= 0)
         close(h->helper);
+    pthread_mutex_destroy(&h->mutex);
     free(h->bwrap);
     free(h->root);
     free(h);

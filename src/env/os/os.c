@@ -236,7 +236,7 @@ static cmat_status os_step(cmat_env *env, const char *reply, cmat_obs *obs, cmat
 
 /* ---- oracle ---- */
 
-static void say_bash(const os_env *e, const char *script, cmat_buf *out)
+void os_say_bash(const os_env *e, const char *script, cmat_buf *out)
 {
     if (e->agentbench)
         cmat_buf_printf(out, "Think: I run this.\n\nAct: bash\n\n```bash\n%s\n```", script);
@@ -246,7 +246,7 @@ static void say_bash(const os_env *e, const char *script, cmat_buf *out)
         cmat_buf_printf(out, "Bash: %s", script);
 }
 
-static void say_answer(const os_env *e, const char *text, size_t n, cmat_buf *out)
+void os_say_answer(const os_env *e, const char *text, size_t n, cmat_buf *out)
 {
     while (n > 0 && isspace((unsigned char)text[n - 1]))
         n--;
@@ -271,19 +271,40 @@ static bool os_oracle(cmat_env *env, cmat_buf *out)
     const char *answer = cmat_json_str(e->task, "answer", NULL);
     const json_t *check = json_object_get(e->task, "check"), *link;
     size_t i;
-    bool compares = false;
+    bool compares = false; /* with what the example prints */
     json_array_foreach(check, i, link) compares |= json_is_null(link);
     if (gold)
-        say_bash(e, gold, out);
+        os_say_bash(e, gold, out);
     else if (answer)
-        say_answer(e, answer, strlen(answer), out);
+        os_say_answer(e, answer, strlen(answer), out);
     else if (compares)
-        say_answer(e, cmat_buf_str(&e->printed), e->printed.len, out);
+        os_say_answer(e, cmat_buf_str(&e->printed), e->printed.len, out);
     else if (json_array_size(check) > 0)
         cmat_buf_puts(out, e->agentbench ? "Think: It is done.\n\nAct: finish" : "Finish");
     else
         return false;
     return true;
+}
+
+/* ---- parts that plug in ---- */
+
+static cmat_status os_generate_op(cmat_env *env, int split, size_t n, uint64_t seed,
+                                  cmat_task_list *out, cmat_error *err)
+{
+    cmat_env *own = NULL; /* so that the episode of this one goes on */
+    const cmat_env_options o = {.like = env};
+    cmat_status st = cmat_env_open(&own, "os", &o, err);
+    if (st == CMAT_OK)
+        st = os_generate((os_env *)own, split, n, seed, out, err);
+    cmat_env_close(own);
+    return st;
+}
+
+static cmat_status os_constraint(cmat_env *env, cmat_acceptor **out, cmat_error *err)
+{
+    (void)err;
+    *out = os_acceptor_new(((os_env *)env)->agentbench);
+    return CMAT_OK;
 }
 
 /* ---- snapshots ---- */
@@ -365,13 +386,17 @@ const cmat_env_ops cmat_env_os = {
     .summary = "a Linux shell in a sandbox: answer questions, make changes",
     .open = os_open,
     .close = os_close,
+    .generate = os_generate_op,
     .import = os_import,
     .reset = os_reset,
     .prompt = os_prompt,
     .step = os_step,
+    .dry_run = os_env_dry_run,
+    .constraint = os_constraint,
     .score = os_episode_score,
     .oracle = os_oracle,
     .snapshot = os_snapshot,
     .restore = os_restore,
+    .slip = os_env_slip,
     .error_kind = os_error_kind,
 };

@@ -4,7 +4,7 @@
  *   "init": [SCRIPT ...] (run before the episode), "start": "..." (typed into the shell before it),
  *   "gold": ["command" ...] (what an expert types; the last one's output is the answer, unless
  *   there is an "answer"), and how it is judged, one of
- *   "answer": "text" or "regex": "pattern" (what the answer must be, or match)
+ *   "answer": "text" (with "match": "integer" compared as such) or "regex": "pattern"
  *   "check": [null | {"match": "integer"} | SCRIPT ...] (AgentBench's chain: each gets the answer
  *   and the outputs of those before it; null runs "example", a SCRIPT)}
  * SCRIPT: {"language": "bash" | "python", "code": "..."}. */
@@ -43,6 +43,18 @@ double os_step_timeout(const os_env *e);
 /* The i-th gold command; NULL: there are no more. */
 const char *os_gold(const os_env *e, size_t i);
 
+/* make.c: n tasks from a seed, verified in e's sandbox, whose episode ends. */
+cmat_status os_generate(os_env *e, int split, size_t n, uint64_t seed, cmat_task_list *out,
+                        cmat_error *err);
+/* facts.c, slips.c: the table's functions. */
+cmat_status os_env_dry_run(cmat_env *env, const char *reply, cmat_facts *facts, cmat_error *err);
+bool os_env_slip(cmat_env *env, cmat_rng *rng, cmat_buf *out);
+/* acceptor.c: what the next reply may look like; the caller's. */
+cmat_acceptor *os_acceptor_new(bool agentbench);
+
 /* The action in a reply of the environment's style. */
 void os_env_action(const os_env *e, const char *reply, os_action *a);
+/* And the other way: appends a reply that runs the script, or gives the answer. */
+void os_say_bash(const os_env *e, const char *script, cmat_buf *out);
+void os_say_answer(const os_env *e, const char *text, size_t n, cmat_buf *out);
 #endif

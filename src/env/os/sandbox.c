@@ -16,7 +16,13 @@
 #include <unistd.h>
 
 #define BILLION 1000000000LL
-enum { OUTPUT_CAP = 64 << 10, KEEPER_MS = 60000, MARGIN_MS = 30000, SCRIPT_MAX = 1 << 20 };
+enum {
+    OUTPUT_CAP = 64 << 10,
+    KEEPER_MS = 60000,
+    MARGIN_MS = 30000,
+    SCRIPT_MAX = 1 << 20,
+    SLICE_MS = 250
+};
 
 const box_limits os_limits_default = {.memory = 512 << 20,
                                       .disk = 64 << 20,
@@ -72,17 +78,20 @@ static bool send_message(int fd, uint32_t type, const void *a, size_t n, const v
     return send_all(fd, &h, sizeof h) && send_all(fd, a, n) && send_all(fd, b, m);
 }
 
-static bool receive_all(int fd, void *data, size_t n, double end)
+/* *left: seconds to wait in all. A moment in which the whole machine stood still hardly counts. */
+static bool receive_all(int fd, void *data, size_t n, double *left)
 {
     for (char *p = data; n > 0;) {
         struct pollfd f = {.fd = fd, .events = POLLIN};
-        const double left = end - cmat_now();
-        if (left <= 0)
+        const double before = cmat_now();
+        if (*left <= 0)
             return false;
-        int ready = poll(&f, 1, (int)(left * 1000) + 1);
-        if (ready < 0 && errno == EINTR)
+        const int ready = poll(&f, 1, SLICE_MS);
+        const double passed = cmat_now() - before;
+        *left -= passed < 2e-3 * SLICE_MS ? passed : 2e-3 * SLICE_MS;
+        if (ready == 0 || (ready < 0 && errno == EINTR))
             continue;
-        if (ready <= 0)
+        if (ready < 0)
             return false;
         ssize_t got = recv(fd, p, n, 0);
         if (got < 0 && errno == EINTR)
@@ -98,12 +107,12 @@ static bool receive_all(int fd, void *data, size_t n, double end)
 /* *text is the caller's to free(), with a NUL after it. */
 static bool receive_message(int fd, box_head *h, char **text, int ms)
 {
-    const double end = cmat_now() + ms / 1e3;
+    double left = ms / 1e3;
     *text = NULL;
-    if (!receive_all(fd, h, sizeof *h, end) || h->len > BOX_MESSAGE_MAX)
+    if (!receive_all(fd, h, sizeof *h, &left) || h->len > BOX_MESSAGE_MAX)
         return false;
     char *p = malloc((size_t)h->len + 1);
-    if (!p || !receive_all(fd, p, h->len, end)) {
+    if (!p || !receive_all(fd, p, h->len, &left)) {
         free(p);
         return false;
     }

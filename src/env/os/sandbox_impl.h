@@ -2,6 +2,7 @@
 #ifndef CMAT_ENV_OS_SANDBOX_IMPL_H
 #define CMAT_ENV_OS_SANDBOX_IMPL_H
 #include "env/os/sandbox.h"
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -14,6 +15,9 @@ struct os_host {
     uint32_t drop_uid;           /* not 0: what root becomes first */
     uint32_t lent_uid, lent_gid; /* first of the ids that /etc/subuid and subgid lend */
     bool many_ids;
+    pthread_mutex_t mutex; /* of the two below */
+    bool checked;          /* the self-check has been made: its result */
+    cmat_error check;
 };
 
 /* Writes the maps of process pid's new user namespace: its root is this user (root: drop_uid). */

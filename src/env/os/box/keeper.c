@@ -184,8 +184,9 @@ static void exec_bwrap(const keeper *k, int which)
                     /* what root is expected to be able to do to its own files and processes */
                     "--cap-add", "CAP_CHOWN", "--cap-add", "CAP_DAC_OVERRIDE", "--cap-add",
                     "CAP_FOWNER", "--cap-add", "CAP_FSETID", "--cap-add", "CAP_KILL", "--cap-add",
-                    "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SYS_CHROOT", "--",
-                    "/dev/init", "server", mem, out, procs, cpu, file, NULL};
+                    "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SYS_CHROOT",
+                    "--cap-add", "CAP_SETPCAP" /* given up by the server */, "--", "/dev/init",
+                    "server", mem, out, procs, cpu, file, NULL};
     execv(k->bwrap, args);
     _exit(127);
 }
@@ -399,6 +400,23 @@ static bool read_config(keeper *k)
     return true;
 }
 
+/* What the kernel counts for the user outside as well, so that a box cannot use it up. */
+static void namespace_limits(void)
+{
+    static const struct {
+        const char *path, *value;
+    } all[] = {{"/proc/sys/user/max_inotify_instances", "16"},
+               {"/proc/sys/user/max_inotify_watches", "4096"},
+               {"/proc/sys/user/max_user_namespaces", "0"}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        int fd = open(all[i].path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+            continue; /* a kernel without it */
+        box_write_all(fd, all[i].value, strlen(all[i].value));
+        close(fd);
+    }
+}
+
 static bool own_namespaces(const keeper *k)
 {
     const uid_t uid = k->config.drop_uid;
@@ -417,6 +435,7 @@ static bool own_namespaces(const keeper *k)
         return fail("becoming root of the namespace");
     if (k->config.many_ids && setgroups(0, NULL) != 0)
         return fail("setgroups");
+    namespace_limits();
     return true;
 }
 
