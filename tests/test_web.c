@@ -674,6 +674,38 @@ static void test_elimination(void **unused)
     cmat_task_list_clear(&l);
 }
 
+/* A ranker's places count: a step whose target is not among the ten is there, and lost. */
+static void test_ranked(void **unused)
+{
+    (void)unused;
+    static const char file[] =
+        "[{\"annotation_id\": \"a\", \"confirmed_task\": \"t\", \"actions\": [{\"action_uid\": "
+        "\"u\", "
+        "\"cleaned_html\": \"<html><a backend_node_id='1'>x</a><a backend_node_id='2'>y</a><a "
+        "backend_node_id='3'>z</a></html>\", \"operation\": {\"op\": \"CLICK\"}, "
+        "\"pos_candidates\": "
+        "[{\"backend_node_id\": \"1\", \"rank\": 10}], \"neg_candidates\": [{\"backend_node_id\": "
+        "\"2\", "
+        "\"rank\": 0}, {\"backend_node_id\": \"3\", \"rank\": 9}]}]}]";
+    cmat_task_list l = {0};
+    cmat_obs obs = {0};
+    cmat_buf reply = {0};
+    double score = 1;
+    cmat_env *env = open_env(NULL);
+    assert_int_equal(web_import_text(file, strlen(file), "f", &l, NULL), CMAT_OK);
+    assert_int_equal(json_array_size(json_object_get(l.items[0].json, "candidates")), 2);
+    assert_int_equal(json_array_size(json_object_get(l.items[0].json, "positives")), 0);
+    assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, NULL), CMAT_OK);
+    assert_false(env->ops->oracle(env, &reply));
+    assert_int_equal(cmat_env_step(env, "CLICK 1", &obs, NULL), CMAT_OK);
+    assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
+    assert_true(env->done && score == 0);
+    cmat_buf_clear(&reply);
+    cmat_obs_clear(&obs);
+    cmat_task_list_clear(&l);
+    cmat_env_close(env);
+}
+
 static void test_three_bad_replies(void **unused)
 {
     (void)unused;
@@ -901,27 +933,18 @@ static void test_data(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_page),
-                                       cmocka_unit_test(test_tag_ends),
-                                       cmocka_unit_test(test_caps),
-                                       cmocka_unit_test(test_tree),
-                                       cmocka_unit_test(test_view),
-                                       cmocka_unit_test(test_replies),
-                                       cmocka_unit_test(test_oracle),
-                                       cmocka_unit_test(test_gold),
-                                       cmocka_unit_test(test_recovers),
-                                       cmocka_unit_test(test_generator),
-                                       cmocka_unit_test(test_dates),
-                                       cmocka_unit_test(test_wrong_values),
-                                       cmocka_unit_test(test_broken_tasks),
-                                       cmocka_unit_test(test_snapshots),
-                                       cmocka_unit_test(test_recorded),
-                                       cmocka_unit_test(test_elimination),
-                                       cmocka_unit_test(test_three_bad_replies),
-                                       cmocka_unit_test(test_constraint),
-                                       cmocka_unit_test(test_hostile),
-                                       cmocka_unit_test(test_miniwob),
-                                       cmocka_unit_test(test_bad_files),
-                                       cmocka_unit_test(test_data)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_page),         cmocka_unit_test(test_tag_ends),
+        cmocka_unit_test(test_caps),         cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_view),         cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_oracle),       cmocka_unit_test(test_gold),
+        cmocka_unit_test(test_recovers),     cmocka_unit_test(test_generator),
+        cmocka_unit_test(test_dates),        cmocka_unit_test(test_wrong_values),
+        cmocka_unit_test(test_broken_tasks), cmocka_unit_test(test_snapshots),
+        cmocka_unit_test(test_recorded),     cmocka_unit_test(test_elimination),
+        cmocka_unit_test(test_ranked),       cmocka_unit_test(test_three_bad_replies),
+        cmocka_unit_test(test_constraint),   cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_miniwob),      cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_data)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

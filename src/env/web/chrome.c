@@ -14,10 +14,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define ELEMENTS_MAX 20000
-#define TEXT_OF(x) #x
-#define NUMBER(x) TEXT_OF(x)
-
 struct web_chrome {
     int n_refs;
     char *allow;
@@ -42,25 +38,26 @@ struct web_tab {
 /* Numbers the elements (data-cmat), takes links out of new windows, and returns the page as HTML
  * with what fields hold now and what is hidden in it. */
 static const char read_script[] =
-    "const all = [...document.documentElement.querySelectorAll('*')].slice(0, " NUMBER(
-        ELEMENTS_MAX) ");"
-                      "all.forEach((e, i) => { e.setAttribute('data-cmat', i);"
-                      "  if (e.target && e.removeAttribute) e.removeAttribute('target'); });"
-                      "const copy = document.documentElement.cloneNode(true);"
-                      "const twins = copy.querySelectorAll('*');"
-                      "all.forEach((e, i) => { const c = twins[i];"
-                      "  if (!c) return;"
-                      "  if (e.checkVisibility && !e.checkVisibility({visibilityProperty: true}) &&"
-                      "      e.tagName != 'OPTION' && e.tagName != 'OPTGROUP') c.setAttribute('hidden', '');"
-                      "  if ('value' in e && /^(INPUT|TEXTAREA)$/.test(e.tagName) && e.type != 'file')"
-                      "    c.setAttribute('value', e.value);"
-                      "  if (e.tagName == 'INPUT' && /^(checkbox|radio)$/.test(e.type))"
-                      "    c.toggleAttribute('checked', e.checked);"
-                      "  if (e.tagName == 'OPTION') c.toggleAttribute('selected', e.selected);"
-                      "  if (e.disabled) c.setAttribute('disabled', ''); });"
-                      "for (const e of copy.querySelectorAll('script,style,head')) e.remove();"
-                      "window.cmatSeen = true;"
-                      "return [location.href, copy.outerHTML.slice(0, 8000000)];";
+    "const all = [...document.documentElement.querySelectorAll('*')].slice(0, 20000);"
+    "all.forEach((e, i) => {"
+    "  e.setAttribute('data-cmat', i);"
+    "  if (e.target && e.removeAttribute) e.removeAttribute('target'); });"
+    "const copy = document.documentElement.cloneNode(true);"
+    "const twins = copy.querySelectorAll('*');"
+    "all.forEach((e, i) => {"
+    "  const c = twins[i], tag = e.tagName;"
+    "  if (!c) return;"
+    "  const shown = !e.checkVisibility || e.checkVisibility({visibilityProperty: true});"
+    "  if (!shown && tag != 'OPTION' && tag != 'OPTGROUP') c.setAttribute('hidden', '');"
+    "  if (tag == 'TEXTAREA' || (tag == 'INPUT' && e.type != 'file'))"
+    "    c.setAttribute('value', e.value);"
+    "  if (tag == 'INPUT' && /^(checkbox|radio)$/.test(e.type))"
+    "    c.toggleAttribute('checked', e.checked);"
+    "  if (tag == 'OPTION') c.toggleAttribute('selected', e.selected);"
+    "  if (e.disabled) c.setAttribute('disabled', ''); });"
+    "for (const e of copy.querySelectorAll('script,style,head')) e.remove();"
+    "window.cmatSeen = true;"
+    "return [location.href, copy.outerHTML.slice(0, 8000000)];";
 
 /* ---- the browser ---- */
 

@@ -161,9 +161,9 @@ static cmat_status add_step(importing *im, const step *s, cmat_error *err)
     cmat_buf html = {0}, gold = {0};
     web_tree_keep(&p, nodes, n, keep);
     web_page_html(&p, keep, &html);
-    cmat_buf_printf(&gold, "%s %s", s->op, json_string_value(json_array_get(right, 0)));
-    if (*s->value)
-        cmat_buf_printf(&gold, ": %s", s->value);
+    const char *target = json_string_value(json_array_get(right, 0));
+    if (target) /* else the ranker has left it out: the step counts, and nobody can get it right */
+        cmat_buf_printf(&gold, "%s %s%s%s", s->op, target, *s->value ? ": " : "", s->value);
     make_id(s, id, sizeof id);
     json_t *task = json_pack(
         "{s:s, s:s, s:s, s:o, s:s?, s:O, s:o, s:o, s:o, s:s, s:o, s:[o]}", "id", id, "env", "web",
@@ -171,7 +171,7 @@ static cmat_status add_step(importing *im, const step *s, cmat_error *err)
         "website", s->website, "before", s->before, "html",
         cmat_json_text(cmat_buf_str(&html), html.len), "candidates", ids, "positives", right, "op",
         s->op, "value", cmat_json_text(s->value, strlen(s->value)), "gold",
-        cmat_json_text(gold.data, gold.len));
+        cmat_json_text(cmat_buf_str(&gold), gold.len));
     cmat_task t;
     st = cmat_task_init(&t, task, err);
     if (st == CMAT_OK)
