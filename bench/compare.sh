@@ -8,12 +8,13 @@
 #   samples   LoRA on conversations: ROWS=FILE.jsonl, else ones made by `cmat env tasks`; N_SAMPLES of them (40)
 #   start     from the command to the first token, everything in the file cache
 #   episodes  64 episodes about a database, 3 turns each, by the untuned model: ours in its own process, then through
-#             llama.cpp's server with 16 slots
+#             llama.cpp's server with 16 slots (EPISODES_BY: its files, "file Q4_0")
 #   accuracy  KL divergence from float32 on TEXT=FILE (README.md), N_TOKENS positions (4096)
 #   machine   how fast memory is read, and oneDNN's products
 # Prints for each figure the median, the spread, and the ratio of medians to each peer. A peer that is not there is
 # left out with a note: llama-cpp-python, or torch, transformers and peft, in that python; llama-server and
 # llama-completion in LLAMA_BIN (a folder). llama.cpp has the model's own file and Q4_0 and BF16 made of it.
+# KEEP=FOLDER: what is made on the way stays there, figures too, which the next call adds to.
 set -eu
 model=${1:?usage: bench/compare.sh MODEL.gguf [rounds] [build folder] [python] [WHAT...]}
 rounds=${2:-5}
@@ -22,9 +23,10 @@ python=${4:-python3}
 [ $# -le 4 ] && set -- all || shift 4
 what=" $* "
 here=$(dirname "$0")
-out=$(mktemp -d)
+out=${KEEP:-$(mktemp -d)}
 server=
-trap '[ -z "$server" ] || kill $server; rm -rf "$out"' EXIT
+trap '[ -z "$server" ] || kill $server; [ -n "${KEEP:-}" ] || rm -rf "$out"' EXIT
+mkdir -p "$out"
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}"
 cmat="$build/src/cli/cmat"
 touch "$out/all"
@@ -86,7 +88,8 @@ full() {
 make_rows() {
     [ -z "${ROWS:-}" ] || return 0
     ROWS=$out/rows.jsonl
-    "$cmat" env shop --out "$out/shop.sqlite"
+    [ ! -f "$ROWS" ] || return 0
+    [ -f "$out/shop.sqlite" ] || "$cmat" env shop --out "$out/shop.sqlite"
     "$cmat" env domain --out "$out/practice.sqlite" --seed 3
     "$cmat" env tasks --database "$out/shop.sqlite" -n 20 --rows --slips 20 --out "$out/r1" -q
     "$cmat" env tasks --database "$out/practice.sqlite" -n 20 --rows --slips 20 --checker-rows "$out/r2" --out "$out/r3" -q
@@ -142,7 +145,7 @@ episodes() {
     "$cmat" env tasks --database "$out/shop.sqlite" -n 64 --split heldout --seed 5 --out "$out/tasks.jsonl" -q
     play cmat --model "$model"
     llama_server=$(program llama-server) || return 0
-    for type in file Q4_0; do
+    for type in ${EPISODES_BY:-file Q4_0}; do
         file=$model who=llama.cpp
         [ $type = file ] || { file=$(llama_file $type) who=llama.cpp-$type; }
         "$llama_server" -m "$file" -t "$OMP_NUM_THREADS" -tb "$OMP_NUM_THREADS" -np 16 -c $((16 * 2048)) --port 18573 \
