@@ -7,7 +7,8 @@ die() { say "error: $*"; exit 1; }
 cd "$(dirname "$0")/.." || exit 1
 
 packages="gcc pkg-config meson ninja-build libsqlite3-dev libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev
-nettle-dev libcurl4-openssl-dev zlib1g-dev libgumbo-dev libmicrohttpd-dev libserd-dev libcmocka-dev python3-pip bubblewrap"
+nettle-dev libcurl4-openssl-dev zlib1g-dev libgumbo-dev libmicrohttpd-dev libserd-dev libmariadb-dev libpq-dev libcmocka-dev
+python3-pip bubblewrap"
 
 install_packages() {
     command -v dpkg-query >/dev/null || die "setup: this needs Debian 12 or Ubuntu (no dpkg here); see docs/DEPENDENCIES.md"

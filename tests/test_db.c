@@ -304,6 +304,61 @@ static void test_agentbench_tasks_in_short_style(void **state)
     oracle_in_style("short");
 }
 
+/* Undone changes leave no trace: equal content gives equal bytes, however one came to it. */
+static void test_snapshots(void **state)
+{
+    (void)state;
+    char *path = make_file();
+    cmat_env *env = open_env(path, NULL);
+    env->opts.max_steps = 100;
+    const char *task =
+        TASK("Do it.", "\"type\": \"write\", \"gold\": [\"DELETE FROM orders WHERE total < 10\"]");
+    uint64_t start, changed, h;
+    cmat_env_snapshot s = {0}, mid = {0};
+    cmat_error err = {0};
+    reset(env, task);
+    assert_int_equal(cmat_env_hash(env, &start, &err), CMAT_OK);
+    assert_int_equal(cmat_env_snapshot_take(env, &s, &err), CMAT_OK);
+    assert_true(s.state.len < 100); /* nothing was written yet */
+    expect(env, "SQL: INSERT INTO orders VALUES (13, 2, NULL, 1), (14, 3, NULL, 2)", "2 rows");
+    assert_int_equal(cmat_env_hash(env, &changed, &err), CMAT_OK);
+    assert_true(changed != start);
+    assert_int_equal(cmat_env_snapshot_take(env, &mid, &err), CMAT_OK);
+    expect(env, "SQL: DELETE FROM orders WHERE order_id > 12", "2 rows");
+    assert_int_equal(cmat_env_hash(env, &h, &err), CMAT_OK);
+    assert_true(h == start);
+    expect(env, "SQL: INSERT INTO orders VALUES (14, 3, NULL, 2)", "1 row");
+    expect(env, "SQL: INSERT INTO orders VALUES (13, 2, NULL, 0)", "1 row");
+    expect(env, "SQL: UPDATE orders SET total = 1 WHERE order_id = 13", "1 row");
+    assert_int_equal(cmat_env_hash(env, &h, &err), CMAT_OK);
+    assert_true(h == changed); /* by another way */
+    expect(env, "SQL: CREATE TABLE x(a)", "done");
+    expect(env, "Final: DELETE FROM orders", "5 rows");
+    assert_true(env->done);
+    assert_int_equal(cmat_env_restore(env, &mid, &err), CMAT_OK);
+    assert_false(env->done);
+    assert_int_equal(env->steps, 1);
+    expect(env, "SQL: SELECT COUNT(*) FROM orders", "5");
+    expect(env, "SQL: SELECT * FROM x", "no such table");
+    expect(env, "SQL: DROP TABLE customers; --", "done");
+    assert_int_equal(cmat_env_restore(env, &s, &err), CMAT_OK);
+    assert_int_equal(cmat_env_hash(env, &h, &err), CMAT_OK);
+    assert_true(h == start);
+    expect(env, "SQL: SELECT COUNT(*) FROM customers", "4");
+    assert_int_equal(cmat_env_restore(env, &mid, &err), CMAT_OK);
+    expect(env, "Final: DELETE FROM orders WHERE order_id IN (11, 13, 14)", "3 rows");
+    assert_true(score(env) == 1);
+    /* Not ours: refused, and all is as it was. */
+    s.state.len = 5;
+    assert_int_equal(cmat_env_restore(env, &s, &err), CMAT_ERR_STATE);
+    assert_true(score(env) == 1);
+    cmat_env_snapshot_clear(&s);
+    cmat_env_snapshot_clear(&mid);
+    cmat_env_close(env);
+    remove(path);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_write_episode),
         cmocka_unit_test(test_constraint),
         cmocka_unit_test(test_agentbench_oracle),
+        cmocka_unit_test(test_snapshots),
         cmocka_unit_test(test_agentbench_tasks_in_short_style),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,7 +302,7 @@ static void test_wiki(void **state)
         json_t *table = json_object_get(j, "table");
         db_world *w = NULL;
         writes += cmat_json_bool(j, "writes", false);
-        assert_int_equal(db_world_inline(&w, table, true, &err), CMAT_OK);
+        assert_int_equal(db_world_inline(&w, table, true, NULL, &err), CMAT_OK);
         assert_int_equal(w->schema.tables[0].n_rows, 4);
         db_world_unref(w);
         assert_string_equal(

@@ -45,7 +45,7 @@ static void fixture_open(fixture *f, const char *sql, bool agentbench, bool mysq
     }
     f->world = NULL;
     assert_int_equal(db_world_open(&f->world, f->path, &err), CMAT_OK);
-    db_constraint_input in = {&f->world->schema, &f->world->values, "", agentbench, mysql};
+    db_constraint_input in = {&f->world->schema, &f->world->values, "", agentbench, mysql, 0};
     assert_int_equal(db_constraint(&f->a, &in, &err), CMAT_OK);
     assert_true(f->a->state_size <= CMAT_ACCEPTOR_STATE_MAX);
 }
@@ -331,8 +331,8 @@ static void test_accepts_wiki(void **state)
         db_world *w = NULL;
         cmat_acceptor *a = NULL;
         cmat_buf b = {0};
-        assert_int_equal(db_world_inline(&w, json_object_get(j, "table"), true, &err), CMAT_OK);
-        db_constraint_input in = {&w->schema, &w->values, "", false, true};
+        assert_int_equal(db_world_inline(&w, json_object_get(j, "table"), true, NULL, &err), CMAT_OK);
+        db_constraint_input in = {&w->schema, &w->values, "", false, true, 0};
         assert_int_equal(db_constraint(&a, &in, &err), CMAT_OK);
         cmat_buf_printf(&b, "Think: %s\nFinal: %s", cmat_json_str(j, "think", ""),
                         cmat_json_str(j, "sql", ""));

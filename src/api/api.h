@@ -84,6 +84,8 @@ cmat_status cmat_api_options(const cmat_option *table, void *opts, const char *j
                              cmat_error *err);
 /* A result as text; takes the reference. out may be NULL. */
 void cmat_api_result(json_t *j, char **out);
-/* "runs/NAME" for "path/to/NAME.sqlite": the caller's to free(). */
+/* A database is a file that is there, or a server's address without a password. */
+cmat_status cmat_api_find_database(const char *database, cmat_error *err);
+/* "runs/NAME" for "path/to/NAME.sqlite" or "mysql://host/NAME": the caller's to free(). */
 char *cmat_api_default_run(const char *database);
 #endif

@@ -5,7 +5,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "env/db/sqlite.h"
+#include "env/db/db.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,20 +68,36 @@ static json_t *value_json(const db_value *v)
     }
 }
 
+/* A connection for one statement that changes nothing lasting. */
+static cmat_status connect_once(const char *path, size_t max_rows, db_world **world, db_conn **conn,
+                                cmat_error *err)
+{
+    db_conn_options co = {.max_rows = max_rows};
+    db_image *image = NULL;
+    cmat_status st;
+
+    if (db_is_url(path)) {
+        st = db_world_open(world, path, err);
+        return st == CMAT_OK ? db_world_connect(*world, conn, &co, err) : st;
+    }
+    st = db_image_open(&image, path, 0, err);
+    if (st == CMAT_OK)
+        st = db_conn_open(conn, image, &co, err);
+    db_image_unref(image);
+    return st;
+}
+
 /* Runs the statement on a private copy: {"columns": [...], "rows": [[...]], "changed": n} or
  * {"error": "..."}. */
 static cmat_status run_statement(const char *path, const char *sql, size_t max_rows, json_t **out,
                                  cmat_error *err)
 {
-    db_image *image = NULL;
+    db_world *world = NULL;
     db_conn *conn = NULL;
-    db_conn_options co = {.max_rows = max_rows};
     db_result r = {0};
     json_t *columns = json_array(), *rows = json_array();
-    cmat_status st = db_image_open(&image, path, 0, err);
+    cmat_status st = connect_once(path, max_rows, &world, &conn, err);
 
-    if (st == CMAT_OK)
-        st = db_conn_open(&conn, image, &co, err);
     if (st == CMAT_OK)
         st = db_conn_run(conn, sql, &r, err);
     for (int c = 0; c < r.n_columns; c++)
@@ -98,7 +114,7 @@ static cmat_status run_statement(const char *path, const char *sql, size_t max_r
         json_object_set_new(*out, "error", cmat_json_text(r.error, strlen(r.error)));
     db_result_clear(&r);
     db_conn_close(conn);
-    db_image_unref(image);
+    db_world_unref(world);
     return st;
 }
 
@@ -285,8 +301,8 @@ cmat_status cmat_session_ask(cmat_session *s, const char *database, const char *
     cmat_ask_options o;
     cmat_status st;
 
-    if (!cmat_path_exists(database))
-        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", database);
+    if ((st = cmat_api_find_database(database, err)) != CMAT_OK)
+        return st;
     if ((st = cmat_api_options(cmat_ask_option_table, &o, options, err)) != CMAT_OK)
         return st;
     st = ask(s, &o, database, question, result, err);
@@ -300,8 +316,14 @@ cmat_status cmat_database_apply(const char *database, const char *sql,
 {
     db_apply_options o = {.confirm = confirm, .user = user};
     int64_t n = 0;
-    cmat_status st = db_apply(database, sql, &o, &n, err);
+    cmat_status st = CMAT_OK;
 
+    if (db_is_url(database))
+        st = cmat_fail(err, CMAT_ERR_UNSUPPORTED,
+                       "%s: a server's data is only read: run the statement there yourself",
+                       database);
+    else
+        st = db_apply(database, sql, &o, &n, err);
     if (changed)
         *changed = n;
     return st;

@@ -178,7 +178,7 @@ cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *opti
 #define AT(m) offsetof(cmat_evolve_options, m)
 const cmat_option cmat_session_evolve_option_table[] = {
     {"database", CMAT_OPT_STR, AT(database), NULL, 0, 0, NULL, "FILE",
-     "the SQLite database to make an agent for", 'd'},
+     "the database to make an agent for: an SQLite file, mysql://... or postgresql://...", 'd'},
     {"run", CMAT_OPT_STR, AT(run_dir), NULL, 0, 0, NULL, "DIR",
      "the run folder (default: runs/ and the database's name); an unfinished run in it is gone on "
      "with",
@@ -211,9 +211,7 @@ cmat_status cmat_api_check_evolve(const char *env, const cmat_evolve_options *o,
             "evolve: Actor and Checker share one base: --method full is for cmat tune");
     if (!o->database && !o->run_dir)
         return cmat_fail(err, CMAT_ERR_ARG, "--run DIR says where the run goes");
-    if (o->database && !cmat_path_exists(o->database))
-        return cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", o->database);
-    return CMAT_OK;
+    return o->database ? cmat_api_find_database(o->database, err) : CMAT_OK;
 }
 
 static cmat_status evolve(cmat_session *s, cmat_evolve_options *o, char **result, cmat_error *err)

@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/progress.h"
+#include "env/db/url.h"
 #include "model/hub.h"
 #include "model/pull.h"
 
@@ -83,8 +84,27 @@ void cmat_api_result(json_t *j, char **out)
 char *cmat_api_default_run(const char *database)
 {
     const char *base = cmat_path_base(database), *dot = strrchr(base, '.');
-    return cmat_xasprintf("runs/%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base),
-                          base);
+    db_url u = {0};
+    char *run;
+    if (db_is_url(database) && db_url_parse(&u, database, NULL) == CMAT_OK)
+        run = cmat_xasprintf("runs/%s", u.database && !strchr(u.database, '/') ? u.database : "db");
+    else
+        run = cmat_xasprintf("runs/%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base),
+                             base);
+    db_url_clear(&u);
+    return run;
+}
+
+cmat_status cmat_api_find_database(const char *database, cmat_error *err)
+{
+    db_url u = {0};
+    cmat_status st = CMAT_OK;
+    if (db_is_url(database))
+        st = db_url_parse(&u, database, err);
+    else if (!cmat_path_exists(database))
+        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", database);
+    db_url_clear(&u);
+    return st;
 }
 
 cmat_status cmat_api_model_open(cmat_model **out, const char *name, cmat_error *err)

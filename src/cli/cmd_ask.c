@@ -13,7 +13,7 @@
 typedef struct {
     cli_common common;
     cmat_ask_options ask;
-    char *model;
+    char *model, *database;
     bool write, trace;
 } ask_opts;
 
@@ -21,6 +21,8 @@ static const cmat_option options[] = {
     CMAT_OPTION_TABLE(offsetof(ask_opts, ask), cmat_ask_option_table),
     {"model", CMAT_OPT_STR, offsetof(ask_opts, model), NULL, 0, 0, NULL, "FILE",
      "model file or name", 'm'},
+    {"database", CMAT_OPT_STR, offsetof(ask_opts, database), NULL, 0, 0, NULL, "DB",
+     "the database, where it is not the first word: a file, mysql://... or postgresql://...", 'd'},
     {"write", CMAT_OPT_BOOL, offsetof(ask_opts, write), NULL, 0, 0, NULL, NULL,
      "let a change reach the file, after you have said yes", 'w'},
     {"trace", CMAT_OPT_BOOL, offsetof(ask_opts, trace), NULL, 0, 0, NULL, NULL,
@@ -153,15 +155,17 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     cmat_session *s = NULL;
     char *ask = cli_options_text(cmat_ask_option_table, &o->ask), *text = NULL;
     json_t *answer = NULL;
+    const char *database = o->database ? o->database : args[0], *question = args[n_args - 1];
     cmat_status st = CMAT_OK;
 
-    (void)n_args;
-    if (!cmat_path_exists(args[0])) /* before the seconds that a model takes */
-        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", args[0]);
+    if (n_args != (o->database ? 1 : 2))
+        st = cmat_fail(err, CMAT_ERR_ARG, "ask: a database and a question are needed");
+    if (st == CMAT_OK) /* before the seconds that a model takes */
+        st = cmat_api_find_database(database, err);
     if (st == CMAT_OK)
         st = cli_session_open(&s, o->model, NULL, 4096, err);
     if (st == CMAT_OK)
-        st = cmat_session_ask(s, args[0], args[1], ask, &text, err);
+        st = cmat_session_ask(s, database, question, ask, &text, err);
     if (st == CMAT_OK) {
         answer = cli_take_result(text);
         if (o->trace)
@@ -172,7 +176,7 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
             show(answer);
         fflush(stdout);
         if (!o->common.json)
-            st = maybe_write(o, args[0], cmat_json_str(answer, "sql", ""),
+            st = maybe_write(o, database, cmat_json_str(answer, "sql", ""),
                              json_object_get(answer, "result"), err);
     }
     json_decref(answer);
@@ -188,14 +192,19 @@ const cli_command cli_ask = {
     .text =
         "Prints the SQL, what the Checker said, the rows and the answer. The agent works on a "
         "private copy: your\n"
-        "file is only changed with --write, after you have seen the statement and said yes.\n\n"
+        "file is only changed with --write, after you have seen the statement and said yes. A "
+        "server's database\n"
+        "(mysql://user@host/db, postgresql://user@host/db) is never changed; its password comes "
+        "from ~/.my.cnf or\n"
+        "MYSQL_PWD, ~/.pgpass or PGPASSWORD.\n\n"
         "Examples:\n"
         "  cmat ask examples/shop.sqlite \"Which three products sold best in May?\"\n"
         "  cmat ask --write mine.sqlite \"Set the status of order 17 to shipped.\"\n"
-        "  cmat ask --json --checker off mine.sqlite \"How many customers are there?\"",
+        "  cmat ask --json --checker off mine.sqlite \"How many customers are there?\"\n"
+        "  cmat ask --database mysql://me@localhost/shop \"How many orders are open?\"",
     .options = options,
     .opts_size = sizeof(ask_opts),
-    .min_args = 2,
+    .min_args = 1,
     .max_args = 2,
     .run = run,
 };

@@ -28,7 +28,8 @@ typedef struct {
 
 static const cmat_option options[] = {
     {"world", CMAT_OPT_STR, offsetof(env_opts, world), NULL, 0, 0, NULL, "FILE",
-     "what ENV acts in, where it needs one (show, tasks, play): db: an SQLite file; kg: a graph or "
+     "what ENV acts in, where it needs one (show, tasks, play): db: an SQLite file or a server's "
+     "database, mysql://... or postgresql://...; kg: a graph or "
      "an endpoint",
      'w'},
     {"database", CMAT_OPT_STR, offsetof(env_opts, world), NULL, 0, 0, NULL, "FILE",
@@ -324,6 +325,7 @@ const cli_command cli_env = {
         "rows.jsonl \\\n"
         "      --checker-rows verdicts.jsonl\n"
         "  cmat env play --database examples/shop.sqlite\n"
+        "  cmat env tasks --database postgresql://me@localhost/shop -n 10\n"
         "  cmat env play house -n 3\n"
         "  cmat env play shop -n 3\n"
         "  cmat env tasks shop --tasks webshop/ --out goals.jsonl\n"

@@ -10,13 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* {"path", "sha256"} of a file, or null. */
+/* {"path", "sha256"} of a file, {"path"} of a server's address, or null. */
 static cmat_status file_identity(json_t *out, const char *key, const char *path, cmat_error *err)
 {
     char sha[65];
     cmat_status st = CMAT_OK;
 
-    if (path && (st = cmat_sha256_file(path, sha, err)) == CMAT_OK)
+    if (path && strstr(path, "://"))
+        json_object_set_new(out, key, json_pack("{s:s}", "path", path));
+    else if (path && (st = cmat_sha256_file(path, sha, err)) == CMAT_OK)
         json_object_set_new(out, key, json_pack("{s:s, s:s}", "path", path, "sha256", sha));
     return st;
 }

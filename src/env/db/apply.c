@@ -23,13 +23,13 @@ static cmat_status check_verb(const char *sql, cmat_error *err)
                      "db: write: only INSERT, UPDATE and DELETE may change the file");
 }
 
-static cmat_status fail_sqlite(const db_conn *c, const char *path, cmat_error *err)
+static cmat_status fail_sqlite(const db_lite *c, const char *path, cmat_error *err)
 {
     if (c->denied[0])
         return cmat_fail(err, CMAT_ERR_ARG, "db: write %s: %s", path, c->denied);
     if (c->out_of_time)
         return cmat_fail(err, CMAT_ERR_LIMIT, "db: write %s: stopped after %.0f seconds", path,
-                         c->o.timeout);
+                         c->base.o.timeout);
     int rc = sqlite3_errcode(c->db) & 0xff;
     bool io = rc == SQLITE_BUSY || rc == SQLITE_LOCKED || rc == SQLITE_READONLY ||
               rc == SQLITE_IOERR || rc == SQLITE_FULL || rc == SQLITE_CANTOPEN;
@@ -38,7 +38,7 @@ static cmat_status fail_sqlite(const db_conn *c, const char *path, cmat_error *e
 }
 
 /* Inside the transaction: compile under the guard, run to the end, count. */
-static cmat_status change(db_conn *c, const char *path, const char *sql, int64_t *changed,
+static cmat_status change(db_lite *c, const char *path, const char *sql, int64_t *changed,
                           cmat_error *err)
 {
     sqlite3_stmt *st = NULL;
@@ -66,8 +66,8 @@ static cmat_status change(db_conn *c, const char *path, const char *sql, int64_t
 cmat_status db_apply(const char *path, const char *sql, const db_apply_options *opts,
                      int64_t *changed, cmat_error *err)
 {
-    db_conn c = {
-        .o = {.timeout = opts && opts->timeout > 0 ? opts->timeout : 30, .max_columns = 1000}};
+    db_lite c = {
+        .base.o = {.timeout = opts && opts->timeout > 0 ? opts->timeout : 30, .max_columns = 1000}};
     *changed = 0;
     cmat_status st = check_verb(sql, err);
     if (st != CMAT_OK)

@@ -106,6 +106,15 @@ static const char *day_expr(db_gen *g, int t, int c, bool qualified)
     return v && strlen(v) > 10 ? gen_fmt(g, "DATE(%s)", col) : col;
 }
 
+/* A date as text, for LIKE: PostgreSQL does not take one for a text by itself. */
+static const char *text_expr(db_gen *g, int t, int c, bool qualified)
+{
+    const char *col = gen_col(g, t, c, qualified);
+    const bool as_text =
+        g->quote == DB_QUOTE_POSTGRES && g->s->tables[t].columns[c].affinity != DB_AFFINITY_TEXT;
+    return as_text ? gen_fmt(g, "CAST(%s AS TEXT)", col) : col;
+}
+
 static bool cond_period(db_gen *g, int t, bool qualified, size_t n, db_cond *o)
 {
     const db_column_terms *c = &g->tables[t].cols[o->column];
@@ -114,12 +123,12 @@ static bool cond_period(db_gen *g, int t, bool qualified, size_t n, db_cond *o)
         return false;
     char period[8];
     snprintf(period, sizeof period, "%.*s", (int)n, v);
-    o->sql = gen_fmt(g, "%s LIKE '%s%%'", gen_col(g, t, o->column, qualified), period);
+    o->sql = gen_fmt(g, "%s LIKE '%s%%'", text_expr(g, t, o->column, qualified), period);
     cmat_buf b = {0};
     bool any_year = n == 7 && gen_chance(g, 15); /* "in May": of whatever year */
     if (any_year)
         o->sql =
-            gen_fmt(g, "%s LIKE '%%-%.2s-%%'", gen_col(g, t, o->column, qualified), period + 5);
+            gen_fmt(g, "%s LIKE '%%-%.2s-%%'", text_expr(g, t, o->column, qualified), period + 5);
     if (n == 4)
         cmat_buf_puts(&b, period);
     else if (any_year)

@@ -57,10 +57,11 @@ static void end_episode(db_env *e)
     e->n_statements = 0;
 }
 
-static void drop_world(db_env *e)
+/* Back to the world of the path, where there is one. */
+static void drop_table(db_env *e)
 {
     db_world_unref(e->world);
-    e->world = NULL;
+    e->world = e->home ? db_world_ref(e->home) : NULL;
     json_decref(e->table);
     e->table = NULL;
     e->inline_world = false;
@@ -70,7 +71,9 @@ static void db_close(cmat_env *env)
 {
     db_env *e = (db_env *)env;
     end_episode(e);
-    drop_world(e);
+    drop_table(e);
+    db_world_unref(e->world);
+    db_world_unref(e->home);
     free(e);
 }
 
@@ -94,15 +97,15 @@ static cmat_status db_open(cmat_env **out, const cmat_env_options *opts, cmat_er
         e->base.opts.obs_budget = SHORT_BUDGET;
     const db_env *like = (const db_env *)opts->like;
     cmat_status st = CMAT_OK;
-    if (opts->path && like && same_path(like->base.opts.path, opts->path) && like->world &&
-        !like->inline_world)
-        e->world = db_world_ref(like->world);
+    if (opts->path && like && same_path(like->base.opts.path, opts->path) && like->home)
+        e->home = db_world_ref(like->home);
     else if (opts->path)
-        st = db_world_open(&e->world, opts->path, err);
+        st = db_world_open(&e->home, opts->path, err);
     if (st != CMAT_OK) {
         free(e);
         return st;
     }
+    drop_table(e);
     *out = &e->base;
     return CMAT_OK;
 }
@@ -127,24 +130,38 @@ const char *db_env_gold(const db_env *e, size_t i)
                                 : json_string_value(json_array_get(gold, i));
 }
 
-/* The task's own world, kept while the same table comes again (several samples of one task). */
+/* The task's own world, kept while the same table comes again (several samples of one task). Where
+ * a server is open, it is made there. */
 static cmat_status use_table(db_env *e, const json_t *table, bool mysql, cmat_error *err)
 {
+    db_server *server = e->home ? e->home->server : NULL;
     if (e->inline_world && e->table && e->world->mysql == mysql && json_equal(e->table, table))
         return CMAT_OK;
-    if (e->base.opts.path)
+    if (e->home && !server)
         return cmat_fail(err, CMAT_ERR_ARG, "db: the task brings its own table, but %s is open",
                          e->base.opts.path);
-    drop_world(e);
-    cmat_status st = db_world_inline(&e->world, table, mysql, err);
+    drop_table(e);
+    db_world_unref(e->world);
+    e->world = NULL;
+    cmat_status st = db_world_inline(&e->world, table, mysql, server, err);
     e->inline_world = st == CMAT_OK;
     e->table = st == CMAT_OK ? json_incref((json_t *)table) : NULL;
     return st;
 }
 
+static cmat_status use_home(db_env *e, cmat_error *err)
+{
+    drop_table(e);
+    if (!e->home)
+        return cmat_fail(err, CMAT_ERR_ARG, "db: no database is open and the task brings no table");
+    if (e->home->schema.n_tables == 0)
+        return cmat_fail(err, CMAT_ERR_ARG, "db: %s: the database has no tables",
+                         e->base.opts.path);
+    return CMAT_OK;
+}
+
 static void first_view(db_env *e, cmat_buf *out)
 {
-    char quote = e->mysql ? '`' : '"';
     if (e->agentbench) {
         cmat_buf_puts(out, cmat_buf_str(&e->question));
         return;
@@ -152,14 +169,14 @@ static void first_view(db_env *e, cmat_buf *out)
     if (e->inline_world) {
         db_schema_prompt_options o = DB_SCHEMA_PROMPT_DEFAULT;
         o.n_samples = 3;
-        o.quote = quote;
-        o.types = !e->mysql;
+        o.quote = e->quote;
+        o.types = !e->benchmark;
         o.budget = 1500;
         cmat_buf_puts(out, "Table: ");
         db_schema_prompt(&e->world->schema, &o, out);
     }
     cmat_buf hints = {0};
-    db_hints_options h = {.quote = quote};
+    db_hints_options h = {.quote = e->quote};
     if (db_hints_add(&e->world->values, &e->world->schema, e->instruction, &h, &hints) > 0)
         cmat_buf_printf(out, "Found in the data:\n%s", hints.data);
     cmat_buf_clear(&hints);
@@ -173,16 +190,15 @@ static cmat_status db_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs,
     db_env *e = (db_env *)env;
     end_episode(e);
     const json_t *table = json_object_get(task->json, "table");
-    bool mysql = cmat_json_bool(task->json, "mysql", false);
-    cmat_status st = table ? use_table(e, table, mysql, err) : CMAT_OK;
-    if (st == CMAT_OK && (!e->world || (!table && e->inline_world)))
-        st = cmat_fail(err, CMAT_ERR_ARG, "db: no database is open and the task brings no table");
+    e->benchmark = cmat_json_bool(task->json, "mysql", false);
+    cmat_status st = table ? use_table(e, table, e->benchmark, err) : use_home(e, err);
     if (st == CMAT_OK) {
-        e->mysql = mysql;
+        e->mysql = db_world_mysql(e->world, e->benchmark);
+        e->quote = db_world_quote(e->world, e->benchmark);
         db_conn_options o = {.timeout = env->opts.step_timeout,
-                             .mysql = mysql,
+                             .mysql = e->benchmark,
                              .max_columns = e->world->schema.max_columns};
-        st = db_conn_open(&e->conn, e->world->image, &o, err);
+        st = db_world_connect(e->world, &e->conn, &o, err);
     }
     if (st != CMAT_OK)
         return cmat_fail_prefix(err, st, "task %s", task->id);
@@ -201,11 +217,15 @@ static void db_prompt(cmat_env *env, cmat_buf *out)
 {
     const db_env *e = (const db_env *)env;
     cmat_buf_puts(out, e->agentbench ? agentbench_rules : short_rules);
-    if (!e->world || e->inline_world)
+    if (!e->home || e->inline_world || e->home->schema.n_tables == 0)
         return;
     db_schema_prompt_options o = DB_SCHEMA_PROMPT_DEFAULT;
+    o.quote = db_world_quote(e->home, false);
+    if (e->home->server && !e->agentbench)
+        cmat_buf_printf(out, "It is a database of %s: write its SQL.\n",
+                        db_server_name(e->home->server));
     cmat_buf_puts(out, "Tables:\n");
-    db_schema_prompt(&e->world->schema, &o, out);
+    db_schema_prompt(&e->home->schema, &o, out);
 }
 
 /* ---- step ---- */
@@ -280,7 +300,7 @@ static cmat_status run_statement(db_env *e, const db_action *a, db_result *r, cm
     if (a->type == DB_ACTION_FINAL && r->ok) {
         obs->done = e->answered = true;
         e->answer_rows = r->n_columns > 0;
-        e->answer = e->mysql ? benchmark_answer(r) : db_result_answer(r);
+        e->answer = e->benchmark ? benchmark_answer(r) : db_result_answer(r);
     }
     return CMAT_OK;
 }
@@ -378,16 +398,55 @@ static bool db_oracle(cmat_env *env, cmat_buf *out)
     return true;
 }
 
+/* ---- snapshots ---- */
+
+/* The answer's length and text, then the database. What error_kind looks at is left out: it says
+ * how one came here, not where one is. */
+static cmat_status db_snapshot(cmat_env *env, cmat_buf *out, cmat_error *err)
+{
+    const db_env *e = (const db_env *)env;
+    const size_t start = out->len;
+    if (!e->conn)
+        return cmat_fail(err, CMAT_ERR_STATE, "db: no task has been set");
+    char *answer = e->answer ? json_dumps(e->answer, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    uint32_t head[3] = {answer ? (uint32_t)strlen(answer) : 0, e->answered, e->answer_rows};
+    cmat_buf_add(out, head, sizeof head);
+    cmat_buf_add(out, answer ? answer : "", head[0]);
+    free(answer);
+    cmat_status st = db_conn_save(e->conn, out, err);
+    if (st != CMAT_OK)
+        cmat_buf_truncate(out, start);
+    return st;
+}
+
+static cmat_status db_restore(cmat_env *env, const void *state, size_t len, cmat_error *err)
+{
+    db_env *e = (db_env *)env;
+    uint32_t head[3];
+    const char *p = (const char *)state + sizeof head;
+    if (e->conn && len >= sizeof head)
+        memcpy(head, state, sizeof head);
+    if (!e->conn || len < sizeof head || head[0] > len - sizeof head)
+        return cmat_fail(err, CMAT_ERR_STATE, "db: the snapshot is of another task");
+    cmat_status st = db_conn_load(e->conn, p + head[0], len - sizeof head - head[0], err);
+    if (st != CMAT_OK)
+        return st;
+    json_decref(e->answer);
+    e->answer = head[0] ? json_loadb(p, head[0], JSON_DECODE_ANY, NULL) : NULL;
+    e->answered = head[1] != 0;
+    e->answer_rows = head[2] != 0;
+    return CMAT_OK;
+}
+
 /* ---- parts that plug in ---- */
 
 static cmat_status db_generate_op(cmat_env *env, int split, size_t n, uint64_t seed,
                                   cmat_task_list *out, cmat_error *err)
 {
     db_env *e = (db_env *)env;
-    if (!e->world || e->inline_world)
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "db: tasks are made from a database file; none is open");
-    return db_generate(e->world, split, n, seed, out, err);
+    if (!e->home)
+        return cmat_fail(err, CMAT_ERR_ARG, "db: tasks are made from a database; none is open");
+    return db_generate(e->home, split, n, seed, out, err);
 }
 
 static cmat_status db_constraint_op(cmat_env *env, cmat_acceptor **out, cmat_error *err)
@@ -400,7 +459,8 @@ static cmat_status db_constraint_op(cmat_env *env, cmat_acceptor **out, cmat_err
                               .values = &e->world->values,
                               .question = cmat_buf_str(&e->question),
                               .agentbench = e->agentbench,
-                              .mysql = e->mysql};
+                              .mysql = e->mysql,
+                              .quote = e->quote};
     return db_constraint(out, &in, err);
 }
 
@@ -408,7 +468,7 @@ extern const cmat_env_ops cmat_env_db;
 const cmat_env_ops cmat_env_db = {
     .name = "db",
     .summary = "an SQL database: answer questions, make changes",
-    .world = "an SQLite file",
+    .world = "an SQLite file, or a server's database: mysql://..., postgresql://...",
     .open = db_open,
     .close = db_close,
     .generate = db_generate_op,
@@ -420,6 +480,8 @@ const cmat_env_ops cmat_env_db = {
     .constraint = db_constraint_op,
     .score = db_env_score,
     .oracle = db_oracle,
+    .snapshot = db_snapshot,
+    .restore = db_restore,
     .slip = db_env_slip,
     .error_kind = db_env_error_kind,
 };

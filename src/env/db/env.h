@@ -6,7 +6,8 @@
 
 typedef struct {
     cmat_env base;
-    db_world *world;   /* of the path, or of the present task; NULL before an inline task's reset */
+    db_world *home;    /* of opts.path; NULL: none */
+    db_world *world;   /* home, or the present task's; NULL before an inline task's reset */
     bool inline_world; /* world was made from the present task's own table */
     json_t *table;     /* the task's "table" that world was made from (owned) */
     bool agentbench;   /* prompt style */
@@ -16,8 +17,10 @@ typedef struct {
     json_t *task;            /* owned; NULL before the first reset */
     const char *instruction; /* borrowed from task */
     cmat_buf question;       /* instruction and note */
-    bool mysql;
-    bool write_task; /* scored by the tables afterwards */
+    bool benchmark;          /* AgentBench's: MySQL's SQL wherever it runs, its way of scoring */
+    bool mysql;              /* texts and names as MySQL spells them */
+    char quote;              /* how names are quoted (schema.h) */
+    bool write_task;         /* scored by the tables afterwards */
     bool answered;
     json_t *answer;   /* the list given, NULL: none */
     bool answer_rows; /* it came from a statement's rows */

@@ -64,24 +64,6 @@ static void set(finder *f, const char *key, json_t *v)
 
 /* ---- errors ---- */
 
-/* The name in "no such column: t.x" without its table and quotes. */
-static char *missing_name(const char *msg, const char *prefix)
-{
-    const char *p = strstr(msg, prefix);
-    if (!p)
-        return NULL;
-    p += strlen(prefix);
-    const char *dot = strrchr(p, '.');
-    if (dot && dot[1] && !strchr(p, ' '))
-        p = dot + 1;
-    size_t n = strlen(p);
-    if (n > 1 && (*p == '"' || *p == '`')) {
-        p++;
-        n -= 2;
-    }
-    return cmat_xstrndup(p, n);
-}
-
 static void unknown(finder *f, const char *what, const char *name, const char *nearest)
 {
     json_t *list = json_object_get(f->out->facts, "unknown");
@@ -108,29 +90,22 @@ static bool column_elsewhere(finder *f, const char *name, cmat_buf *out)
 static void explain_error(finder *f, const db_result *r)
 {
     const db_schema *s = &f->e->world->schema;
-    const char *msg = r->sqlite_error;
-    char *name;
-    set(f, "error", json_string(r->error));
-    if ((name = missing_name(msg, "no such table: "))) {
-        unknown(f, "table", name, db_schema_nearest(s, -1, false, name));
-    } else if ((name = missing_name(msg, "no such column: ")) ||
-               (name = missing_name(msg, " has no column named "))) {
-        cmat_buf where = {0};
-        if (column_elsewhere(f, name, &where)) {
-            unknown(f, "column", name, NULL);
-            cmat_buf_printf(&f->out->text, "%s is a column of %s\n", name, where.data);
-        } else {
-            unknown(f, "column", name, db_schema_nearest(s, -1, true, name));
-        }
-        cmat_buf_clear(&where);
-    } else if (strstr(msg, "syntax error") || strstr(msg, "incomplete input") ||
-               strstr(msg, "unrecognized token")) {
+    cmat_buf where = {0};
+    set(f, "error", cmat_json_text(r->error, strlen(r->error)));
+    if (r->wrong == DB_WRONG_TABLE) {
+        unknown(f, "table", r->name, db_schema_nearest(s, -1, false, r->name));
+    } else if (r->wrong == DB_WRONG_COLUMN && column_elsewhere(f, r->name, &where)) {
+        unknown(f, "column", r->name, NULL);
+        cmat_buf_printf(&f->out->text, "%s is a column of %s\n", r->name, where.data);
+    } else if (r->wrong == DB_WRONG_COLUMN) {
+        unknown(f, "column", r->name, db_schema_nearest(s, -1, true, r->name));
+    } else if (r->wrong == DB_WRONG_SYNTAX) {
         set(f, "parses", json_false());
         bad(f, "it does not parse: %s", r->error);
     } else {
         bad(f, "%s", r->error);
     }
-    free(name);
+    cmat_buf_clear(&where);
 }
 
 /* ---- literals ---- */
@@ -479,7 +454,7 @@ static cmat_status check_statement(finder *f, const db_action *a, cmat_error *er
     if (!r.ok) {
         explain_error(f, &r);
     } else {
-        cmat_buf plan = {0};
+        db_plan plan = {0};
         set(f, "writes", json_boolean(r.writes));
         set_outcome(f, &r, sql);
         if (r.writes)
@@ -491,9 +466,14 @@ static cmat_status check_statement(finder *f, const db_action *a, cmat_error *er
         if (a->type == DB_ACTION_FINAL && !r.ddl)
             check_unused(f, sql);
         check_aggregates(f, sql);
-        if (db_conn_plan(f->e->conn, sql, &plan) && plan.len)
-            set(f, "plan", cmat_json_text(plan.data, plan.len > 500 ? 500 : plan.len));
-        cmat_buf_clear(&plan);
+        if (db_conn_plan(f->e->conn, sql, &plan) && plan.text.len)
+            set(f, "plan",
+                cmat_json_text(plan.text.data, plan.text.len > 500 ? 500 : plan.text.len));
+        if (plan.cost >= 0)
+            set(f, "cost", json_real(plan.cost));
+        if (plan.rows >= 0)
+            set(f, "expected_rows", json_real(plan.rows));
+        db_plan_clear(&plan);
     }
     db_result_clear(&r);
     return CMAT_OK;

@@ -30,7 +30,7 @@ static bool in_list(const char *const *list, const char *name)
     return false;
 }
 
-static int deny(db_conn *c, const char *what, const char *name)
+static int deny(db_lite *c, const char *what, const char *name)
 {
     if (!c->denied[0])
         sqlite3_snprintf(sizeof c->denied, c->denied, "not allowed here: %s%s%.60s", what,
@@ -38,7 +38,7 @@ static int deny(db_conn *c, const char *what, const char *name)
     return SQLITE_DENY;
 }
 
-static void pending_add(db_conn *c, const char *table)
+static void pending_add(db_lite *c, const char *table)
 {
     for (size_t i = 0; i < c->n_pending; i++)
         if (!strcasecmp(c->pending[i], table))
@@ -48,7 +48,7 @@ static void pending_add(db_conn *c, const char *table)
 }
 
 /* Tables of the schema are written through these two; a change to sqlite_master means DDL. */
-static int write_to(db_conn *c, const char *table, const char *schema)
+static int write_to(db_lite *c, const char *table, const char *schema)
 {
     if (schema && strcasecmp(schema, "main") != 0)
         return SQLITE_OK; /* temporary tables die with the episode */
@@ -62,7 +62,7 @@ static int write_to(db_conn *c, const char *table, const char *schema)
 static int authorize(void *user, int action, const char *a, const char *b, const char *schema,
                      const char *trigger)
 {
-    db_conn *c = user;
+    db_lite *c = user;
     (void)trigger;
     if (!c->guarded)
         return SQLITE_OK;
@@ -117,7 +117,7 @@ static int authorize(void *user, int action, const char *a, const char *b, const
 
 static int progress(void *user)
 {
-    db_conn *c = user;
+    db_lite *c = user;
     if (c->deadline > 0 && cmat_now() > c->deadline)
         c->out_of_time = true;
     if (c->deadline > 0 && sqlite3_memory_used() - c->memory > statement_memory)
@@ -130,7 +130,7 @@ static int at_least(int a, int b)
     return a > b ? a : b;
 }
 
-cmat_status db_guard(db_conn *c, cmat_error *err)
+cmat_status db_guard(db_lite *c, cmat_error *err)
 {
     static const struct {
         int id, value;
@@ -144,7 +144,7 @@ cmat_status db_guard(db_conn *c, cmat_error *err)
     int was = 0;
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         sqlite3_limit(db, limits[i].id, limits[i].value);
-    sqlite3_limit(db, SQLITE_LIMIT_COLUMN, at_least(100, 2 * c->o.max_columns));
+    sqlite3_limit(db, SQLITE_LIMIT_COLUMN, at_least(100, 2 * c->base.o.max_columns));
     int rc = sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, &was);
     rc |= sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, &was);
     rc |= sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, &was);
@@ -161,7 +161,7 @@ cmat_status db_guard(db_conn *c, cmat_error *err)
     return CMAT_OK;
 }
 
-void db_guard_begin(db_conn *c)
+void db_guard_begin(db_lite *c)
 {
     c->guarded = true;
     c->out_of_time = c->out_of_memory = false;
@@ -170,10 +170,10 @@ void db_guard_begin(db_conn *c)
     while (c->n_pending)
         free(c->pending[--c->n_pending]);
     c->memory = sqlite3_memory_used();
-    c->deadline = cmat_now() + c->o.timeout;
+    c->deadline = cmat_now() + c->base.o.timeout;
 }
 
-void db_guard_end(db_conn *c)
+void db_guard_end(db_lite *c)
 {
     c->guarded = false;
     c->deadline = 0;

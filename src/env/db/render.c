@@ -48,7 +48,10 @@ void db_value_text(const db_value *v, cmat_buf *out)
         cmat_buf_printf(out, "%lld", (long long)v->i);
         break;
     case DB_VALUE_REAL:
-        db_python_float(v->d, out);
+        if (v->text)
+            cmat_buf_add(out, v->text, v->len);
+        else
+            db_python_float(v->d, out);
         break;
     case DB_VALUE_TEXT:
         cmat_buf_add(out, v->text, v->len);
@@ -197,15 +200,35 @@ static void python_string(const char *s, size_t n, cmat_buf *out)
     cmat_buf_putc(out, q);
 }
 
-static void python_value(const db_value *v, cmat_buf *out)
+/* datetime.date(2024, 5, 1), datetime.datetime(2024, 5, 1, 12, 30) */
+static bool python_date(const db_value *v, char kind, cmat_buf *out)
+{
+    int year, month, day, h = 0, m = 0, s = 0;
+    if (kind == ' ' || sscanf(v->text, "%d-%d-%d %d:%d:%d", &year, &month, &day, &h, &m, &s) < 3)
+        return false;
+    cmat_buf_printf(out, "datetime.%s(%d, %d, %d", kind == 'd' ? "date" : "datetime", year, month,
+                    day);
+    if (kind == 't')
+        cmat_buf_printf(out, ", %d, %d", h, m);
+    if (kind == 't' && s)
+        cmat_buf_printf(out, ", %d", s);
+    cmat_buf_putc(out, ')');
+    return true;
+}
+
+static void python_value(const db_value *v, char kind, cmat_buf *out)
 {
     if (v->type == DB_VALUE_NULL)
         cmat_buf_puts(out, "None");
+    else if (v->type == DB_VALUE_TEXT && python_date(v, kind, out))
+        return;
     else if (v->type == DB_VALUE_TEXT)
         python_string(v->text, v->len, out);
     else if (v->type == DB_VALUE_BLOB) {
         cmat_buf_putc(out, 'b');
         python_string(v->text, v->len, out);
+    } else if (v->type == DB_VALUE_REAL && v->text) {
+        cmat_buf_printf(out, "Decimal('%s')", v->text);
     } else
         db_value_text(v, out);
 }
@@ -233,7 +256,8 @@ void db_render_python(const db_result *r, cmat_buf *out)
             cmat_buf_puts(&b, row ? ", (" : "(");
             for (int i = 0; i < r->n_columns; i++) {
                 cmat_buf_puts(&b, i ? ", " : "");
-                python_value(&r->rows[row * (size_t)r->n_columns + (size_t)i], &b);
+                python_value(&r->rows[row * (size_t)r->n_columns + (size_t)i],
+                             r->kinds ? r->kinds[i] : ' ', &b);
             }
             cmat_buf_puts(&b, r->n_columns == 1 ? ",)" : ")");
         }

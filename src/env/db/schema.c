@@ -390,29 +390,103 @@ const char *db_schema_nearest(const db_schema *s, int table, bool columns, const
     return best;
 }
 
-bool db_name_is_bare(const char *name)
+/* Words that a server reserves and SQLite does not. */
+static const char *const maria_words[] = {
+    "ACCESSIBLE",    "ASENSITIVE", "BEFORE",     "BIGINT",        "BINARY",      "BLOB",
+    "BOTH",          "CALL",       "CHANGE",     "CHAR",          "CHARACTER",   "CONDITION",
+    "CONTINUE",      "CONVERT",    "CURSOR",     "DATABASES",     "DEC",         "DECIMAL",
+    "DECLARE",       "DELAYED",    "DESCRIBE",   "DETERMINISTIC", "DISTINCTROW", "DIV",
+    "DOUBLE",        "DUAL",       "ELSEIF",     "ENCLOSED",      "ESCAPED",     "EXIT",
+    "FETCH",         "FLOAT",      "FORCE",      "FULLTEXT",      "GENERAL",     "GRANT",
+    "HIGH_PRIORITY", "INFILE",     "INOUT",      "INSENSITIVE",   "INT",         "INTEGER",
+    "INTERVAL",      "ITERATE",    "KEYS",       "KILL",          "LEADING",     "LEAVE",
+    "LINEAR",        "LINES",      "LOAD",       "LOCALTIME",     "LOCK",        "LONG",
+    "LONGTEXT",      "LOOP",       "MAXVALUE",   "MOD",           "MODIFIES",    "NUMERIC",
+    "OPTIMIZE",      "OPTION",     "OPTIONALLY", "OUT",           "OUTFILE",     "PRECISION",
+    "PROCEDURE",     "PURGE",      "READ",       "READS",         "REAL",        "REPEAT",
+    "REQUIRE",       "RESIGNAL",   "RETURN",     "REVOKE",        "RLIKE",       "SCHEMA",
+    "SCHEMAS",       "SENSITIVE",  "SEPARATOR",  "SHOW",          "SIGNAL",      "SMALLINT",
+    "SPATIAL",       "SPECIFIC",   "SQL",        "SSL",           "STARTING",    "TERMINATED",
+    "TINYINT",       "TRAILING",   "UNDO",       "UNLOCK",        "UNSIGNED",    "USAGE",
+    "USE",           "VARBINARY",  "VARCHAR",    "VARYING",       "WHILE",       "WRITE",
+    "XOR",           "ZEROFILL",   NULL};
+static const char *const postgres_words[] = {"ANALYSE",
+                                             "ANY",
+                                             "ARRAY",
+                                             "ASYMMETRIC",
+                                             "AUTHORIZATION",
+                                             "BINARY",
+                                             "BOTH",
+                                             "CONCURRENTLY",
+                                             "CURRENT_CATALOG",
+                                             "CURRENT_ROLE",
+                                             "CURRENT_SCHEMA",
+                                             "CURRENT_USER",
+                                             "FALSE",
+                                             "FETCH",
+                                             "FREEZE",
+                                             "GRANT",
+                                             "ILIKE",
+                                             "LATERAL",
+                                             "LEADING",
+                                             "LOCALTIME",
+                                             "LOCALTIMESTAMP",
+                                             "ONLY",
+                                             "PLACING",
+                                             "SESSION_USER",
+                                             "SIMILAR",
+                                             "SOME",
+                                             "SYMMETRIC",
+                                             "TABLESAMPLE",
+                                             "TRAILING",
+                                             "TRUE",
+                                             "USER",
+                                             "VARIADIC",
+                                             "VERBOSE",
+                                             NULL};
+
+static bool is_word(const char *const *words, const char *name)
+{
+    for (; *words; words++)
+        if (!strcasecmp(*words, name))
+            return true;
+    return false;
+}
+
+bool db_name_is_bare(const char *name, char quote)
 {
     if (!isalpha((unsigned char)*name) && *name != '_')
         return false;
     for (const char *p = name; *p; p++)
-        if (!isalnum((unsigned char)*p) && *p != '_')
+        if ((!isalnum((unsigned char)*p) && *p != '_') ||
+            (quote == DB_QUOTE_POSTGRES && isupper((unsigned char)*p)))
             return false;
+    if ((quote == DB_QUOTE_MARIADB && is_word(maria_words, name)) ||
+        (quote == DB_QUOTE_POSTGRES && is_word(postgres_words, name)))
+        return false;
     return !sqlite3_keyword_check(name, (int)strlen(name));
+}
+
+void db_quoted_add(cmat_buf *out, const char *name, char mark)
+{
+    cmat_buf_putc(out, mark);
+    for (const char *p = name; *p; p++) {
+        if (*p == mark)
+            cmat_buf_putc(out, mark);
+        cmat_buf_putc(out, *p);
+    }
+    cmat_buf_putc(out, mark);
 }
 
 void db_name_add(cmat_buf *out, const char *name, char quote)
 {
-    if (db_name_is_bare(name)) {
+    if (db_name_is_bare(name, quote))
         cmat_buf_puts(out, name);
-        return;
-    }
-    cmat_buf_putc(out, quote);
-    for (const char *p = name; *p; p++) {
-        if (*p == quote)
-            cmat_buf_putc(out, quote);
-        cmat_buf_putc(out, *p);
-    }
-    cmat_buf_putc(out, quote);
+    else
+        db_quoted_add(out, name,
+                      quote == DB_QUOTE_MARIADB    ? '`'
+                      : quote == DB_QUOTE_POSTGRES ? '"'
+                                                   : quote);
 }
 
 void db_literal_add(cmat_buf *out, const char *value)

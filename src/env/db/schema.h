@@ -76,10 +76,15 @@ int db_table_find_column(const db_table *t, const char *name);
  * or all columns (table < 0); NULL when nothing is near. */
 const char *db_schema_nearest(const db_schema *s, int table, bool columns, const char *name);
 
+/* How names are quoted, and which must be: SQLite's way ('"', or '`' as MySQL writes it), or as the
+ * server itself asks for. */
+enum { DB_QUOTE_MARIADB = 'm', DB_QUOTE_POSTGRES = 'p' };
 /* True when name can stand in SQL without quotes (letters, digits, _, not a keyword). */
-bool db_name_is_bare(const char *name);
-/* Appends name, quoted with `quote` ('"' or '`') when it must be. */
+bool db_name_is_bare(const char *name, char quote);
+/* Appends name, quoted when it must be. */
 void db_name_add(cmat_buf *out, const char *name, char quote);
+/* Appends name in these quotation marks, doubled inside. */
+void db_quoted_add(cmat_buf *out, const char *name, char mark);
 /* Appends value as an SQL string literal, quotes doubled. */
 void db_literal_add(cmat_buf *out, const char *value);
 

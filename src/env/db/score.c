@@ -269,10 +269,10 @@ cmat_status db_env_run_gold(db_env *e, db_conn **conn, db_result *r, cmat_error 
     db_conn_options o = {.timeout = 30,
                          .max_rows = 100000,
                          .max_bytes = (size_t)64 << 20,
-                         .mysql = e->mysql,
+                         .mysql = e->benchmark,
                          .max_columns = e->world->schema.max_columns};
     size_t n = db_env_n_gold(e);
-    cmat_status st = n ? db_conn_open(conn, e->world->image, &o, err)
+    cmat_status st = n ? db_world_connect(e->world, conn, &o, err)
                        : cmat_fail(err, CMAT_ERR_FORMAT, "db: task %s has neither answer nor gold",
                                    cmat_json_str(e->task, "id", "?"));
     for (size_t i = 0; st == CMAT_OK && i < n; i++) {
@@ -329,7 +329,7 @@ static cmat_status score_select(db_env *e, double *score, cmat_error *err)
     cmat_status st = CMAT_OK;
     if (!e->answered)
         return CMAT_OK;
-    if (e->mysql && json_is_array(label)) {
+    if (e->benchmark && json_is_array(label)) {
         *score = db_answers_equal(e->answer, label, false);
         return CMAT_OK;
     }

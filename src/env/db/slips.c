@@ -110,7 +110,7 @@ static bool wrong_column(slip *s, cmat_buf *out)
     const db_table *t = &s->e->world->schema.tables[table];
     int other = below(s, t->n_columns - 1);
     cmat_buf name = {0};
-    db_name_add(&name, t->columns[other + (other >= c)].name, s->e->mysql ? '`' : '"');
+    db_name_add(&name, t->columns[other + (other >= c)].name, s->e->quote);
     splice(s, i, i + 1, cmat_buf_str(&name), out);
     cmat_buf_clear(&name);
     return true;
@@ -190,7 +190,7 @@ static bool wrong_table(slip *s, cmat_buf *out)
     if (at < 0)
         return false;
     cmat_buf name = {0};
-    db_name_add(&name, schema->tables[other].name, s->e->mysql ? '`' : '"');
+    db_name_add(&name, schema->tables[other].name, s->e->quote);
     splice(s, at, at + 1, cmat_buf_str(&name), out);
     cmat_buf_clear(&name);
     return true;

@@ -72,6 +72,7 @@ typedef struct {
     uint32_t *table_root; /* of each table: its columns */
     uint64_t writable;    /* tables that are no views */
     bool mysql, agentbench;
+    char quote;
 } acceptor;
 
 static uint64_t table_bit(int t)
@@ -638,9 +639,9 @@ static const cmat_acceptor_ops sql_ops = {.name = "sql",
 static void add_name(acceptor *a, uint32_t root, const char *name, const char *tail,
                      const db_word_info *info, int table, int column)
 {
-    const char *quotes = a->mysql ? "`" : "\"`";
+    const char *quotes = a->mysql ? "`" : a->quote == DB_QUOTE_POSTGRES ? "\"" : "\"`";
     cmat_buf b = {0};
-    if (db_name_is_bare(name)) {
+    if (db_name_is_bare(name, a->quote)) {
         cmat_buf_printf(&b, "%s%s", name, tail);
         db_word_add(&a->tree, root, b.data, b.len, info, table, column);
     }
@@ -691,6 +692,7 @@ cmat_status db_constraint(cmat_acceptor **out, const db_constraint_input *in, cm
     a->base = (cmat_acceptor){&sql_ops, sizeof(state)};
     a->schema = in->schema;
     a->mysql = in->mysql;
+    a->quote = in->quote ? in->quote : '"';
     a->agentbench = in->agentbench;
     db_sql_sets_make(&a->sets);
     a->root = db_word_root(&a->tree);

@@ -5,15 +5,13 @@
 #include "env/db/conn.h"
 #include "env/db/lex.h"
 #include "env/db/mysql.h"
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 static const size_t copy_growth = (size_t)64 << 20; /* a private copy may grow by this much */
 
-static void disconnect(db_conn *c)
+static void disconnect(db_lite *c)
 {
     sqlite3_close(c->db);
     c->db = NULL;
@@ -23,13 +21,13 @@ static void disconnect(db_conn *c)
     c->tmp = NULL;
 }
 
-static cmat_status connect_to(db_conn *c, bool private_copy, cmat_error *err)
+static cmat_status connect_to(db_lite *c, bool private_copy, cmat_error *err)
 {
     disconnect(c);
     cmat_status st = db_image_attach(c->image, private_copy, copy_growth, &c->db, &c->tmp, err);
     if (st == CMAT_OK)
         st = db_guard(c, err);
-    if (st == CMAT_OK && c->o.mysql)
+    if (st == CMAT_OK && c->base.o.mysql)
         st = db_mysql_register(c->db, err);
     c->private_copy = private_copy;
     if (st != CMAT_OK)
@@ -37,134 +35,100 @@ static cmat_status connect_to(db_conn *c, bool private_copy, cmat_error *err)
     return st;
 }
 
-cmat_status db_conn_open(db_conn **out, db_image *im, const db_conn_options *opts, cmat_error *err)
+/* The name in "no such column: t.x" without its table and quotes. */
+static bool missing_name(db_result *r, const char *msg, const char *prefix, db_wrong wrong)
 {
-    db_conn *c = cmat_xcalloc(1, sizeof *c);
-    c->o = opts ? *opts : (db_conn_options){0};
-    if (c->o.timeout <= 0)
-        c->o.timeout = 5;
-    if (c->o.max_rows == 0)
-        c->o.max_rows = 1000;
-    if (c->o.max_bytes == 0)
-        c->o.max_bytes = (size_t)1 << 20;
-    c->image = db_image_ref(im);
-    cmat_status st = connect_to(c, false, err);
-    if (st != CMAT_OK) {
-        db_conn_close(c);
-        c = NULL;
+    const char *p = strstr(msg, prefix);
+    if (!p)
+        return false;
+    p += strlen(prefix);
+    const char *dot = strrchr(p, '.');
+    if (dot && dot[1] && !strchr(p, ' '))
+        p = dot + 1;
+    size_t n = strlen(p);
+    if (n > 1 && (*p == '"' || *p == '`')) {
+        p++;
+        n -= 2;
     }
-    *out = c;
-    return st;
+    r->wrong = wrong;
+    sqlite3_snprintf(sizeof r->name, r->name, "%.*s", (int)n, p);
+    return true;
 }
 
-void db_conn_close(db_conn *c)
+static void classify(db_result *r, const char *msg)
 {
-    if (!c)
+    if (missing_name(r, msg, "no such table: ", DB_WRONG_TABLE) ||
+        missing_name(r, msg, "no such column: ", DB_WRONG_COLUMN) ||
+        missing_name(r, msg, " has no column named ", DB_WRONG_COLUMN))
         return;
-    disconnect(c);
-    db_image_unref(c->image);
-    while (c->n_touched)
-        free(c->touched[--c->n_touched]);
-    while (c->n_pending)
-        free(c->pending[--c->n_pending]);
-    free(c->touched);
-    free(c->pending);
-    free(c);
-}
-
-bool db_conn_written(const db_conn *c)
-{
-    return c->written;
-}
-
-sqlite3 *db_conn_handle(db_conn *c)
-{
-    return c->db;
-}
-
-void db_result_clear(db_result *r)
-{
-    free(r->rows);
-    cmat_arena_clear(&r->arena);
-    memset(r, 0, sizeof *r);
-}
-
-/* The statement's first word, upper case; of WITH ... the verb that follows is found by SQLite. */
-static void first_word(const char *sql, bool mysql, char head[16])
-{
-    db_token t = db_lex_next(&sql, mysql);
-    while (db_token_is(&t, "("))
-        t = db_lex_next(&sql, mysql);
-    size_t n = t.type == DB_TOKEN_NAME && t.n < 16 ? t.n : 0;
-    for (size_t i = 0; i < n; i++)
-        head[i] = (char)toupper((unsigned char)t.s[i]);
-    head[n] = 0;
-}
-
-static void one_line(char *s)
-{
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20)
-            *s = ' ';
-}
-
-static void fail_with(db_result *r, const char *msg)
-{
-    r->ok = false;
-    sqlite3_snprintf(sizeof r->error, r->error, "%s", msg);
-    one_line(r->error);
+    if (strstr(msg, "syntax error") || strstr(msg, "incomplete input") ||
+        strstr(msg, "unrecognized token"))
+        r->wrong = DB_WRONG_SYNTAX;
 }
 
 /* Why the connection's last call failed, in the words of SQLite or MySQL. */
-static void take_error(db_conn *c, const char *sql, db_result *r)
+static void take_error(db_lite *c, const char *sql, db_result *r)
 {
     r->timeout = c->out_of_time;
     if (!c->denied[0] && !c->out_of_time && !c->out_of_memory)
-        sqlite3_snprintf(sizeof r->sqlite_error, r->sqlite_error, "%s", sqlite3_errmsg(c->db));
+        classify(r, sqlite3_errmsg(c->db));
     if (c->denied[0]) {
         r->denied = true;
-        fail_with(r, c->denied);
+        db_result_fail(r, c->denied);
     } else if (c->out_of_time) {
         sqlite3_snprintf(sizeof r->error, r->error,
-                         "stopped after %.1f seconds: the statement takes too long", c->o.timeout);
+                         "stopped after %.1f seconds: the statement takes too long",
+                         c->base.o.timeout);
     } else if (c->out_of_memory) {
-        fail_with(r, "stopped: the statement needs too much memory");
-    } else if (c->o.mysql) {
+        db_result_fail(r, "stopped: the statement needs too much memory");
+    } else if (c->base.o.mysql) {
         cmat_buf b = {0};
         int at = sqlite3_error_offset(c->db);
         const char *near = at >= 0 && (size_t)at < strlen(sql) ? sql + at : "";
         db_mysql_error(sqlite3_errmsg(c->db), near, &b);
-        fail_with(r, cmat_buf_str(&b));
+        db_result_fail(r, cmat_buf_str(&b));
         cmat_buf_clear(&b);
     } else {
-        fail_with(r, sqlite3_errmsg(c->db));
+        db_result_fail(r, sqlite3_errmsg(c->db));
     }
 }
 
-static size_t take_value(db_result *r, sqlite3_stmt *st, int i, db_value *v)
+/* The value in place: its text is the statement's, until the next step. */
+static void view_value(sqlite3_stmt *st, int i, db_value *v)
 {
     *v = (db_value){.type = DB_VALUE_NULL};
     switch (sqlite3_column_type(st, i)) {
     case SQLITE_INTEGER:
         v->type = DB_VALUE_INT;
         v->i = sqlite3_column_int64(st, i);
-        return 20;
+        break;
     case SQLITE_FLOAT:
         v->type = DB_VALUE_REAL;
         v->d = sqlite3_column_double(st, i);
-        return 20;
+        break;
     case SQLITE_TEXT:
-    case SQLITE_BLOB: {
-        v->type = sqlite3_column_type(st, i) == SQLITE_BLOB ? DB_VALUE_BLOB : DB_VALUE_TEXT;
-        const void *p =
-            v->type == DB_VALUE_BLOB ? sqlite3_column_blob(st, i) : sqlite3_column_text(st, i);
+        v->type = DB_VALUE_TEXT;
+        v->text = (const char *)sqlite3_column_text(st, i);
         v->len = (size_t)sqlite3_column_bytes(st, i);
-        v->text = cmat_arena_strndup(&r->arena, p ? p : "", p ? v->len : 0);
-        return v->len + 4;
-    }
+        break;
+    case SQLITE_BLOB:
+        v->type = DB_VALUE_BLOB;
+        v->text = sqlite3_column_blob(st, i);
+        v->len = (size_t)sqlite3_column_bytes(st, i);
+        break;
     default:
-        return 4;
+        break;
     }
+}
+
+/* A copy of it in the result; its size, about. */
+static size_t take_value(db_result *r, sqlite3_stmt *st, int i, db_value *v)
+{
+    view_value(st, i, v);
+    if (v->type != DB_VALUE_TEXT && v->type != DB_VALUE_BLOB)
+        return v->type == DB_VALUE_NULL ? 4 : 20;
+    v->text = cmat_arena_strndup(&r->arena, v->text ? v->text : "", v->text ? v->len : 0);
+    return v->len + 4;
 }
 
 static void take_columns(db_result *r, sqlite3_stmt *st)
@@ -176,12 +140,12 @@ static void take_columns(db_result *r, sqlite3_stmt *st)
 }
 
 /* Steps to the end, or for a query to the cap. Returns SQLite's code. */
-static int take_rows(db_conn *c, sqlite3_stmt *st, db_result *r)
+static int take_rows(db_lite *c, sqlite3_stmt *st, db_result *r)
 {
     size_t bytes = 0;
     int rc;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (r->n_rows >= c->o.max_rows || bytes >= c->o.max_bytes) {
+        if (r->n_rows >= c->base.o.max_rows || bytes >= c->base.o.max_bytes) {
             r->more = true;
             if (!r->writes)
                 return SQLITE_DONE;
@@ -196,22 +160,15 @@ static int take_rows(db_conn *c, sqlite3_stmt *st, db_result *r)
     return rc;
 }
 
-static void keep_touched(db_conn *c)
+static void keep_touched(db_lite *c)
 {
-    for (size_t i = 0; i < c->n_pending; i++) {
-        bool known = false;
-        for (size_t j = 0; j < c->n_touched && !known; j++)
-            known = !strcasecmp(c->touched[j], c->pending[i]);
-        if (known)
-            continue;
-        c->touched = cmat_xgrow(c->touched, &c->cap_touched, c->n_touched + 1, sizeof *c->touched);
-        c->touched[c->n_touched++] = cmat_xstrdup(c->pending[i]);
-    }
-    c->ddl |= c->ddl_pending;
+    for (size_t i = 0; i < c->n_pending; i++)
+        db_conn_touch(&c->base, c->pending[i]);
+    c->base.ddl |= c->ddl_pending;
 }
 
 /* Compiles the statement under the guard; NULL with r->error set when it is wrong. */
-static sqlite3_stmt *compile(db_conn *c, const char *sql, db_result *r)
+static sqlite3_stmt *compile(db_lite *c, const char *sql, db_result *r)
 {
     sqlite3_stmt *st = NULL;
     db_guard_begin(c);
@@ -220,7 +177,7 @@ static sqlite3_stmt *compile(db_conn *c, const char *sql, db_result *r)
         sqlite3_finalize(st);
         st = NULL;
     } else if (!st) {
-        fail_with(r, "the statement is empty");
+        db_result_fail(r, "the statement is empty");
     }
     /* Loading a virtual table declares its columns, which looks like DDL to the authorizer. */
     c->ddl_pending &=
@@ -229,13 +186,13 @@ static sqlite3_stmt *compile(db_conn *c, const char *sql, db_result *r)
 }
 
 /* What a user of SQLite or MySQL would call one statement, checked before SQLite sees it. */
-static bool acceptable(db_conn *c, const char *sql, db_result *r)
+static bool acceptable(db_lite *c, const char *sql, db_result *r)
 {
-    first_word(sql, c->o.mysql, r->head);
+    db_first_word(sql, c->base.o.mysql, r->head);
     if (strlen(sql) > 100000)
-        fail_with(r, "the statement is too long");
-    else if (!db_lex_one_statement(sql, c->o.mysql))
-        fail_with(r, "one statement at a time");
+        db_result_fail(r, "the statement is too long");
+    else if (!db_lex_one_statement(sql, c->base.o.mysql))
+        db_result_fail(r, "one statement at a time");
     else if (!strcmp(r->head, "VACUUM") || !strcmp(r->head, "ATTACH")) {
         r->denied = true;
         sqlite3_snprintf(sizeof r->error, r->error, "not allowed here: %s", r->head);
@@ -244,7 +201,7 @@ static bool acceptable(db_conn *c, const char *sql, db_result *r)
     return false;
 }
 
-static cmat_status run(db_conn *c, const char *sql, bool keep, db_result *r, cmat_error *err)
+static cmat_status run(db_lite *c, const char *sql, bool keep, db_result *r, cmat_error *err)
 {
     sqlite3_stmt *st = compile(c, sql, r);
     cmat_status status = CMAT_OK;
@@ -274,7 +231,7 @@ static cmat_status run(db_conn *c, const char *sql, bool keep, db_result *r, cma
     sqlite3_finalize(st);
     if (r->writes && keep) {
         keep_touched(c);
-        c->written = true;
+        c->base.written = true;
     }
 done:
     db_guard_end(c);
@@ -285,48 +242,141 @@ done:
     return status;
 }
 
-static cmat_status run_text(db_conn *c, const char *sql, bool keep, db_result *r, cmat_error *err)
+static cmat_status lite_run(db_conn *base, const char *sql, bool keep, db_result *r,
+                            cmat_error *err)
 {
+    db_lite *c = (db_lite *)base;
     cmat_buf b = {0};
-    memset(r, 0, sizeof *r);
     if (!acceptable(c, sql, r))
         return CMAT_OK;
-    if (c->o.mysql)
+    if (base->o.mysql)
         db_mysql_rewrite(sql, &b);
-    cmat_status st = run(c, c->o.mysql ? cmat_buf_str(&b) : sql, keep, r, err);
+    cmat_status st = run(c, base->o.mysql ? cmat_buf_str(&b) : sql, keep, r, err);
     cmat_buf_clear(&b);
     return st;
 }
 
-cmat_status db_conn_run(db_conn *c, const char *sql, db_result *r, cmat_error *err)
+static bool lite_plan(db_conn *base, const char *sql, db_plan *out)
 {
-    return run_text(c, sql, true, r, err);
-}
-
-cmat_status db_conn_try(db_conn *c, const char *sql, db_result *r, cmat_error *err)
-{
-    return run_text(c, sql, false, r, err);
-}
-
-bool db_conn_plan(db_conn *c, const char *sql, cmat_buf *out)
-{
+    db_lite *c = (db_lite *)base;
     cmat_buf b = {0};
     db_result r = {0};
     cmat_buf_puts(&b, "EXPLAIN QUERY PLAN ");
-    if (c->o.mysql)
+    if (base->o.mysql)
         db_mysql_rewrite(sql, &b);
     else
         cmat_buf_puts(&b, sql);
     sqlite3_stmt *st = compile(c, b.data, &r);
-    bool first = true;
-    while (st && sqlite3_step(st) == SQLITE_ROW) {
-        cmat_buf_printf(out, "%s%s", first ? "" : "; ", (const char *)sqlite3_column_text(st, 3));
-        first = false;
-    }
+    while (st && sqlite3_step(st) == SQLITE_ROW)
+        cmat_buf_printf(&out->text, "%s%s", out->text.len ? "; " : "",
+                        (const char *)sqlite3_column_text(st, 3));
     bool ok = st != NULL;
     sqlite3_finalize(st);
     db_guard_end(c);
     db_result_clear(&r);
     cmat_buf_clear(&b);
     return ok;
+}
+
+/* ---- for hashes ---- */
+
+static cmat_status lite_tables(db_conn *base, char ***names, cmat_error *err)
+{
+    sqlite3 *db = ((db_lite *)base)->db;
+    sqlite3_stmt *st = NULL;
+    size_t cap = 0, n = 0;
+    *names = NULL;
+    if (sqlite3_prepare_v2(
+            db,
+            "SELECT name FROM pragma_table_list WHERE schema = 'main'"
+            " AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            " ORDER BY lower(name)",
+            -1, &st, NULL) != SQLITE_OK)
+        return cmat_fail(err, CMAT_ERR_FORMAT, "db: hash: %s", sqlite3_errmsg(db));
+    while (sqlite3_step(st) == SQLITE_ROW) {
+        *names = cmat_xgrow(*names, &cap, n + 2, sizeof **names);
+        (*names)[n++] = cmat_xstrdup((const char *)sqlite3_column_text(st, 0));
+        (*names)[n] = NULL;
+    }
+    sqlite3_finalize(st);
+    return CMAT_OK;
+}
+
+static cmat_status lite_scan(db_conn *base, const char *table, db_row_fn *row, void *user,
+                             cmat_error *err)
+{
+    sqlite3 *db = ((db_lite *)base)->db;
+    sqlite3_stmt *st = NULL;
+    cmat_buf sql = {0};
+    cmat_buf_puts(&sql, "SELECT * FROM main.");
+    db_name_add(&sql, table, '"');
+    int rc = sqlite3_prepare_v2(db, sql.data, -1, &st, NULL), n = sqlite3_column_count(st);
+    db_value *v = cmat_xcalloc((size_t)n + 1, sizeof *v);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        rc = SQLITE_OK;
+        for (int i = 0; i < n; i++)
+            view_value(st, i, &v[i]);
+        row(user, v, n);
+    }
+    cmat_status status = rc == SQLITE_DONE ? CMAT_OK
+                                           : cmat_fail(err, CMAT_ERR_FORMAT, "db: table %s: %s",
+                                                       table, sqlite3_errmsg(db));
+    free(v);
+    sqlite3_finalize(st);
+    cmat_buf_clear(&sql);
+    return status;
+}
+
+static void lite_close(db_conn *base)
+{
+    db_lite *c = (db_lite *)base;
+    disconnect(c);
+    db_image_unref(c->image);
+    while (c->n_pending)
+        free(c->pending[--c->n_pending]);
+    free(c->pending);
+    db_conn_clear(base);
+    free(c);
+}
+
+static const db_conn_ops lite_ops = {.name = "SQLite",
+                                     .run = lite_run,
+                                     .plan = lite_plan,
+                                     .tables = lite_tables,
+                                     .scan = lite_scan,
+                                     .save = db_lite_save,
+                                     .load = db_lite_load,
+                                     .close = lite_close};
+
+cmat_status db_conn_open(db_conn **out, db_image *im, const db_conn_options *opts, cmat_error *err)
+{
+    db_lite *c = cmat_xcalloc(1, sizeof *c);
+    db_conn_init(&c->base, &lite_ops, opts);
+    c->image = db_image_ref(im);
+    cmat_status st = connect_to(c, false, err);
+    if (st != CMAT_OK) {
+        lite_close(&c->base);
+        c = NULL;
+    }
+    *out = c ? &c->base : NULL;
+    return st;
+}
+
+cmat_status db_lite_replace(db_lite *c, const void *data, size_t len, cmat_error *err)
+{
+    db_image im = {.data = (unsigned char *)data, .len = len};
+    db_lite was = *c;
+    c->db = NULL;
+    c->tmp = NULL;
+    c->image = len ? &im : was.image;
+    cmat_status st = connect_to(c, len > 0, err);
+    c->image = was.image;
+    if (st != CMAT_OK) {
+        c->db = was.db;
+        c->tmp = was.tmp;
+        c->private_copy = was.private_copy;
+        return st;
+    }
+    disconnect(&was);
+    return CMAT_OK;
 }

@@ -50,22 +50,33 @@ typedef struct {
     db_value_type type;
     int64_t i;
     double d;
-    const char *text; /* TEXT, and the bytes of BLOB; NUL-terminated */
+    const char *text; /* TEXT, the bytes of BLOB, the digits of a server's exact REAL (else NULL);
+                       * NUL-terminated */
     size_t len;
 } db_value;
+
+typedef enum {
+    DB_WRONG_OTHER,
+    DB_WRONG_SYNTAX,
+    DB_WRONG_TABLE, /* there is no such table: db_result.name */
+    DB_WRONG_COLUMN
+} db_wrong;
 
 /* What a statement gave. Strings live in the result's arena. */
 typedef struct {
     bool ok;
     bool denied; /* refused by the sandbox, rather than wrong */
     bool timeout;
-    bool writes;            /* the statement is no plain query */
-    bool ddl;               /* it changes the schema */
-    char error[512];        /* !ok: one line, without position */
-    char sqlite_error[256]; /* !ok: SQLite's own words, \"\" when it was not SQLite that refused */
-    int n_columns;          /* 0: the statement gives no rows */
+    bool writes;     /* the statement is no plain query */
+    bool ddl;        /* it changes the schema */
+    char error[512]; /* !ok: one line, without position */
+    db_wrong wrong;  /* !ok: what it is about */
+    char name[128];  /* the table or column that is not there */
+    int n_columns;   /* 0: the statement gives no rows */
     const char **columns;
-    db_value *rows; /* (n_rows, n_columns) row-major */
+    const char *kinds; /* (n_columns) 'd' a date, 't' a time of a day of a date, else ' '; NULL: the
+                        * database has no such types */
+    db_value *rows;    /* (n_rows, n_columns) row-major */
     size_t n_rows, cap_rows;
     bool more;       /* rows were left out: over max_rows or max_bytes */
     int64_t changed; /* rows inserted, updated or deleted (without triggers') */
@@ -79,13 +90,20 @@ void db_result_clear(db_result *r);
 cmat_status db_conn_run(db_conn *c, const char *sql, db_result *r, cmat_error *err);
 /* The same, in a savepoint that is rolled back. */
 cmat_status db_conn_try(db_conn *c, const char *sql, db_result *r, cmat_error *err);
-/* EXPLAIN QUERY PLAN, one line a step, appended to out; false: the statement does not compile. */
-bool db_conn_plan(db_conn *c, const char *sql, cmat_buf *out);
+typedef struct {
+    cmat_buf text; /* one line, "; " between steps */
+    double cost;   /* as the server reckons it; < 0: it does not say */
+    double rows;   /* that it expects to look at or give; < 0 */
+} db_plan;
+void db_plan_clear(db_plan *p);
+/* How the database would run the statement; false: it does not compile. */
+bool db_conn_plan(db_conn *c, const char *sql, db_plan *out);
 /* True when some statement of this episode changed, or may have changed, the database. */
 bool db_conn_written(const db_conn *c);
-/* The connection as it is now (it may change at the next write): for reads by the environment
- * itself. */
-sqlite3 *db_conn_handle(db_conn *c);
+/* The database's content as bytes, equal ones for equal content, and back to it: what was there is
+ * replaced. CMAT_ERR_UNSUPPORTED: a server's, or over 64 MiB. */
+cmat_status db_conn_save(db_conn *c, cmat_buf *out, cmat_error *err);
+cmat_status db_conn_load(db_conn *c, const void *state, size_t len, cmat_error *err);
 
 /* 128-bit hash of the tables' contents, row order and rowids ignored, as 32 hex digits and a NUL.
  * like: only tables that a or b wrote to (b may be NULL; both NULL: all tables). */

@@ -226,8 +226,11 @@ cmat_status db_generate(db_world *world, int split, size_t n, uint64_t seed, cma
 {
     maker m = {.split = split, .seed = seed, .out = out};
     cmat_status st = db_gen_open(&m.g, world, err);
-    db_constraint_input in = {
-        .schema = &world->schema, .values = &world->values, .question = "", .mysql = world->mysql};
+    db_constraint_input in = {.schema = &world->schema,
+                              .values = &world->values,
+                              .question = "",
+                              .mysql = db_world_mysql(world, world->mysql),
+                              .quote = db_world_quote(world, world->mysql)};
     if (st == CMAT_OK && world->schema.n_tables > 0 &&
         (st = db_constraint(&m.acceptor, &in, err)) != CMAT_OK)
         db_gen_close(&m.g);

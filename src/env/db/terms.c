@@ -110,8 +110,8 @@ static void count_column(db_gen *g, const db_table *t, const db_column *col, db_
 {
     cmat_buf q = {0};
     cmat_buf name = {0}, tab = {0};
-    db_name_add(&name, col->name, g->quote == '`' ? '`' : '"');
-    db_name_add(&tab, t->name, g->quote == '`' ? '`' : '"');
+    db_name_add(&name, col->name, g->quote);
+    db_name_add(&tab, t->name, g->quote);
     const char *x = cmat_buf_str(&name);
     cmat_buf_printf(&q,
                     "SELECT count(*), count(%s), count(DISTINCT %s), sum(typeof(%s) = 'integer'), "
@@ -238,14 +238,14 @@ cmat_status db_gen_open(db_gen *g, db_world *world, cmat_error *err)
     memset(g, 0, sizeof *g);
     g->world = world;
     g->s = &world->schema;
-    g->quote = world->mysql ? '`' : '"';
+    g->quote = db_world_quote(world, world->mysql);
     cmat_status st = db_image_connect(world->image, &g->db, err);
     db_conn_options o = {.timeout = 5,
                          .max_rows = 200,
                          .mysql = world->mysql,
                          .max_columns = world->schema.max_columns};
     if (st == CMAT_OK)
-        st = db_conn_open(&g->conn, world->image, &o, err);
+        st = db_world_connect(world, &g->conn, &o, err);
     if (st == CMAT_OK) {
         g->tables = cmat_arena_alloc(&g->terms, sizeof(*g->tables) * (size_t)(g->s->n_tables + 1));
         for (int t = 0; t < g->s->n_tables; t++)

@@ -135,7 +135,7 @@ bool wiki_begin(wiki *w, const wiki_table *t)
         .timeout = 2, .max_rows = 100, .mysql = true, .max_columns = WIKI_MAX_COLUMNS};
     w->t = t;
     w->json = wiki_table_json(t);
-    bool ok = db_world_inline(&w->world, w->json, true, NULL) == CMAT_OK &&
+    bool ok = db_world_inline(&w->world, w->json, true, NULL, NULL) == CMAT_OK &&
               db_conn_open(&w->conn, w->world->image, &o, NULL) == CMAT_OK;
     if (ok) {
         db_constraint_input in = {.schema = &w->world->schema,

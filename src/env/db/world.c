@@ -5,7 +5,6 @@
 #include "env/db/mysql.h"
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* Reads schema and values of w->image. */
 static cmat_status look_into(db_world *w, cmat_error *err)
@@ -31,20 +30,74 @@ static db_world *world_new(const char *path, bool mysql)
     return w;
 }
 
+/* The server's tables; a table that was cut holds more values than the index knows. */
+static cmat_status read_server(db_world *w, const char *url, cmat_error *err)
+{
+    db_mirror m = {0};
+    cmat_status st = db_server_open(&w->server, url, err);
+    if (st == CMAT_OK)
+        st = db_mirror_make(&m, w->server, err);
+    if (st == CMAT_OK) {
+        w->image = db_image_ref(m.image);
+        st = look_into(w, err);
+    }
+    for (size_t i = 0; st == CMAT_OK && i < m.n; i++) {
+        const int t = db_schema_find_table(&w->schema, m.tables[i].table);
+        if (t < 0)
+            continue;
+        db_table *table = &w->schema.tables[t];
+        table->view = m.tables[i].view;
+        if (table->view)
+            table->n_rows = -1;
+        if (m.tables[i].n_rows < 0)
+            continue;
+        table->n_rows = m.tables[i].n_rows;
+        for (int c = 0; c < table->n_columns; c++)
+            w->values.complete[w->values.column_base[t] + c] = false;
+    }
+    db_mirror_clear(&m);
+    return st;
+}
+
 cmat_status db_world_open(db_world **out, const char *path, cmat_error *err)
 {
     db_world *w = world_new(path, false);
-    cmat_status st = db_image_open(&w->image, path, 0, err);
-    if (st == CMAT_OK && (st = look_into(w, err)) != CMAT_OK)
-        st = cmat_fail_prefix(err, st, "%s", path);
-    if (st == CMAT_OK && w->schema.n_tables == 0)
-        st = cmat_fail(err, CMAT_ERR_FORMAT, "db: %s: the database has no tables", path);
+    cmat_status st;
+    if (db_is_url(path)) {
+        st = read_server(w, path, err);
+    } else {
+        st = db_image_open(&w->image, path, 0, err);
+        if (st == CMAT_OK && (st = look_into(w, err)) != CMAT_OK)
+            st = cmat_fail_prefix(err, st, "%s", path);
+        if (st == CMAT_OK && w->schema.n_tables == 0)
+            st = cmat_fail(err, CMAT_ERR_FORMAT, "db: %s: the database has no tables", path);
+    }
     if (st != CMAT_OK) {
         db_world_unref(w);
         w = NULL;
     }
     *out = w;
     return st;
+}
+
+cmat_status db_world_connect(const db_world *w, db_conn **out, const db_conn_options *opts,
+                             cmat_error *err)
+{
+    if (w->server)
+        return db_server_connect(out, w->server, w->table, &w->schema, opts, err);
+    return db_conn_open(out, w->image, opts, err);
+}
+
+char db_world_quote(const db_world *w, bool benchmark)
+{
+    if (benchmark)
+        return '`';
+    return w->server ? db_server_quote(w->server) : '"';
+}
+
+bool db_world_mysql(const db_world *w, bool benchmark)
+{
+    return benchmark || (w->server && db_server_mysql(w->server));
 }
 
 db_world *db_world_ref(db_world *w)
@@ -60,50 +113,23 @@ void db_world_unref(db_world *w)
     db_values_clear(&w->values);
     db_schema_clear(&w->schema);
     db_image_unref(w->image);
+    db_server_unref(w->server);
+    json_decref(w->table);
     free(w->path);
     free(w);
 }
 
 /* ---- a task's own table ---- */
 
-static void quoted_name(cmat_buf *out, const char *name)
-{
-    cmat_buf_putc(out, '"');
-    for (const char *p = name; *p; p++) {
-        if (*p == '"')
-            cmat_buf_putc(out, '"');
-        cmat_buf_putc(out, *p);
-    }
-    cmat_buf_putc(out, '"');
-}
-
-static const char *column_name(const json_t *columns, size_t i)
-{
-    const json_t *c = json_array_get(columns, i);
-    return json_is_string(c) ? json_string_value(c) : cmat_json_str(c, "name", "");
-}
-
-/* Names that differ only in case are one name to SQL: the later one gets its number. */
-static void unique_name(const json_t *columns, size_t i, cmat_buf *out)
-{
-    const char *name = column_name(columns, i);
-    bool again = false;
-    for (size_t j = 0; j < i && !again; j++)
-        again = !strcasecmp(column_name(columns, j), name);
-    cmat_buf_puts(out, name);
-    if (again)
-        cmat_buf_printf(out, "_%zu", i + 1);
-}
-
 static void create_sql(const char *table, const json_t *columns, bool mysql, cmat_buf *sql)
 {
     cmat_buf_puts(sql, "CREATE TABLE ");
-    quoted_name(sql, table);
+    db_quoted_add(sql, table, '"');
     for (size_t i = 0; i < json_array_size(columns); i++) {
         cmat_buf name = {0};
-        unique_name(columns, i, &name);
+        db_column_name(columns, i, &name);
         cmat_buf_puts(sql, i ? ", " : "(");
-        quoted_name(sql, cmat_buf_str(&name));
+        db_quoted_add(sql, cmat_buf_str(&name), '"');
         /* AgentBench makes every column TEXT, whatever type it states. */
         if (mysql) {
             cmat_buf_puts(sql, " TEXT COLLATE mysql_ci");
@@ -143,7 +169,7 @@ static cmat_status fill(sqlite3 *db, const char *table, size_t n_columns, const 
     cmat_buf sql = {0};
     sqlite3_stmt *st = NULL;
     cmat_buf_puts(&sql, "INSERT INTO ");
-    quoted_name(&sql, table);
+    db_quoted_add(&sql, table, '"');
     for (size_t i = 0; i < n_columns; i++)
         cmat_buf_puts(&sql, i ? ", ?" : " VALUES (?");
     cmat_buf_putc(&sql, ')');
@@ -184,7 +210,8 @@ static cmat_status add_table(sqlite3 *db, const json_t *table, bool mysql, cmat_
     return st;
 }
 
-cmat_status db_world_inline(db_world **out, const json_t *table, bool mysql, cmat_error *err)
+cmat_status db_world_inline(db_world **out, const json_t *table, bool mysql, db_server *server,
+                            cmat_error *err)
 {
     db_world *w = world_new(NULL, mysql);
     sqlite3 *db = NULL;
@@ -205,6 +232,10 @@ cmat_status db_world_inline(db_world **out, const json_t *table, bool mysql, cma
         st = db_image_take(&w->image, db, err);
     if (st == CMAT_OK)
         st = look_into(w, err);
+    if (st == CMAT_OK && server) {
+        w->server = db_server_ref(server);
+        w->table = json_incref((json_t *)table);
+    }
     sqlite3_close(db);
     if (st != CMAT_OK) {
         db_world_unref(w);
