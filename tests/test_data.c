@@ -82,6 +82,45 @@ static void formats_are_detected(void **state)
     }
 }
 
+/* More lines than are read at once: rows in their order, with their numbers; without those of
+ * weight 0; of several bad lines the first is told. */
+static void many_lines_are_in_order(void **state)
+{
+    (void)state;
+    enum { N = 5000 };
+    for (int bad = 0; bad < 2; bad++) {
+        cmat_buf b = {0};
+        cmat_dataset ds = {0};
+        size_t at = 0;
+        for (int i = 1; i <= N; i++) {
+            if (i % 7 == 0)
+                cmat_buf_puts(&b, " \r\n"); /* blank */
+            else if (bad && (i == 3210 || i == 2346 || i == 4999))
+                cmat_buf_puts(&b, "{\"messages\": 7}\n");
+            else
+                cmat_buf_printf(&b,
+                                "{\"messages\": [{\"role\": \"assistant\", \"content\": "
+                                "\"%d\"}], \"n\": %d, \"weight\": %d}\n",
+                                i, i, i % 5);
+        }
+        assert_int_equal(load_text(&ds, b.data, NULL), bad ? CMAT_ERR_FORMAT : CMAT_OK);
+        if (bad)
+            assert_non_null(strstr(err.msg, "line 2346: member"));
+        for (int i = 1; i <= N && !bad; i++) {
+            if (i % 7 == 0 || i % 5 == 0)
+                continue;
+            const cmat_row *r = &ds.items[at++];
+            assert_int_equal(r->line, i);
+            assert_int_equal(cmat_json_int(r->extra, "n", 0), i);
+            assert_int_equal(json_object_size(r->extra), 1);
+            assert_true(r->weight == (float)(i % 5));
+        }
+        assert_int_equal(ds.n, at);
+        cmat_dataset_clear(&ds);
+        cmat_buf_clear(&b);
+    }
+}
+
 static void errors_name_the_line(void **state)
 {
     (void)state;
@@ -248,13 +287,10 @@ static void length_filter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formats_are_detected),
-        cmocka_unit_test(errors_name_the_line),
-        cmocka_unit_test(saved_rows_load_again),
-        cmocka_unit_test(dedupe_drops_copies),
-        cmocka_unit_test(split_depends_on_the_row_alone),
-        cmocka_unit_test(mix_keeps_shares),
-        cmocka_unit_test(length_filter),
+        cmocka_unit_test(formats_are_detected), cmocka_unit_test(many_lines_are_in_order),
+        cmocka_unit_test(errors_name_the_line), cmocka_unit_test(saved_rows_load_again),
+        cmocka_unit_test(dedupe_drops_copies),  cmocka_unit_test(split_depends_on_the_row_alone),
+        cmocka_unit_test(mix_keeps_shares),     cmocka_unit_test(length_filter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

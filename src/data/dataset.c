@@ -86,21 +86,38 @@ static void append(cmat_dataset *ds, cmat_row row)
     ds->items[ds->n++] = row;
 }
 
-cmat_status cmat_dataset_add(cmat_dataset *ds, json_t *messages, const char *id, double weight,
-                             const char *what, cmat_error *err)
+cmat_status cmat_row_init(cmat_row *out, json_t *messages, const char *id, double weight,
+                          const char *what, cmat_error *err)
 {
     cmat_status st = check_messages(messages, what, err);
     if (st == CMAT_OK && !(weight > 0 && weight <= 1e6))
         st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: weight %g is not above 0", what, weight);
+    *out = (cmat_row){0};
     if (st != CMAT_OK) {
         json_decref(messages);
         return st;
     }
-    append(ds, (cmat_row){.messages = messages,
-                          .extra = json_object(),
-                          .id = id ? cmat_xstrdup(id) : make_id(messages),
-                          .weight = (float)weight});
+    *out = (cmat_row){.messages = messages,
+                      .extra = json_object(),
+                      .id = id ? cmat_xstrdup(id) : make_id(messages),
+                      .weight = (float)weight};
     return CMAT_OK;
+}
+
+cmat_status cmat_dataset_add(cmat_dataset *ds, json_t *messages, const char *id, double weight,
+                             const char *what, cmat_error *err)
+{
+    cmat_row row;
+    cmat_status st = cmat_row_init(&row, messages, id, weight, what, err);
+    if (st == CMAT_OK)
+        append(ds, row);
+    return st;
+}
+
+void cmat_dataset_take_row(cmat_dataset *ds, cmat_row *row)
+{
+    append(ds, *row);
+    *row = (cmat_row){0};
 }
 
 void cmat_dataset_add_row(cmat_dataset *ds, const cmat_row *row)
@@ -112,17 +129,18 @@ void cmat_dataset_add_row(cmat_dataset *ds, const cmat_row *row)
     append(ds, copy);
 }
 
-static void row_clear(cmat_row *r)
+void cmat_row_clear(cmat_row *r)
 {
     json_decref(r->messages);
     json_decref(r->extra);
     free(r->id);
+    *r = (cmat_row){0};
 }
 
 void cmat_dataset_truncate(cmat_dataset *ds, size_t n)
 {
     while (ds->n > n)
-        row_clear(&ds->items[--ds->n]);
+        cmat_row_clear(&ds->items[--ds->n]);
 }
 
 void cmat_dataset_clear(cmat_dataset *ds)
@@ -140,7 +158,7 @@ size_t cmat_dataset_filter(cmat_dataset *ds, bool (*keep)(void *user, const cmat
         if (keep(user, &ds->items[i]))
             ds->items[n++] = ds->items[i];
         else
-            row_clear(&ds->items[i]);
+            cmat_row_clear(&ds->items[i]);
     }
     ds->n = n;
     return before - n;

@@ -35,9 +35,14 @@ typedef struct {
     size_t n, cap;
 } cmat_dataset; /* all zero is empty */
 
-/* Takes messages; checks roles, contents and weights ("loss": false becomes weight 0). id NULL:
- * made from the messages. extra may be NULL. CMAT_ERR_FORMAT begins with what ("tasks.jsonl: line
- * 3"). */
+/* Takes messages, also on failure; checks roles, contents and weights ("loss": false becomes weight
+ * 0). id NULL: made from the messages. CMAT_ERR_FORMAT begins with what ("tasks.jsonl: line 3"). */
+cmat_status cmat_row_init(cmat_row *out, json_t *messages, const char *id, double weight,
+                          const char *what, cmat_error *err);
+void cmat_row_clear(cmat_row *r); /* accepts a cleared one */
+/* Appends a row and clears *row. */
+void cmat_dataset_take_row(cmat_dataset *ds, cmat_row *row);
+/* cmat_row_init and cmat_dataset_take_row. */
 cmat_status cmat_dataset_add(cmat_dataset *ds, json_t *messages, const char *id, double weight,
                              const char *what, cmat_error *err);
 /* Appends a copy of a row (the JSON is shared). */

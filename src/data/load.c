@@ -9,8 +9,8 @@
 
 const char *const cmat_data_format_names[] = {"auto", "messages", "alpaca", "sharegpt", NULL};
 
-/* Takes one row of a file apart: *messages is new. */
-typedef cmat_status (*row_reader)(const json_t *row, const char *what, json_t **messages,
+/* Takes one row of a file apart: *messages is the caller's, and may be changed like the row. */
+typedef cmat_status (*row_reader)(json_t *row, const char *what, json_t **messages,
                                   cmat_error *err);
 
 static void add_message(json_t *messages, const char *role, const char *content)
@@ -18,13 +18,12 @@ static void add_message(json_t *messages, const char *role, const char *content)
     json_array_append_new(messages, json_pack("{s:s, s:s}", "role", role, "content", content));
 }
 
-static cmat_status read_messages(const json_t *row, const char *what, json_t **messages,
-                                 cmat_error *err)
+static cmat_status read_messages(json_t *row, const char *what, json_t **messages, cmat_error *err)
 {
-    const json_t *m = json_object_get(row, "messages");
+    json_t *m = json_object_get(row, "messages");
     if (!json_is_array(m))
         return cmat_fail(err, CMAT_ERR_FORMAT, "%s: member \"messages\" is not a list", what);
-    *messages = json_deep_copy(m); /* checking changes it */
+    *messages = json_incref(m);
     return CMAT_OK;
 }
 
@@ -47,8 +46,7 @@ static cmat_status read_history(const json_t *history, const char *what, json_t 
     return CMAT_OK;
 }
 
-static cmat_status read_alpaca(const json_t *row, const char *what, json_t **messages,
-                               cmat_error *err)
+static cmat_status read_alpaca(json_t *row, const char *what, json_t **messages, cmat_error *err)
 {
     const char *instruction, *output, *input = cmat_json_str(row, "input", "");
     const char *sys = cmat_json_str(row, "system", "");
@@ -91,8 +89,7 @@ static const char *sharegpt_role(const char *from)
     return NULL;
 }
 
-static cmat_status read_sharegpt(const json_t *row, const char *what, json_t **messages,
-                                 cmat_error *err)
+static cmat_status read_sharegpt(json_t *row, const char *what, json_t **messages, cmat_error *err)
 {
     const json_t *list = json_object_get(row, "conversations");
     const char *sys = cmat_json_str(row, "system", "");
@@ -140,15 +137,16 @@ static cmat_data_format detect(const json_t *row)
     return CMAT_DATA_AUTO;
 }
 
-static void keep_extra(cmat_row *out, const json_t *row)
+/* What is left of a row when its own members are taken out; changes the row. */
+static void keep_extra(cmat_row *out, json_t *row)
 {
     static const char *const used[] = {"messages", "conversations", "instruction", "input",
                                        "output",   "system",        "history",     "id",
                                        "weight"};
     json_decref(out->extra);
-    out->extra = json_copy((json_t *)row);
+    out->extra = json_incref(row);
     for (size_t i = 0; i < sizeof used / sizeof *used; i++)
-        json_object_del(out->extra, used[i]);
+        json_object_del(row, used[i]);
 }
 
 static char *row_id(const json_t *row)
@@ -159,25 +157,28 @@ static char *row_id(const json_t *row)
     return cmat_xstrdup(json_string_value(id));
 }
 
-static cmat_status add_json(cmat_dataset *ds, const json_t *row, cmat_data_format format,
-                            size_t line, const char *what, cmat_error *err)
+/* A row of the dataset out of one of the file, which is changed. out->messages stays NULL where
+ * there is nothing to learn from. */
+static cmat_status take_json(cmat_row *out, json_t *row, cmat_data_format format, size_t line,
+                             const char *what, cmat_error *err)
 {
     json_t *messages = NULL;
     const json_t *weight = json_object_get(row, "weight");
+    *out = (cmat_row){0};
     if (weight && !json_is_number(weight))
         return cmat_fail(err, CMAT_ERR_FORMAT, "%s: \"weight\" is not a number", what);
     if (weight && json_number_value(weight) == 0)
-        return CMAT_OK; /* nothing to learn from */
+        return CMAT_OK;
     cmat_status st = readers[format](row, what, &messages, err);
     if (st != CMAT_OK)
         return st;
     char *id = row_id(row);
-    st = cmat_dataset_add(ds, messages, id, weight ? json_number_value(weight) : 1, what, err);
+    st = cmat_row_init(out, messages, id, weight ? json_number_value(weight) : 1, what, err);
     free(id);
     if (st != CMAT_OK)
         return st;
-    keep_extra(&ds->items[ds->n - 1], row);
-    ds->items[ds->n - 1].line = line;
+    keep_extra(out, row);
+    out->line = line;
     return CMAT_OK;
 }
 
@@ -195,14 +196,15 @@ static cmat_status choose_format(const json_t *row, const char *what, cmat_data_
     return CMAT_OK;
 }
 
-static cmat_status add_place(cmat_dataset *ds, const json_t *row, const char *path,
-                             const char *unit, size_t place, cmat_data_format *format,
-                             cmat_error *err)
+/* Row `place` of the file; *format AUTO: this is the first one. */
+static cmat_status take_place(cmat_row *out, json_t *row, const char *path, const char *unit,
+                              size_t place, cmat_data_format *format, cmat_error *err)
 {
     char *what = cmat_xasprintf("%s: %s %zu", path, unit, place);
     cmat_status st = choose_format(row, what, format, err);
+    *out = (cmat_row){0};
     if (st == CMAT_OK)
-        st = add_json(ds, row, *format, place, what, err);
+        st = take_json(out, row, *format, place, what, err);
     free(what);
     return st;
 }
@@ -218,8 +220,11 @@ static cmat_status load_array(cmat_dataset *ds, const char *path, const char *te
         return CMAT_ERR_FORMAT;
     json_array_foreach(all, i, row)
     {
-        if ((st = add_place(ds, row, path, "row", i + 1, format, err)) != CMAT_OK)
+        cmat_row r;
+        if ((st = take_place(&r, row, path, "row", i + 1, format, err)) != CMAT_OK)
             break;
+        if (r.messages)
+            cmat_dataset_take_row(ds, &r);
     }
     json_decref(all);
     return st;
@@ -234,23 +239,76 @@ static bool is_blank(const char *s, size_t n)
     return n == 0;
 }
 
+typedef struct {
+    const char *text;
+    size_t n, line; /* bytes, number */
+} text_line;
+
+static cmat_status take_line(cmat_row *out, const text_line *l, const char *path,
+                             cmat_data_format *format, cmat_error *err)
+{
+    char *what = cmat_xasprintf("%s: line %zu", path, l->line);
+    json_t *row = cmat_json_parse(l->text, l->n, what, err);
+    cmat_status st = CMAT_ERR_FORMAT;
+    *out = (cmat_row){0};
+    if (row)
+        st = take_place(out, row, path, "line", l->line, format, err);
+    json_decref(row);
+    free(what);
+    return st;
+}
+
+/* The next lines that are not blank, at most max. *line: the number of the one at *at. */
+static size_t next_lines(const char **at, const char *end, size_t *line, text_line *lines,
+                         size_t max)
+{
+    size_t n = 0;
+    while (*at < end && n < max) {
+        const char *nl = memchr(*at, '\n', (size_t)(end - *at)), *stop = nl ? nl : end;
+        if (!is_blank(*at, (size_t)(stop - *at)))
+            lines[n++] = (text_line){*at, (size_t)(stop - *at), *line};
+        *at = stop + 1;
+        ++*line;
+    }
+    return n;
+}
+
+/* Lines are read by all threads, some at a time, and added in their order; the first line alone,
+ * since it tells the format. The error is that of the first line that has one. */
 static cmat_status load_lines(cmat_dataset *ds, const char *path, const char *text, size_t len,
                               cmat_data_format *format, cmat_error *err)
 {
-    cmat_status st = CMAT_OK;
+    enum { AT_ONCE = 1024 };
+    typedef struct {
+        cmat_row row;
+        cmat_status st;
+    } result;
     const char *end = text + len;
-    for (size_t line = 1; text < end && st == CMAT_OK; line++) {
-        const char *nl = memchr(text, '\n', (size_t)(end - text));
-        size_t n = (size_t)((nl ? nl : end) - text);
-        if (!is_blank(text, n)) {
-            char *what = cmat_xasprintf("%s: line %zu", path, line);
-            json_t *row = cmat_json_parse(text, n, what, err);
-            st = row ? add_place(ds, row, path, "line", line, format, err) : CMAT_ERR_FORMAT;
-            json_decref(row);
-            free(what);
+    text_line *lines = cmat_xcalloc(AT_ONCE, sizeof *lines);
+    result *results = cmat_xcalloc(AT_ONCE, sizeof *results);
+    cmat_status st = CMAT_OK;
+    size_t line = 1, n;
+    while (st == CMAT_OK && (n = next_lines(&text, end, &line, lines,
+                                            *format == CMAT_DATA_AUTO ? 1 : AT_ONCE)) > 0) {
+#pragma omp parallel for schedule(dynamic, 16) if (n > 1)
+        for (size_t i = 0; i < n; i++) {
+            cmat_data_format f = *format;
+            results[i].st = take_line(&results[i].row, &lines[i], path, &f, NULL);
         }
-        text += n + 1;
+        if (*format == CMAT_DATA_AUTO) { /* once more, for the format */
+            cmat_row_clear(&results[0].row);
+            results[0].st = take_line(&results[0].row, &lines[0], path, format, err);
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (st == CMAT_OK && results[i].st != CMAT_OK) /* once more, for the message */
+                st = take_line(&results[i].row, &lines[i], path, format, err);
+            if (st == CMAT_OK && results[i].row.messages)
+                cmat_dataset_take_row(ds, &results[i].row);
+            cmat_row_clear(&results[i].row);
+        }
     }
+    free(lines);
+    free(results);
     return st;
 }
 

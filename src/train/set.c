@@ -1,6 +1,7 @@
 /* train/set.c - tokenised samples. */
 #include "core/json.h"
 #include "core/mem.h"
+#include "kernel/kernel.h"
 #include "train/train.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -65,6 +66,19 @@ static cmat_status token_weights(float *w, const uint8_t *mask, size_t n, const 
     return CMAT_OK;
 }
 
+/* Appends the samples of `from`, which is empty afterwards. */
+static void take_all(cmat_train_set *set, cmat_train_set *from)
+{
+    set->items = cmat_xgrow(set->items, &set->cap, set->n + from->n, sizeof *set->items);
+    if (from->n)
+        memcpy(set->items + set->n, from->items, from->n * sizeof *from->items);
+    set->n += from->n;
+    set->n_too_long += from->n_too_long;
+    set->n_no_loss += from->n_no_loss;
+    free(from->items);
+    *from = (cmat_train_set){0};
+}
+
 cmat_status cmat_train_set_add_row(cmat_train_set *set, const cmat_model *m, const cmat_row *row,
                                    int max_tokens, int adapter, cmat_error *err)
 {
@@ -91,16 +105,34 @@ done:
     return st;
 }
 
+/* Rows are tokenised by all threads, some at a time, and added in their order. */
 cmat_status cmat_train_set_add_dataset(cmat_train_set *set, const cmat_model *m,
                                        const cmat_dataset *ds, int max_tokens, int adapter,
                                        cmat_error *err)
 {
-    for (size_t i = 0; i < ds->n; i++) {
-        cmat_status st = cmat_train_set_add_row(set, m, &ds->items[i], max_tokens, adapter, err);
-        if (st != CMAT_OK)
-            return cmat_fail_prefix(err, st, "row %s", ds->items[i].id);
+    enum { AT_ONCE = 1024 };
+    cmat_train_set *parts = cmat_xcalloc(AT_ONCE, sizeof *parts);
+    cmat_status *results = cmat_xcalloc(AT_ONCE, sizeof *results), st = CMAT_OK;
+    for (size_t at = 0; at < ds->n && st == CMAT_OK; at += AT_ONCE) {
+        const size_t n = ds->n - at < AT_ONCE ? ds->n - at : AT_ONCE;
+#pragma omp parallel for schedule(dynamic, 16) num_threads(cmat_threads())
+        for (size_t i = 0; i < n; i++)
+            results[i] =
+                cmat_train_set_add_row(&parts[i], m, &ds->items[at + i], max_tokens, adapter, NULL);
+        for (size_t i = 0; i < n; i++) {
+            const cmat_row *row = &ds->items[at + i];
+            if (st == CMAT_OK && results[i] != CMAT_OK) { /* once more, for the message */
+                st = cmat_train_set_add_row(&parts[i], m, row, max_tokens, adapter, err);
+                st = cmat_fail_prefix(err, st, "row %s", row->id);
+            } else if (st == CMAT_OK) {
+                take_all(set, &parts[i]);
+            }
+            cmat_train_set_clear(&parts[i]);
+        }
     }
-    return CMAT_OK;
+    free(parts);
+    free(results);
+    return st;
 }
 
 void cmat_train_set_clear(cmat_train_set *set)
