@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "data/dataset.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +170,7 @@ static cmat_status take_json(cmat_row *out, json_t *row, cmat_data_format format
         return cmat_fail(err, CMAT_ERR_FORMAT, "%s: \"weight\" is not a number", what);
     if (weight && json_number_value(weight) == 0)
         return CMAT_OK;
+    assert(format != CMAT_DATA_AUTO);
     cmat_status st = readers[format](row, what, &messages, err);
     if (st != CMAT_OK)
         return st;

@@ -52,7 +52,8 @@ static grammar_expr *between(stepper *s, const char *a, const char *b, int left,
     grammar_list alt = {0};
     if (left == 0 || (!low && !high))
         return any_digits(s, left, remainder);
-    for (char d = low ? *a : '0'; d <= (high ? *b : '9'); d++) {
+    for (int c = low ? *a : '0'; c <= (high ? *b : '9'); c++) {
+        const char d = (char)c;
         grammar_expr *rest = between(s, a + 1, b + 1, left - 1, (remainder * 10 + d - '0') % s->m,
                                      low && d == *a, high && d == *b);
         if (!schema_nothing(rest))

@@ -94,7 +94,7 @@ static cmat_status fetch(package *p, const char *requirement, cmat_error *err)
 static char *part_requirement(const char *line, const char *whole)
 {
     static const char key[] = "Requires-Dist:";
-    char text[200];
+    char text[200] = "";
     size_t n = 0;
     if (strncmp(line, key, sizeof key - 1) != 0 || strchr(line, ';'))
         return NULL;
