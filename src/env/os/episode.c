@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { PARAMS_MAX = 16, PARAM_BYTES = 100 << 10 };
-#define INIT_TIMEOUT 30.0
+#define INIT_TIMEOUT 120.0 /* of init scripts and checks: some of the benchmark's sleep */
 #define DEFAULT_TIMEOUT 30.0
 
 double os_step_timeout(const os_env *e)

@@ -134,8 +134,17 @@ static const struct {
     {"base/root/.profile", 0644, ""},
     {"base/etc/sudoers", 0440, "root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n"},
     {"base/var/lib/dpkg/status", 0644, ""},
-    {"base/var/log/dpkg.log", 0644, ""},
-    {"base/var/log/alternatives.log", 0644, ""},
+    {"base/var/log/dpkg.log", 0644,
+     "2024-01-01 00:00:00 startup archives install\n"
+     "2024-01-01 00:00:00 install base-passwd:amd64 <none> 3.6.1\n"
+     "2024-01-01 00:00:00 status installed base-passwd:amd64 3.6.1\n"
+     "2024-01-01 00:00:00 install libgpg-error0:amd64 <none> 1.46-1\n"
+     "2024-01-01 00:00:00 status half-configured libgpg-error0:amd64 1.46-1\n"
+     "2024-01-01 00:00:00 status installed libgpg-error0:amd64 1.46-1\n"
+     "2024-01-01 00:00:00 startup packages configure\n"},
+    {"base/var/log/alternatives.log", 0644,
+     "update-alternatives 2024-01-01 00:00:00: run with --install /usr/bin/awk awk "
+     "/usr/bin/mawk 5\n"},
     {"base/var/log/lastlog", 0664, ""},
     {"base/var/log/wtmp", 0664, ""},
     {"base/var/log/btmp", 0660, ""},
