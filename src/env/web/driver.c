@@ -51,6 +51,7 @@ static void watch(const char *program, char *const argv[], char *const envp[], c
                   int hold, int out)
 {
     char byte;
+    setpgid(0, 0); /* what is sent to the parent's group is not for this one */
     const pid_t pid = fork();
     if (pid == 0) {
         setpgid(0, 0);
@@ -67,7 +68,8 @@ static void watch(const char *program, char *const argv[], char *const envp[], c
     if (pid < 0)
         _exit(1);
     setpgid(pid, pid);
-    signal(SIGINT, SIG_IGN); /* the parent decides */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     while (read(hold, &byte, 1) < 0 && errno == EINTR)
         ;
     kill(-pid, SIGTERM);
