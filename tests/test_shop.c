@@ -155,6 +155,7 @@ static void test_token_sets(void **unused)
         {"xx large", "color x large", 77},
         {"caf\xc3\xa9 noir", "caf noir", 100},
         {"60x40x40cm", "60x40x40 cm", 95},
+        {"red_style_99234", "floral purple", 29},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int got = shop_token_set_ratio(cases[i].a, cases[i].b);
@@ -229,6 +230,78 @@ static void test_reward(void **unused)
     assert_true(shop_option_met(&w, same, 1));
     w = (shop_wish){"color", "navy blue"};
     assert_true(shop_option_met(&w, blue, 1));
+}
+
+/* What Lucene and WebShop's own goal.py said about a made shop (tests/shop_reference.py). */
+static void test_vectors(void **unused)
+{
+    (void)unused;
+    char *path = cmat_path_join(getenv("CMAT_TEST_ROOT"), "tests/vectors/shop.json");
+    cmat_error err = {0};
+    json_t *v = cmat_json_load(path, &err), *one;
+    shop_world *w = NULL;
+    size_t i;
+    assert_non_null(v);
+    assert_int_equal(
+        shop_make_world(&w, (uint64_t)json_integer_value(json_object_get(v, "seed")), &err),
+        CMAT_OK);
+    assert_true(json_array_size(json_object_get(v, "searches")) >= 10);
+    json_array_foreach(json_object_get(v, "searches"), i, one)
+    {
+        const char *words = cmat_json_str(one, "words", "");
+        const json_t *want = json_object_get(one, "hits"), *id;
+        uint32_t hits[SHOP_HITS];
+        size_t k;
+        const size_t n = shop_index_search(w->index, words, strlen(words), hits, NULL, SHOP_HITS);
+        assert_true(n >= json_array_size(want));
+        json_array_foreach(want, k, id)
+            assert_string_equal(w->products[hits[k]].asin, json_string_value(id));
+    }
+    assert_true(json_array_size(json_object_get(v, "rewards")) >= 40);
+    json_array_foreach(json_object_get(v, "rewards"), i, one)
+    {
+        const json_t *options = json_object_get(one, "options"), *option;
+        const char *chosen[SHOP_OPTIONS_MAX];
+        shop_goal g;
+        size_t k;
+        assert_int_equal(shop_goal_init(&g, json_object_get(one, "goal"), "vector", &err), CMAT_OK);
+        json_array_foreach(options, k, option) chosen[k] = json_string_value(option);
+        const shop_product *p = shop_world_find(w, cmat_json_str(one, "asin", ""));
+        assert_non_null(p);
+        const shop_reward r = shop_reward_of(p, &g, chosen, json_array_size(options));
+        assert_true(fabs(r.total - cmat_json_num(one, "total", -1)) < 1e-9);
+        assert_true(r.r_type == cmat_json_num(one, "r_type", -1));
+        shop_goal_clear(&g);
+    }
+    shop_world_unref(w);
+    json_decref(v);
+    free(path);
+}
+
+/* spaCy's words, and which of them it takes for nouns. */
+static void test_nouns(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *title, *want;
+    } cases[] = {
+        {"Women's Running Shoes, Non-Slip (Pack of 2)", "women running shoes non slip pack"},
+        {"3-Piece Dining Set for Kitchen & Bath", "piece dining set kitchen bath"},
+        {"HDMI Cable 10ft | 4K 60Hz w/ Gold Plugs", "hdmi cable ft | k 60hz gold plugs"},
+        {"Made for the Best of You", "best"},
+        {"(Red,Blue) \"Tin\" Kettle...1.7 L", "red blue tin kettle l"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cmat_buf b = {0}, line = {0};
+        const size_t n = shop_nouns(&b, cases[i].title);
+        const char *p = cmat_buf_str(&b);
+        for (size_t k = 0; k < n; k++, p += strlen(p) + 1)
+            cmat_buf_printf(&line, "%s%s", k ? " " : "", p);
+        assert_string_equal(cmat_buf_str(&line), cases[i].want);
+        cmat_buf_clear(&b);
+        cmat_buf_clear(&line);
+    }
 }
 
 /* ---- episodes ---- */
@@ -651,6 +724,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),        cmocka_unit_test(test_ranking),
         cmocka_unit_test(test_token_sets),   cmocka_unit_test(test_reward),
+        cmocka_unit_test(test_vectors),      cmocka_unit_test(test_nouns),
         cmocka_unit_test(test_oracle),       cmocka_unit_test(test_oracle_recovers),
         cmocka_unit_test(test_generator),    cmocka_unit_test(test_snapshots),
         cmocka_unit_test(test_agentbench),   cmocka_unit_test(test_short),

@@ -161,6 +161,23 @@ save("web", "reply2", "\3Thought: x\nAnswer: C.\nAction: SELECT\nValue: b")
 save("web", "state", "\4010\n/?page=2\n1\n/\n3\tx\n")
 save("web", "request", "\5/send?x=1\nf0=a%20b&f1=%zz&row=3")
 
+PRODUCT = {"asin": "B000000001", "Title": "Red Kettle, 1.7L (Pack of 2)", "Description": "Boils \u2605.",
+           "BulletPoints": ["bpa free", "it's quick"], "pricing": [12.0, 15.5], "Attributes": ["heat resistant"],
+           "options": {"color": ["red", "features"], "size": ["8 fl oz"]}, "query": "kettles", "category": "kitchen",
+           "product_category": "A \u203a B", "Reviews": [{"title": "Good", "score": 4, "body": "Yes."}]}
+CRAWLED = {"asin": "B000000002", "name": "Kettle", "full_description": "", "small_description": "x", "pricing": "$9.99$12",
+           "customization_options": {"Color": [{"value": " Red/White ", "image": None}], "size": None}}
+save("shop", "products", "\0" + json.dumps({"id": "B000000001", "product": PRODUCT}) + "\n\n" + json.dumps(CRAWLED) + "\n")
+save("shop", "array", "\0" + json.dumps([CRAWLED, PRODUCT], ensure_ascii=False))
+save("shop", "bytes", b"\0{\"asin\": \"B1\", \"name\": \"red \xff\xfe\"}\n")
+save("shop", "words", "\1The women's caf\u00e9 a_b 1,000.5 x:y \u2605 \u6728\u6751 \u30ab\u30bf rock'n'roll \U0001f468\u200d\U0001f4bc \u0e44\u0e17\u0e22")
+save("shop", "phrases", "\2x-large, red_1\nRed  xx-large \u00e9\u0101")
+save("shop", "title", "\3(Red,Blue) 3-Piece \"Set\"...10ft w/ U.S. Plug | 5% Women's \u2013 7.5\"x9")
+save("shop", "reply", "\4Think: hm\nsearch[red kettle]")
+save("shop", "reply2", "\5Thought:\nhm\n\nAction:\nclick[a[b]]")
+save("shop", "bought", "\7M0123456789 0=1 1=0")
+save("shop", "snapshot", struct.pack("<B3i16i", 6, 1, 1, -1, *[-1] * 16) + b"kettle")
+
 # The smallest files of each kind among the tokenizers' test vectors.
 vectors = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../vectors/tokenizers.json")))
 for target, file in (("tokenizer_json", "tokenizer.json"), ("spm", "tokenizer.model")):

@@ -15,9 +15,9 @@
 static cmat_status packed(const char *path, const cmat_map *m, cmat_error *err)
 {
     if (m->len >= 5 && memcmp(m->data,
-                             "\xfd"
-                             "7zXZ",
-                             5) == 0)
+                              "\xfd"
+                              "7zXZ",
+                              5) == 0)
         return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is packed; unpack it first: xz -dk %s", path,
                          path);
     return CMAT_OK;
