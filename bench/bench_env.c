@@ -75,11 +75,12 @@ static size_t play(cmat_env *env, const cmat_task *task, cmat_rng *rng, double *
     return n;
 }
 
-static cmat_env *open_env(const char *name)
+static cmat_env *open_env(const char *name, const cmat_env *like)
 {
     cmat_env *env;
     cmat_error err;
-    if (cmat_env_open(&env, name, NULL, &err) != CMAT_OK)
+    const cmat_env_options o = {.like = like};
+    if (cmat_env_open(&env, name, &o, &err) != CMAT_OK)
         stop(&err);
     return env;
 }
@@ -101,14 +102,15 @@ static void time_steps(cmat_env *env, const cmat_task_list *l, cmat_rng *rng)
     printf("slowest_start_ms %.3f\n", 1e3 * worst);
 }
 
-static void many_at_once(const char *name, const cmat_task_list *l)
+/* As a run has them: they share what they can with the one that is open. */
+static void many_at_once(const cmat_env *env, const cmat_task_list *l)
 {
     cmat_env *envs[AT_ONCE];
     cmat_obs obs = {0};
     cmat_error err;
     const double before = kilobytes("VmRSS");
     for (int i = 0; i < AT_ONCE; i++) {
-        envs[i] = open_env(name);
+        envs[i] = open_env(env->ops->name, env);
         if (cmat_env_reset(envs[i], &l->items[(size_t)i % l->n], &obs, &err) != CMAT_OK)
             stop(&err);
     }
@@ -162,7 +164,7 @@ int main(int argc, char **argv)
     cmat_rng rng;
     if (argc < 2)
         return fprintf(stderr, "usage: bench_env ENV [TASKS [EPISODES]]\n"), 2;
-    cmat_env *env = open_env(argv[1]);
+    cmat_env *env = open_env(argv[1], NULL);
     cmat_status st = CMAT_ERR_ARG;
     if (argc > 2)
         st = cmat_env_import(env->ops, argv[2], &l, &err);
@@ -173,7 +175,7 @@ int main(int argc, char **argv)
     cmat_rng_init(&rng, 1);
     time_steps(env, &l, &rng);
     time_snapshots(env, &l);
-    many_at_once(argv[1], &l);
+    many_at_once(env, &l);
     many_episodes(env, &l, &rng, argc > 3 ? strtoul(argv[3], NULL, 10) : 10000);
     cmat_env_close(env);
     cmat_task_list_clear(&l);

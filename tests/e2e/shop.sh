@@ -70,7 +70,7 @@ else
     wait $server
     has err "no web site"
 fi
-expect 1 "$CMAT" env serve house
+expect 2 "$CMAT" env serve house
 one_line err
 
 data="${CMAT_TEST_DATA:-$CMAT_TEST_ROOT/../shared/data}/webshop"

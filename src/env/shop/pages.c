@@ -247,7 +247,7 @@ static void short_where(cmat_buf *out, const shop_play *p)
                                         [SHOP_FEATURES] = "its features",
                                         [SHOP_REVIEWS] = "its reviews"};
     if (p->page == SHOP_RESULTS)
-        cmat_buf_printf(out, "You see results, page %d of %zu.\n", p->page_no,
+        cmat_buf_printf(out, "You see %zu results, page %d of %zu.\n", p->n_hits, p->page_no,
                         (p->n_hits + SHOP_PAGE - 1) / SHOP_PAGE);
     else if (p->page > SHOP_RESULTS)
         cmat_buf_printf(out, "You see %s.\n", names[p->page]);
@@ -257,7 +257,7 @@ void shop_page_short(cmat_buf *out, const shop_play *p, size_t budget)
 {
     const size_t from = out->len;
     if (p->page == SHOP_SEARCH) {
-        cmat_buf_puts(out, "You see the search page: search[words]");
+        cmat_buf_puts(out, "You see the search page.\n" SHOP_PAGE_MARK "search[words]");
         return;
     }
     if (p->page == SHOP_DONE) {
