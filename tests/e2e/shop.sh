@@ -54,8 +54,8 @@ has out '"comparison"'
 # the web site, while it lasts
 "$CMAT" env serve shop --tasks tasks.jsonl >served 2>err &
 server=$!
-for i in 1 2 3 4 5 6 7 8 9 10; do
-    grep -q http served err && break
+for i in $(seq 200); do # it may be busy here
+    grep -q http served || ! kill -0 $server 2>/dev/null && break
     sleep 0.1
 done
 if grep -q 'http://127.0.0.1:' served; then
@@ -67,6 +67,7 @@ if grep -q 'http://127.0.0.1:' served; then
     kill -INT $server
     wait $server || fail "serve ends with status $?"
 else
+    kill $server 2>/dev/null
     wait $server
     has err "no web site"
 fi
