@@ -1,10 +1,10 @@
 /* bench_env.c - an environment's speed and memory, one figure a line.
- * usage: bench_env ENV [TASKS [EPISODES]]
+ * usage: bench_env ENV [TASKS|- [EPISODES [WORLD]]]
  *
- * Without TASKS the environment makes 64 tasks (one that needs a world cannot be timed so). Random
- * players, when the environment lists its actions, else its oracle; then 64 episodes at once; then
- * EPISODES (10,000) episodes one after the other, after which memory must not have grown. The clock
- * counts this thread's own time, so that a busy machine disturbs less. */
+ * Without TASKS, or for "-", the environment makes 64 tasks (from WORLD, where it needs one).
+ * Random players, when the environment lists its actions, else its oracle; then 64 episodes at
+ * once; then EPISODES (10,000) episodes one after the other, after which memory must not have
+ * grown. The clock counts this thread's own time, so that a busy machine disturbs less. */
 #include "env/env.h"
 #include <malloc.h>
 #include <stdio.h>
@@ -75,11 +75,11 @@ static size_t play(cmat_env *env, const cmat_task *task, cmat_rng *rng, double *
     return n;
 }
 
-static cmat_env *open_env(const char *name, const cmat_env *like)
+static cmat_env *open_env(const char *name, const char *world, const cmat_env *like)
 {
+    const cmat_env_options o = {.path = world, .like = like};
     cmat_env *env;
     cmat_error err;
-    const cmat_env_options o = {.like = like};
     if (cmat_env_open(&env, name, &o, &err) != CMAT_OK)
         stop(&err);
     return env;
@@ -110,7 +110,7 @@ static void many_at_once(const cmat_env *env, const cmat_task_list *l)
     cmat_error err;
     const double before = kilobytes("VmRSS");
     for (int i = 0; i < AT_ONCE; i++) {
-        envs[i] = open_env(env->ops->name, env);
+        envs[i] = open_env(env->ops->name, env->opts.path, env);
         if (cmat_env_reset(envs[i], &l->items[(size_t)i % l->n], &obs, &err) != CMAT_OK)
             stop(&err);
     }
@@ -163,10 +163,12 @@ int main(int argc, char **argv)
     cmat_error err;
     cmat_rng rng;
     if (argc < 2)
-        return fprintf(stderr, "usage: bench_env ENV [TASKS [EPISODES]]\n"), 2;
-    cmat_env *env = open_env(argv[1], NULL);
+        return fprintf(stderr, "usage: bench_env ENV [TASKS|- [EPISODES [WORLD]]]\n"), 2;
+    const double opening = now();
+    cmat_env *env = open_env(argv[1], argc > 4 ? argv[4] : NULL, NULL);
+    printf("open_ms %.2f\n", 1e3 * (now() - opening));
     cmat_status st = CMAT_ERR_ARG;
-    if (argc > 2)
+    if (argc > 2 && strcmp(argv[2], "-") != 0)
         st = cmat_env_import(env->ops, argv[2], &l, &err);
     else if (env->ops->generate)
         st = env->ops->generate(env, 0, AT_ONCE, 1, &l, &err);

@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "env/kg/kg.h"
 #include "hostile.h"
+#include "http_server.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -632,6 +633,77 @@ static void test_hostile(void **unused)
     }
 }
 
+/* ---- endpoints ---- */
+
+typedef struct {
+    int status;
+    const char *body;
+    char asked[8192]; /* the last request */
+} canned;
+
+static void answer(http_server *s, int fd, const char *request)
+{
+    canned *c = s->user;
+    cmat_buf head = {0};
+    snprintf(c->asked, sizeof c->asked, "%s", request);
+    cmat_buf_printf(&head, "HTTP/1.1 %d Said\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                    c->status, strlen(c->body), c->body);
+    http_send(fd, head.data, head.len);
+    cmat_buf_clear(&head);
+}
+
+#define ROWS(rows) "{\"head\": {}, \"results\": {\"bindings\": [" rows "]}}"
+#define FREE(name) \
+    "{\"v0\": {\"type\": \"uri\", \"value\": \"http://rdf.freebase.com/ns/" name "\"}}"
+
+/* What AgentBench does with its endpoint; whatever the server says, a reply never ends the program.
+ */
+static void test_endpoint(void **unused)
+{
+    (void)unused;
+    canned c = {.status = 200, .body = ROWS(FREE("x"))};
+    http_server s;
+    http_server_start(&s, answer, &c);
+    char *url = http_server_url(&s, "sparql");
+    cmat_env *env = open_env(url, "agentbench");
+    cmat_task t = task_of(
+        "{\"id\": \"t\", \"instruction\": \"q\", \"entities\": {\"Ann\": \"m.1>\"}, "
+        "\"answer\": [\"m.2\", \"1970-05-01\"]}");
+    begin(env, &t, "Entities: [Ann]");
+    c.body = ROWS(FREE("people.person.friend") "," FREE("type.object.name"));
+    say(env, "Action: get_relations(Ann)", "Observation: [people.person.friend, type.object.name]");
+    assert_non_null(
+        strstr(c.asked, "rdf.freebase.com%2Fns%2Fm.1%253E%3E")); /* the ">" is escaped */
+    say(env, "Action: get_neighbors(Ann, people.person.friend)",
+        "variable #0, which are instances of");
+    c.status = 500;
+    c.body = "Virtuoso 42000 Error: The estimated execution time is too long\n\x1b[31mmore";
+    say(env, "Action: get_relations(#0)", "get_relations(#0) cannot be executed.");
+    c.status = 200;
+    c.body = ROWS("");
+    say(env, "Action: get_attributes(#0)", "Observation: []");
+    say(env, "Final Answer: #0", "");
+    c.body =
+        ROWS(FREE("m.2") ", {\"v0\": {\"type\": \"literal\", \"value\": \"1970-05-01-08:00\"}}");
+    assert_true(score(env) == 1);
+    assert_non_null(strstr(c.asked, "FILTER%28%3Fv0%20%21%3D%20"));
+    static const char *const odd[] = {"", "no JSON", "[]", "{\"results\": 3}",
+                                      ROWS("{\"v0\": {}}, 3, {\"v0\": 1}")};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        cmat_obs obs = {0};
+        cmat_error err = {0};
+        begin(env, &t, "q");
+        c.body = odd[i];
+        if (cmat_env_step(env, "Action: get_relations(Ann)", &obs, &err) != CMAT_OK)
+            assert_true(err.msg[0] && !strchr(err.msg, '\n'));
+        cmat_obs_clear(&obs);
+    }
+    cmat_task_clear(&t);
+    cmat_env_close(env);
+    http_server_stop(&s);
+    free(url);
+}
+
 /* Many at once over one graph, and no matter which is closed first. */
 static void test_shared(void **unused)
 {
@@ -689,6 +761,7 @@ int main(void)
         cmocka_unit_test(test_bad_worlds),
         cmocka_unit_test(test_damaged_store),
         cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_endpoint),
         cmocka_unit_test(test_shared),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 secs=${1:-60}
 [ $# -gt 0 ] && shift
-targets=${*:-gguf safetensors zip template tokenizer tokenizer_json spm hf_config adapter checkpoint dataset sql house shop web gbnf regex schema}
+targets=${*:-gguf safetensors zip template tokenizer tokenizer_json spm hf_config adapter checkpoint dataset sql house kg shop web gbnf regex schema}
 dir=${FUZZ_DIR:-/tmp/cmat-fuzz}
 build=build-fuzz
 [ -f $build/build.ninja ] || CC=clang meson setup $build -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \

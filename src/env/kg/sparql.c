@@ -150,18 +150,26 @@ static void put_from(query *q)
 
 /* ---- reading results ---- */
 
-/* As AgentBench reads a value: without the prefix, and without the time zone of Freebase's dates.
- */
+/* Without the prefix, unless the schema's graph keeps it: there a value is called the same. */
+static const char *short_name(const kg_sparql *g, const char *value)
+{
+    const size_t n = strlen(g->prefix);
+    if (n == 0 || strncmp(value, g->prefix, n) != 0 || !value[n])
+        return value;
+    const bool kept = g->schema && g->schema->base.ops->has(&g->schema->base, value);
+    return kept ? value : value + n;
+}
+
+/* As AgentBench reads a value: shortened, and without the time zone of Freebase's dates. */
 static void add_value(const kg_sparql *g, const json_t *binding, kg_list *out)
 {
     const char *value = cmat_json_str(binding, "value", NULL);
-    const size_t n = strlen(g->prefix);
+    cmat_buf text = {0};
     if (!value)
         return;
-    cmat_buf text = {0};
     if (strcmp(cmat_json_str(binding, "type", ""), "bnode") == 0 && strncmp(value, "_:", 2) != 0)
         cmat_buf_puts(&text, "_:");
-    cmat_buf_puts(&text, n && strncmp(value, g->prefix, n) == 0 && value[n] ? value + n : value);
+    cmat_buf_puts(&text, short_name(g, value));
     if (text.len > 6 && strcmp(text.data + text.len - 6, "-08:00") == 0)
         cmat_buf_truncate(&text, text.len - 6);
     kg_list_add(out, cmat_buf_str(&text));
@@ -395,15 +403,23 @@ static cmat_status load_schema(kg_sparql *g, const json_t *j, const char *path, 
     return st;
 }
 
+/* SELECT rather than ASK, which Virtuoso answers in a form of its own. */
 static cmat_status ping(kg_sparql *g, const char *url, cmat_error *err)
 {
-    json_t *answer;
-    const cmat_status st = kg_http_query(g->http, "ASK { ?s ?p ?o }", &answer, err);
+    query q = {.g = g};
+    kg_list found = {0};
+    cmat_buf_puts(&q.text, "SELECT ?p");
+    put_from(&q);
+    cmat_buf_puts(&q.text, "?s ?p ?o } LIMIT 1");
+    cmat_status st = ask(g, &q, &found, err);
     if (st != CMAT_OK)
-        return cmat_fail_prefix(err, st, "kg");
-    const bool holds = cmat_json_bool(answer, "boolean", false);
-    json_decref(answer);
-    return holds ? CMAT_OK : cmat_fail(err, CMAT_ERR_FORMAT, "kg: %s: holds no triples", url);
+        st = cmat_fail_prefix(err, st, "kg");
+    else if (found.n == 0)
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "kg: %s: holds no triples%s%s", url,
+                       g->graph ? " in the graph " : "", g->graph ? g->graph : "");
+    kg_list_clear(&found);
+    cmat_buf_clear(&q.text);
+    return st;
 }
 
 static bool is_address(const char *s)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { EXAMPLES = 3, REPLY_MAX = 16384 };
+enum { EXAMPLES = 3, FEW = 64, REPLY_MAX = 16384 }; /* members shown, of sets of up to FEW */
 
 static const char short_rules[] =
     "You answer a question from a knowledge graph by calls, one a turn. X is an entity of the "
@@ -122,8 +122,8 @@ cmat_status kg_show_variable(kg_play *p, int made, bool agentbench, cmat_buf *ou
     if (agentbench)
         return CMAT_OK;
     cmat_status st = p->graph->ops->size(p->graph, p->exprs, made, &n, err);
-    if (st == CMAT_OK)
-        st = p->graph->ops->values(p->graph, p->exprs, made, EXAMPLES, &some, err);
+    if (st == CMAT_OK && n <= FEW)
+        st = p->graph->ops->values(p->graph, p->exprs, made, 0, &some, err);
     if (st != CMAT_OK && st != CMAT_ERR_LIMIT && st != CMAT_ERR_UNSUPPORTED)
         return st;
     if (st != CMAT_OK)
@@ -132,12 +132,12 @@ cmat_status kg_show_variable(kg_play *p, int made, bool agentbench, cmat_buf *ou
         cmat_buf_printf(out, "#%zu: the number %s", k, some.n ? kg_list_get(&some, 0) : "0");
     else
         cmat_buf_printf(out, "#%zu: %zu %s", k, n, type);
-    for (size_t i = 0; st == CMAT_OK && !number && i < some.n; i++) {
+    for (size_t i = 0; st == CMAT_OK && !number && i < some.n && i < EXAMPLES; i++) {
         cmat_buf_puts(out, i ? "; " : " (");
         p->graph->ops->label(p->graph, kg_list_get(&some, i), out);
     }
     if (st == CMAT_OK && !number && some.n)
-        cmat_buf_puts(out, n > some.n ? "; ...)" : ")");
+        cmat_buf_puts(out, some.n > EXAMPLES ? "; ...)" : ")");
     kg_list_clear(&some);
     return CMAT_OK;
 }
