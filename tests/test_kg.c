@@ -66,7 +66,7 @@ static cmat_env *open_env(const char *world, const char *style)
 
 static cmat_task task_of(const char *text)
 {
-    cmat_task t;
+    cmat_task t = {0};
     cmat_error err;
     json_t *j = cmat_json_parse(text, strlen(text), "task", &err);
     if (!j || cmat_task_init(&t, j, &err) != CMAT_OK)

@@ -78,7 +78,6 @@ struct kg_graph { /* first member of each kind's own struct */
     const kg_graph_ops *ops;
     int refs;
     bool last_only; /* see above */
-    char *about;    /* one line on what it is */
 };
 
 /* Opens what `path` names: a store (.kg), a file of triples (imported once into a store in the

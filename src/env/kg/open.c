@@ -23,7 +23,6 @@ void kg_graph_unref(kg_graph *g)
 {
     if (!g || --g->refs > 0)
         return;
-    free(g->about);
     g->ops->close(g);
 }
 

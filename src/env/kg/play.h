@@ -44,7 +44,6 @@ typedef struct {
     bool listed[2]; /* relations, attributes: were asked for */
     bool known[2];  /* lists[] holds them */
     kg_list lists[2];
-    bool refused; /* the graph could not list them */
 } kg_item;
 
 typedef struct {

@@ -178,7 +178,7 @@ cmat_status kg_read_rdf(kg_build *b, const char *path, cmat_error *err)
     r.env = serd_env_new(NULL);
     SerdReader *reader =
         serd_reader_new(syntax_of(path), &r, NULL, on_base, on_prefix, on_statement, NULL);
-    serd_reader_set_strict(reader, false);
+    serd_reader_set_strict(reader, true);
     serd_reader_set_error_sink(reader, on_error, &r);
     const SerdStatus status = serd_reader_read_file_handle(reader, r.file, (const uint8_t *)path);
     if (r.st == CMAT_OK && status > SERD_FAILURE)

@@ -443,7 +443,6 @@ cmat_status kg_sparql_open(kg_graph **out, const char *path, double timeout, cma
     g = cmat_xcalloc(1, sizeof *g);
     g->base.ops = &sparql_ops;
     g->base.refs = 1;
-    g->base.about = cmat_xstrdup(url);
     g->http = kg_http_new(url, timeout);
     g->graph = cmat_xstrdup(cmat_json_str(j, "graph", NULL));
     g->iris = json_object();
@@ -456,7 +455,6 @@ cmat_status kg_sparql_open(kg_graph **out, const char *path, double timeout, cma
         st = ping(g, url, err);
     json_decref(j);
     if (st != CMAT_OK) {
-        free(g->base.about);
         sparql_close(&g->base);
         return st;
     }

@@ -433,11 +433,8 @@ static cmat_status damaged(const kg_store *s, cmat_error *err)
 static cmat_status meta_row(kg_store *s, sqlite3_stmt *q, cmat_error *err)
 {
     (void)err;
-    char **at = strcmp(column(q, 0), "about") == 0    ? &s->base.about
-                : strcmp(column(q, 0), "prefix") == 0 ? &s->prefix
-                                                      : NULL;
-    if (at && !*at)
-        *at = cmat_xstrdup(column(q, 1));
+    if (strcmp(column(q, 0), "prefix") == 0 && !s->prefix)
+        s->prefix = cmat_xstrdup(column(q, 1));
     if (strcmp(column(q, 0), "inverses") == 0)
         s->inverses = strcmp(column(q, 1), "1") == 0;
     return CMAT_OK;
