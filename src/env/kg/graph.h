@@ -18,7 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define KG_LABEL_MAX 200    /* bytes of a label or of a relation's name */
+#define KG_WORD_MAX 120     /* bytes of a relation's or type's name, a few more at most */
+#define KG_LABEL_MAX 200    /* bytes of a label */
 #define KG_NAME_MAX 2000    /* bytes of a node's name; longer ones are left out on import */
 #define KG_SET_MAX 2000000u /* nodes of a set */
 #define KG_NUMBER "number"  /* types of attributes' values */

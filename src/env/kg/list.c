@@ -112,7 +112,7 @@ void kg_clean_name(cmat_buf *out, const char *s, size_t len)
     cmat_buf inert = {0};
     const size_t start = out->len;
     cmat_text_inert(&inert, s, len > 4 * KG_LABEL_MAX ? 4 * KG_LABEL_MAX : len);
-    for (size_t i = 0; i < inert.len && out->len - start < KG_LABEL_MAX;) {
+    for (size_t i = 0; i < inert.len && out->len - start < KG_WORD_MAX;) {
         uint32_t cp = 0;
         const int n = cmat_utf8_decode(inert.data + i, inert.len - i, &cp);
         const unsigned char c = (unsigned char)inert.data[i];
