@@ -59,7 +59,7 @@ static cmat_env *open_env(const char *style, const cmat_env *like)
 
 static cmat_task make_task(const char *json)
 {
-    cmat_task t;
+    cmat_task t = {0};
     cmat_error err;
     json_t *j = cmat_json_parse(json, strlen(json), "task", &err);
     if (!j || cmat_task_init(&t, j, &err) != CMAT_OK)

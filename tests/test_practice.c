@@ -143,7 +143,8 @@ static void test_ask(void **state)
         db_conn_options co = {.timeout = 2, .max_rows = 100, .mysql = true, .max_columns = 14};
         if (doubled(l.items[i].instruction))
             fail_msg("clumsy: %s", l.items[i].instruction);
-        assert_int_equal(db_world_inline(&w, json_object_get(j, "table"), true, NULL, &err), CMAT_OK);
+        assert_int_equal(db_world_inline(&w, json_object_get(j, "table"), true, NULL, &err),
+                         CMAT_OK);
         assert_int_equal(db_conn_open(&c, w->image, &co, &err), CMAT_OK);
         assert_int_equal(db_conn_run(c, cmat_json_str(j, "sql", ""), &r, &err), CMAT_OK);
         assert_true(r.ok);

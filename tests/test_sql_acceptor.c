@@ -331,7 +331,8 @@ static void test_accepts_wiki(void **state)
         db_world *w = NULL;
         cmat_acceptor *a = NULL;
         cmat_buf b = {0};
-        assert_int_equal(db_world_inline(&w, json_object_get(j, "table"), true, NULL, &err), CMAT_OK);
+        assert_int_equal(db_world_inline(&w, json_object_get(j, "table"), true, NULL, &err),
+                         CMAT_OK);
         db_constraint_input in = {&w->schema, &w->values, "", false, true, 0};
         assert_int_equal(db_constraint(&a, &in, &err), CMAT_OK);
         cmat_buf_printf(&b, "Think: %s\nFinal: %s", cmat_json_str(j, "think", ""),

@@ -471,8 +471,8 @@ static void test_broken_tasks(void **unused)
         "{\"site\": 3}",
         "{\"site\": {\"kind\": \"shop\"}}",
         "{\"site\": {\"kind\": \"form\"}}",
-        "{\"site\": {\"kind\": \"form\", \"fields\": [{\"label\": \"a\", \"type\": \"select\", "
-        "\"goal\": \"x\"}]}}",
+        ("{\"site\": {\"kind\": \"form\", \"fields\": [{\"label\": \"a\", \"type\": \"select\", "
+         "\"goal\": \"x\"}]}}"),
         "{\"site\": {\"kind\": \"menu\", \"items\": [{}], \"goal\": [0]}}",
         "{\"site\": {\"kind\": \"date\", \"month\": \"2026-13\", \"goal\": \"2026-01-01\"}}",
         "{\"site\": {\"kind\": \"table\", \"columns\": [\"a\"], \"rows\": [3], \"goal\": 0}}",
@@ -877,8 +877,8 @@ static void test_bad_files(void **unused)
         "[3]",
         "x",
         "{\"instances\": [{}]}",
-        "\xfd"
-        "7zXZ\0abc",
+        ("\xfd"
+         "7zXZ\0abc"),
         "[{\"confirmed_task\": \"t\", \"actions\": [{\"operation\": {\"op\": \"FLY\"}}]}]",
         "{\"id\": 3}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -18,8 +18,8 @@
  *      "checker": {"reply", "n_prompt", "n_tokens", "seconds"}, "objection": what sent it back,
  *      "verdict": {"source": "facts"|"note"|"model", "accepted", "right", "reason"},
  *      "executed", "right": true, false or null (not known)
- *  "score": 0..1 or null, "measures": {name: number} where the environment has some, "outcome", "error_kind", "n_turns", "n_prompt", "n_tokens", "seconds",
- *  "failure": of the source of text */
+ *  "score": 0..1 or null, "measures": {name: number} where the environment has some, "outcome",
+ * "error_kind", "n_turns", "n_prompt", "n_tokens", "seconds", "failure": of the source of text */
 #ifndef CMAT_AGENT_EPISODE_H
 #define CMAT_AGENT_EPISODE_H
 #include "agent/agent.h"

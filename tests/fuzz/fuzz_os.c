@@ -107,13 +107,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     char *text = cmat_xstrndup((const char *)data + 1, size - 1);
     switch (data[0] % 7) {
-    case 0: reply(text); break;
-    case 1: script(text); break;
-    case 2: output((const char *)data + 1, size - 1); break;
-    case 3: accepted(text, false); break;
-    case 4: accepted(text, true); break;
-    case 5: tasks(text, size - 1); break;
-    default: compare(text); break;
+    case 0:
+        reply(text);
+        break;
+    case 1:
+        script(text);
+        break;
+    case 2:
+        output((const char *)data + 1, size - 1);
+        break;
+    case 3:
+        accepted(text, false);
+        break;
+    case 4:
+        accepted(text, true);
+        break;
+    case 5:
+        tasks(text, size - 1);
+        break;
+    default:
+        compare(text);
+        break;
     }
     free(text);
     return 0;
