@@ -422,7 +422,7 @@ static cmat_status db_snapshot(cmat_env *env, cmat_buf *out, cmat_error *err)
 static cmat_status db_restore(cmat_env *env, const void *state, size_t len, cmat_error *err)
 {
     db_env *e = (db_env *)env;
-    uint32_t head[3];
+    uint32_t head[3] = {0};
     const char *p = (const char *)state + sizeof head;
     if (e->conn && len >= sizeof head)
         memcpy(head, state, sizeof head);

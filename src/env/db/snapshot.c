@@ -22,7 +22,7 @@ static void clear_counters(unsigned char *file)
 static cmat_status same_as_image(db_lite *c, bool *same, cmat_error *err)
 {
     db_conn *fresh = NULL;
-    char ours[33], theirs[33];
+    char ours[33] = "", theirs[33] = "";
     *same = !c->private_copy;
     if (*same || c->base.ddl)
         return CMAT_OK;

@@ -92,6 +92,7 @@ static void plan_ids(os_host *h)
 /* The helper as a file in memory that nobody can change. */
 static cmat_status make_helper(os_host *h, cmat_error *err)
 {
+    /* cppcheck-suppress comparePointers; the two ends of one run of bytes (embed_helper.sh) */
     const size_t n = (size_t)(cmat_os_helper_end - cmat_os_helper);
     const int fd = memfd_create("cmat-sandbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     h->helper = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 10) : -1; /* see spawn_keeper */

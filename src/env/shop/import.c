@@ -147,7 +147,7 @@ static int name_order(const void *a, const void *b)
 static cmat_status add_combinations(importing *in, const shop_product *p, const char *instruction,
                                     const json_t *attributes, cmat_error *err)
 {
-    const shop_option *sorted[SHOP_OPTIONS_MAX];
+    const shop_option *sorted[SHOP_OPTIONS_MAX] = {0};
     const double limit = price_limit(p, p->asin);
     size_t n = 1;
     cmat_status st = CMAT_OK;

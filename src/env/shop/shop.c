@@ -421,7 +421,7 @@ static bool fits(const shop_env *e, const snapshot_head *h)
 static cmat_status shop_restore(cmat_env *env, const void *state, size_t len, cmat_error *err)
 {
     shop_env *e = (shop_env *)env;
-    snapshot_head h;
+    snapshot_head h = {0};
     if (e->task && len >= sizeof h)
         memcpy(&h, state, sizeof h);
     if (!e->task || len < sizeof h || !fits(e, &h))

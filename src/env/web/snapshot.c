@@ -75,9 +75,11 @@ static bool put_saved(web_env *e, const saved *s)
     json_t *before = json_array();
     char value[WEB_VALUE_MAX + 1];
     snprintf(value, sizeof value, "%s", cmat_buf_str(&line));
-    for (size_t i = 0; p && i < s->n_before; i++)
-        if ((p = take_line(p, &line)))
+    for (size_t i = 0; p && i < s->n_before; i++) {
+        p = take_line(p, &line);
+        if (p)
             json_array_append_new(before, cmat_json_text(cmat_buf_str(&line), line.len));
+    }
     cmat_buf_clear(&line);
     if (!p || (!e->recorded && !web_browser_load(&e->browser, p, strlen(p)))) {
         json_decref(before);

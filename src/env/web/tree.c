@@ -171,7 +171,7 @@ static void put_words(cmat_buf *out, const char *s, int max)
 static void put_meta(const web_node *n, cmat_buf *out)
 {
     cmat_buf meta = {0}, value = {0};
-    const char *seen[N_TOLD];
+    const char *seen[N_TOLD] = {NULL};
     char *copies[N_TOLD];
     int n_seen = 0;
     for (int t = 0; t < N_TOLD; t++) {
