@@ -192,6 +192,13 @@ static void chunk_output(chunk_state *f, const cmat_paged_kv *kv, const chunk_gr
     }
 }
 
+/* Where row r of a group (position, head) leaves its result. */
+static float *part_of(float *parts, const member *m, int r, int g, int heads, int G, int d)
+{
+    const size_t part = (size_t)m[r / heads].part * (size_t)G + (size_t)g;
+    return parts + part * part_floats(heads, d) + (size_t)(r % heads * (d + 2));
+}
+
 /* One group of rows and one key/value head; q (T, H, d), rows ldq apart. */
 static void chunk_item(float *parts, const decode_plan *p, int group, const float *q, int ldq,
                        const cmat_paged_kv *kv, int g, int heads, int G, int d)
@@ -208,18 +215,13 @@ static void chunk_item(float *parts, const decode_plan *p, int group, const floa
     }
     chunk_scores(&f, kv, c, rows, g, G, d);
     for (int r = 0; r < rows; r++) {
-        float *s = f.s + r * CMAT_SCORE_LD + c->lo;
-        float *part = parts +
-                      ((size_t)m[r / heads].part * (size_t)G + (size_t)g) * part_floats(heads, d) +
-                      (size_t)(r % heads * (d + 2));
+        float *s = f.s + r * CMAT_SCORE_LD + c->lo, *part = part_of(parts, m, r, g, heads, G, d);
         part[0] = cmat_row_max(s, c->hi - c->lo);
         part[1] = cmat_row_exp(s, c->hi - c->lo, 0, part[0]);
     }
     chunk_output(&f, kv, c, rows, g, G, d);
     for (int r = 0; r < rows; r++)
-        memcpy(parts + ((size_t)m[r / heads].part * (size_t)G + (size_t)g) * part_floats(heads, d) +
-                   (size_t)(r % heads * (d + 2) + 2),
-               f.o + r * d, (size_t)d * sizeof *f.o);
+        memcpy(part_of(parts, m, r, g, heads, G, d) + 2, f.o + r * d, (size_t)d * sizeof *f.o);
 }
 
 /* o (d) of one row and head from its parts, `step` floats apart. */

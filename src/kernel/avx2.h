@@ -40,6 +40,23 @@ int cmat_avx2_q_pairs(cmat_type type);
 cmat_status cmat_avx2_prepare(cmat_weight *w, int uses, cmat_error *err);
 void cmat_avx2_release(cmat_weight *w);
 cmat_q_pack cmat_avx2_q_pack_prepared;
+/* Several products as one list of units of `per` outputs: how many there are, and whose number *i
+ * is; *i becomes the unit's number there. */
+static inline int cmat_product_units(const cmat_product *p, int n, int per)
+{
+    int units = 0;
+    for (int i = 0; i < n; i++)
+        units += (p[i].w->n_out + per - 1) / per;
+    return units;
+}
+
+static inline const cmat_product *cmat_product_of_unit(const cmat_product *p, int per, int *i)
+{
+    for (; *i >= cmat_product_units(p, 1, per); p++)
+        *i -= cmat_product_units(p, 1, per);
+    return p;
+}
+
 /* y (n_out) (+)= W x for n matrices */
 void cmat_avx2_row_product(const cmat_product *p, int n, const float *x, bool accumulate);
 

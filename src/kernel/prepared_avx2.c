@@ -235,12 +235,7 @@ static inline __attribute__((always_inline)) void rows_range(cmat_prepared_form 
     }
 }
 
-enum { CHUNK = 4 }; /* groups at a time */
-
-static int row_chunks(const cmat_weight *w)
-{
-    return (w->n_out + ROWS * CHUNK - 1) / (ROWS * CHUNK);
-}
+enum { CHUNK = 4, PER_CHUNK = ROWS * CHUNK }; /* groups at a time */
 
 void cmat_avx2_row_product(const cmat_product *p, int n, const float *x, bool accumulate)
 {
@@ -248,20 +243,15 @@ void cmat_avx2_row_product(const cmat_product *p, int n, const float *x, bool ac
     char *room = cmat_scratch_take((size_t)n_blocks * 72);
     int16_t *q = (int16_t *)room;
     float *d = (float *)(void *)(room + (size_t)n_blocks * 64), *s = d + n_blocks;
-    int n_chunks = 0;
+    const int n_chunks = cmat_product_units(p, n, PER_CHUNK);
     cmat_avx2_q_tile.round(q, d, s, x, n_in, CMAT_Q_MAX);
     const rounded r = {q, d, s, n_blocks};
-    for (int i = 0; i < n; i++) {
-        n_chunks += row_chunks(p[i].w);
-        if (!accumulate)
-            memset(p[i].y, 0, (size_t)p[i].w->n_out * sizeof *p[i].y);
-    }
+    for (int i = 0; i < n && !accumulate; i++)
+        memset(p[i].y, 0, (size_t)p[i].w->n_out * sizeof *p[i].y);
 #pragma omp parallel for schedule(static) num_threads(threads) if (n_chunks * n_blocks > 64)
     for (int i = 0; i < n_chunks; i++) {
-        const cmat_product *of = p;
         int c = i;
-        for (; c >= row_chunks(of->w); of++)
-            c -= row_chunks(of->w);
+        const cmat_product *of = cmat_product_of_unit(p, PER_CHUNK, &c);
         const int n_groups = (of->w->n_out + ROWS - 1) / ROWS, first = c * CHUNK;
         const int end = n_groups - first < CHUNK ? n_groups : first + CHUNK;
         CMAT_WITH_FORM(of->w->type, rows_range, of->y, of->w, first, end, &r)

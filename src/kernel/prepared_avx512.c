@@ -1,6 +1,7 @@
 /* kernel/prepared_avx512.c - prepared weights in AVX-512: panels for many rows of x, and products
  * with a few rows (decoding many sequences at once), for which weights are unpacked in registers
  * without a panel in between. Arithmetic is that of qgemm.h, in the same order. */
+#include "kernel/avx2.h"
 #include "kernel/avx512.h"
 #include "kernel/avx512_rows.h"
 #include "kernel/prepared_avx2.h"
@@ -234,18 +235,15 @@ void cmat_avx512_few_rows(const cmat_product *p, int n, const float *x, int ldx,
 {
     const int n_in = p->w->n_in, n_blocks = n_in / CMAT_Q_BLOCK, threads = cmat_threads();
     const cmat_qrows r = cmat_qrows_new(T, n_in, 2); /* of an odd T a row more is read */
-    int n_units = 0;
-    for (int i = 0; i < n; i++)
-        n_units += (p[i].w->n_out + COLUMNS - 1) / COLUMNS;
+    const int n_units = cmat_product_units(p, n, COLUMNS);
 #pragma omp parallel num_threads(threads) if (n_units * n_blocks * T > 256)
     {
         cmat_qrows_round(&r, cmat_avx2_q_round, x, (size_t)ldx, T, n_in, CMAT_Q_MAX);
 #pragma omp for schedule(static)
         for (int i = 0; i < n_units; i++) {
-            const cmat_product *of = p;
-            int at = i * COLUMNS;
-            for (; at >= (of->w->n_out + COLUMNS - 1) / COLUMNS * COLUMNS; of++)
-                at -= (of->w->n_out + COLUMNS - 1) / COLUMNS * COLUMNS;
+            int at = i;
+            const cmat_product *of = cmat_product_of_unit(p, COLUMNS, &at);
+            at *= COLUMNS;
             const cmat_weight *w = of->w;
             const unit u = unit_at(w, at,
                                    (size_t)n_blocks *
