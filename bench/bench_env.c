@@ -6,6 +6,7 @@
  * once; then EPISODES (10,000) episodes one after the other, after which memory must not have
  * grown. The clock counts this thread's own time, so that a busy machine disturbs less. */
 #include "env/env.h"
+#include "process.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,19 +21,6 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double kilobytes(const char *key)
-{
-    char line[200];
-    double kb = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (strncmp(line, key, strlen(key)) == 0)
-            kb = strtod(line + strlen(key) + 1, NULL);
-    if (f)
-        fclose(f);
-    return kb;
 }
 
 static void stop(const cmat_error *err)
@@ -108,13 +96,14 @@ static void many_at_once(const cmat_env *env, const cmat_task_list *l)
     cmat_env *envs[AT_ONCE];
     cmat_obs obs = {0};
     cmat_error err;
-    const double before = kilobytes("VmRSS");
+    const double before = process_figure("/proc/self/status", "VmRSS");
     for (int i = 0; i < AT_ONCE; i++) {
         envs[i] = open_env(env->ops->name, env->opts.path, env);
         if (cmat_env_reset(envs[i], &l->items[(size_t)i % l->n], &obs, &err) != CMAT_OK)
             stop(&err);
     }
-    printf("kib_per_episode %.0f\n", (kilobytes("VmRSS") - before) / AT_ONCE);
+    printf("kib_per_episode %.0f\n",
+           (process_figure("/proc/self/status", "VmRSS") - before) / AT_ONCE);
     for (int i = 0; i < AT_ONCE; i++)
         cmat_env_close(envs[i]);
     cmat_obs_clear(&obs);
@@ -147,14 +136,14 @@ static void many_episodes(cmat_env *env, const cmat_task_list *l, cmat_rng *rng,
     for (size_t i = 0; i < n; i++) {
         if (i == n / 10) { /* what is kept for reuse is there by now */
             malloc_trim(0);
-            before = kilobytes("VmRSS");
+            before = process_figure("/proc/self/status", "VmRSS");
         }
         play(env, &l->items[i % l->n], rng, &starting);
     }
     malloc_trim(0);
     printf("episodes %zu\n", n);
-    printf("kib_grown %.0f\n", kilobytes("VmRSS") - before);
-    printf("peak_mib %.1f\n", kilobytes("VmHWM") / 1024);
+    printf("kib_grown %.0f\n", process_figure("/proc/self/status", "VmRSS") - before);
+    printf("peak_mib %.1f\n", process_figure("/proc/self/status", "VmHWM") / 1024);
 }
 
 int main(int argc, char **argv)

@@ -6,6 +6,7 @@
  * descriptor or memory may be left over. */
 #include "core/cancel.h"
 #include "env/os/os.h"
+#include "process.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <malloc.h>
@@ -23,19 +24,6 @@ static void stop(const cmat_error *err)
 }
 
 /* ---- what there is of us ---- */
-
-static double kilobytes(const char *path, const char *key)
-{
-    char line[200];
-    double kb = 0;
-    FILE *f = fopen(path, "r");
-    while (f && fgets(line, sizeof line, f))
-        if (strncmp(line, key, strlen(key)) == 0)
-            kb = strtod(line + strlen(key) + 1, NULL);
-    if (f)
-        fclose(f);
-    return kb;
-}
 
 static size_t entries(const char *dir)
 {
@@ -64,7 +52,7 @@ static int parent_of(int pid)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/status", pid);
-    return (int)kilobytes(path, "PPid:");
+    return (int)process_figure(path, "PPid:");
 }
 
 /* Processes below this one, with their memory (shared pages divided among those that share). */
@@ -81,7 +69,7 @@ static size_t family(double *kib)
         if (up != (int)getpid() || atoi(e->d_name) == (int)getpid())
             continue;
         snprintf(path, sizeof path, "/proc/%.16s/smaps_rollup", e->d_name);
-        *kib += kilobytes(path, "Pss:");
+        *kib += process_figure(path, "Pss:");
         n++;
     }
     if (d)
@@ -201,7 +189,7 @@ static void many_episodes(cmat_env *env, const cmat_task_list *l, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (i == n / 10) { /* what is kept for reuse is there by now */
             malloc_trim(0);
-            before = kilobytes("/proc/self/status", "VmRSS:");
+            before = process_figure("/proc/self/status", "VmRSS:");
             procs = family(&kib);
             fds = entries("/proc/self/fd");
             mounts = lines("/proc/self/mountinfo");
@@ -209,7 +197,8 @@ static void many_episodes(cmat_env *env, const cmat_task_list *l, size_t n)
         play(env, &l->items[i % l->n], &steps);
     }
     malloc_trim(0);
-    printf("episodes %zu\nkib_grown %.0f\n", n, kilobytes("/proc/self/status", "VmRSS:") - before);
+    printf("episodes %zu\nkib_grown %.0f\n", n,
+           process_figure("/proc/self/status", "VmRSS:") - before);
     printf("processes_grown %d\n", (int)family(&kib) - (int)procs);
     printf("descriptors_grown %d\n", (int)entries("/proc/self/fd") - (int)fds);
     printf("mounts_grown %d\n", (int)lines("/proc/self/mountinfo") - (int)mounts);

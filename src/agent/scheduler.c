@@ -38,24 +38,8 @@ cmat_status cmat_run_env_open(const cmat_run_config *config, const cmat_env *lik
     if (config->opts.max_steps > 0)
         o.max_steps = (int)config->opts.max_steps;
     o.like = like;
-    if (!config->env_ops)
-        return cmat_env_open(out, config->env, &o, err);
-    /* As cmat_env_open does: cmat_env_close frees these copies. */
-    char *path = cmat_xstrdup(o.path), *style = cmat_xstrdup(o.style);
-    o.path = path;
-    o.style = style;
-    cmat_status st = config->env_ops->open(out, &o, err);
-    if (st != CMAT_OK) {
-        free(path);
-        free(style);
-        *out = NULL;
-        return st;
-    }
-    (*out)->ops = config->env_ops;
-    (*out)->opts = o;
-    (*out)->opts.like = NULL;
-    (*out)->done = true;
-    return CMAT_OK;
+    return config->env_ops ? cmat_env_open_ops(out, config->env_ops, &o, err)
+                           : cmat_env_open(out, config->env, &o, err);
 }
 
 static cmat_status take_env(run *r, cmat_env **out, cmat_error *err)

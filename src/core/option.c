@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -83,29 +84,11 @@ static bool find(const cmat_option *table, const char *name, size_t n, cmat_opti
     return false;
 }
 
-/* Levenshtein distance, for "did you mean". */
+/* For "did you mean"; a long name is far from all. */
 static size_t distance(const char *a, const char *b)
 {
-    size_t row[64], n = strlen(b);
-
-    if (n >= 63)
-        return 99;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diag = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t best = diag + (a[i - 1] != b[j - 1]);
-            diag = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[n];
+    const size_t m = strlen(b);
+    return m >= 63 ? 99 : cmat_text_distance(a, strlen(a), b, m);
 }
 
 static cmat_status unknown(const cmat_option *table, const char *name, const char *where,

@@ -1,6 +1,7 @@
 /* text.c - UTF-8 and text meant for people. */
 #include "core/text.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -195,4 +196,24 @@ void cmat_text_sparkline(cmat_buf *b, const double *y, size_t n)
     }
     for (size_t i = 0; i < n; i++)
         cmat_buf_puts(b, blocks[hi > lo ? (int)(7 * (y[i] - lo) / (hi - lo) + 0.5) : 0]);
+}
+
+size_t cmat_text_distance(const char *a, size_t n, const char *b, size_t m)
+{
+    size_t row[CMAT_DISTANCE_MAX + 1];
+    assert(m <= CMAT_DISTANCE_MAX);
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            const size_t change = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = change < row[j] + 1 ? change : row[j] + 1;
+            if (row[j - 1] + 1 < row[j])
+                row[j] = row[j - 1] + 1;
+        }
+    }
+    return row[m];
 }

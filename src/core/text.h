@@ -24,6 +24,10 @@ void cmat_text_html(cmat_buf *b, const char *s, size_t n);
 /* "1.2 GB", "3 min 20 s", "1,234": written into out. */
 void cmat_text_bytes(char *out, size_t size, double bytes);
 void cmat_text_seconds(char *out, size_t size, double seconds);
+/* Bytes to insert, delete or change to make one text the other (Levenshtein); m is at most
+ * CMAT_DISTANCE_MAX. */
+enum { CMAT_DISTANCE_MAX = 255 };
+size_t cmat_text_distance(const char *a, size_t n, const char *b, size_t m);
 /* Case-insensitive search; NULL when absent. */
 const char *cmat_text_find(const char *haystack, const char *needle);
 /* Appends n values as a line of block characters, the least lowest, the greatest highest. */

@@ -135,6 +135,11 @@ const cmat_env_ops *cmat_env_find(const char *name)
     return NULL;
 }
 
+bool cmat_env_is_agentbench(const cmat_env_options *opts)
+{
+    return opts->style && strcmp(opts->style, "agentbench") == 0;
+}
+
 cmat_status cmat_env_open(cmat_env **out, const char *name, const cmat_env_options *opts,
                           cmat_error *err)
 {
@@ -142,9 +147,19 @@ cmat_status cmat_env_open(cmat_env **out, const char *name, const cmat_env_optio
     const cmat_env_ops *ops = cmat_env_find(name);
     if (!ops)
         return cmat_fail(err, CMAT_ERR_NOT_FOUND, "env: no environment is called \"%s\"", name);
+    return cmat_env_open_ops(out, ops, opts, err);
+}
+
+cmat_status cmat_env_open_ops(cmat_env **out, const cmat_env_ops *ops, const cmat_env_options *opts,
+                              cmat_error *err)
+{
     cmat_env_options own = opts ? *opts : (cmat_env_options){0};
+    *out = NULL;
     if (own.max_steps < 0 || own.obs_budget < 0 || own.step_timeout < 0)
-        return cmat_fail(err, CMAT_ERR_ARG, "env %s: a limit is negative", name);
+        return cmat_fail(err, CMAT_ERR_ARG, "env %s: a limit is negative", ops->name);
+    if (own.style && strcmp(own.style, "short") != 0 && !cmat_env_is_agentbench(&own))
+        return cmat_fail(err, CMAT_ERR_ARG, "env %s: no style is called \"%s\" (short, agentbench)",
+                         ops->name, own.style);
     if (own.like && own.like->ops != ops)
         own.like = NULL;
     /* The environment keeps these strings for as long as it lives. */

@@ -59,6 +59,7 @@ typedef struct {
 void cmat_facts_clear(cmat_facts *f);
 
 typedef struct cmat_env cmat_env;
+typedef struct cmat_env_ops cmat_env_ops;
 typedef struct {
     const char *path;    /* the world (cmat_env_ops.world), a file or an address; NULL where tasks
                             bring their own */
@@ -80,7 +81,7 @@ typedef struct {
 } cmat_env_snapshot; /* all zero is empty */
 void cmat_env_snapshot_clear(cmat_env_snapshot *s);
 
-typedef struct {
+struct cmat_env_ops {
     const char *name, *summary;
     const char *world; /* what options.path is ("an SQLite file"), without which no tasks can be
                         * made; NULL: the environment needs none */
@@ -129,7 +130,7 @@ typedef struct {
     void (*measures)(cmat_env *env, json_t *out);
     /* The error kind of a failed episode by the paper's names ("wrong column", ...), or NULL. */
     const char *(*error_kind)(cmat_env *env);
-} cmat_env_ops;
+};
 
 struct cmat_env { /* first member of each environment's own struct */
     const cmat_env_ops *ops;
@@ -143,6 +144,12 @@ const cmat_env_ops *cmat_env_find(const char *name);
 
 cmat_status cmat_env_open(cmat_env **out, const char *name, const cmat_env_options *opts,
                           cmat_error *err);
+/* The same for one that may be outside the list. CMAT_ERR_ARG: a limit is negative, or there is no
+ * such style. */
+cmat_status cmat_env_open_ops(cmat_env **out, const cmat_env_ops *ops, const cmat_env_options *opts,
+                              cmat_error *err);
+/* The options ask for AgentBench's style. */
+bool cmat_env_is_agentbench(const cmat_env_options *opts);
 void cmat_env_close(cmat_env *env); /* accepts NULL */
 cmat_status cmat_env_reset(cmat_env *env, const cmat_task *task, cmat_obs *obs, cmat_error *err);
 /* Counts the step; past max_steps obs->done is set by the caller's rule (AgentBench: task limit).

@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "env/house/house.h"
 #include "env/house/make.h"
+#include "fuzz_env.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,21 +64,10 @@ static void reply(const char *text, bool agentbench)
 {
     static cmat_env *envs[2];
     cmat_env_options o = {.style = agentbench ? "agentbench" : "short"};
-    cmat_obs obs = {0};
-    cmat_facts facts = {0};
     cmat_error err = {0};
-    uint64_t before, after;
     if (!envs[agentbench] && cmat_env_open(&envs[agentbench], "house", &o, &err) != CMAT_OK)
         abort();
-    cmat_env *env = envs[agentbench];
-    if (cmat_env_reset(env, good_task(), &obs, &err) != CMAT_OK ||
-        cmat_env_hash(env, &before, &err) != CMAT_OK ||
-        cmat_env_dry_run(env, text, &facts, &err) != CMAT_OK ||
-        cmat_env_hash(env, &after, &err) != CMAT_OK || before != after ||
-        cmat_env_step(env, text, &obs, &err) != CMAT_OK)
-        abort();
-    cmat_obs_clear(&obs);
-    cmat_facts_clear(&facts);
+    fuzz_reply(envs[agentbench], good_task(), text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

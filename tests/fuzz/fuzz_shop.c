@@ -12,6 +12,7 @@
 #include "env/shop/nouns.h"
 #include "env/shop/shop.h"
 #include "env/shop/site_session.h"
+#include "fuzz_env.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,19 +104,7 @@ static void products(const char *data, size_t size)
 
 static void reply(const char *text, bool agentbench)
 {
-    cmat_env *env = good_env(agentbench);
-    cmat_obs obs = {0};
-    cmat_facts facts = {0};
-    cmat_error err = {0};
-    uint64_t before, after;
-    if (cmat_env_reset(env, good_task(), &obs, &err) != CMAT_OK ||
-        cmat_env_hash(env, &before, &err) != CMAT_OK ||
-        cmat_env_dry_run(env, text, &facts, &err) != CMAT_OK ||
-        cmat_env_hash(env, &after, &err) != CMAT_OK || before != after ||
-        cmat_env_step(env, text, &obs, &err) != CMAT_OK)
-        abort();
-    cmat_obs_clear(&obs);
-    cmat_facts_clear(&facts);
+    fuzz_reply(good_env(agentbench), good_task(), text);
 }
 
 static void snapshot(const char *data, size_t size)

@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "env/web/tree.h"
 #include "env/web/web.h"
+#include "fuzz_env.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,19 +105,7 @@ static const cmat_task *good_task(void)
 
 static void reply(const char *text, bool agentbench)
 {
-    cmat_env *env = env_of(agentbench);
-    cmat_obs obs = {0};
-    cmat_facts facts = {0};
-    cmat_error err = {0};
-    uint64_t before, after;
-    if (cmat_env_reset(env, good_task(), &obs, &err) != CMAT_OK ||
-        cmat_env_hash(env, &before, &err) != CMAT_OK ||
-        cmat_env_dry_run(env, text, &facts, &err) != CMAT_OK ||
-        cmat_env_hash(env, &after, &err) != CMAT_OK || before != after ||
-        cmat_env_step(env, text, &obs, &err) != CMAT_OK)
-        abort();
-    cmat_obs_clear(&obs);
-    cmat_facts_clear(&facts);
+    fuzz_reply(env_of(agentbench), good_task(), text);
 }
 
 static void state(const char *data, size_t size)

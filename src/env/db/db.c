@@ -84,13 +84,9 @@ static bool same_path(const char *a, const char *b)
 
 static cmat_status db_open(cmat_env **out, const cmat_env_options *opts, cmat_error *err)
 {
-    const char *style = opts->style ? opts->style : "short";
-    if (strcmp(style, "short") != 0 && strcmp(style, "agentbench") != 0)
-        return cmat_fail(err, CMAT_ERR_ARG, "env db: no style is called \"%s\" (short, agentbench)",
-                         style);
     db_env *e = cmat_xcalloc(1, sizeof *e);
     e->base.opts = *opts;
-    e->agentbench = !strcmp(style, "agentbench");
+    e->agentbench = cmat_env_is_agentbench(opts);
     if (e->base.opts.max_steps == 0)
         e->base.opts.max_steps = e->agentbench ? AGENTBENCH_STEPS : SHORT_STEPS;
     if (e->base.opts.obs_budget == 0)

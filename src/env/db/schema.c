@@ -3,6 +3,7 @@
  * Foreign keys are the declared ones; where a table declares none on a column called x_id, the
  * table x with a single primary key of a fitting type is taken for its target. */
 #include "env/db/schema.h"
+#include "core/text.h"
 #include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -333,31 +334,19 @@ int db_table_find_column(const db_table *t, const char *name)
     return -1;
 }
 
-/* Levenshtein distance over lower-cased bytes, underscores as blanks; SIZE_MAX for long names. */
+/* Over lower-cased bytes, underscores as blanks; SIZE_MAX for long names. */
 static size_t distance(const char *a, const char *b)
 {
     enum { MAX = 64 };
-    size_t n = strlen(a), m = strlen(b), row[MAX + 1];
+    const char *text[2] = {a, b};
+    char folded[2][MAX];
+    const size_t n = strlen(a), m = strlen(b);
     if (n > MAX || m > MAX)
         return SIZE_MAX;
-    for (size_t j = 0; j <= m; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diag = row[0];
-        row[0] = i;
-        int x = a[i - 1] == '_' ? ' ' : tolower((unsigned char)a[i - 1]);
-        for (size_t j = 1; j <= m; j++) {
-            int y = b[j - 1] == '_' ? ' ' : tolower((unsigned char)b[j - 1]);
-            size_t best = diag + (x != y);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diag = row[j];
-            row[j] = best;
-        }
-    }
-    return row[m];
+    for (int t = 0; t < 2; t++)
+        for (size_t i = 0; text[t][i]; i++)
+            folded[t][i] = text[t][i] == '_' ? ' ' : (char)tolower((unsigned char)text[t][i]);
+    return cmat_text_distance(folded[0], n, folded[1], m);
 }
 
 /* How far a candidate is, a contained name counting as near; SIZE_MAX: too far to be meant. */

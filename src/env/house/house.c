@@ -71,13 +71,10 @@ static void end_episode(house_env *e)
 
 static cmat_status house_open(cmat_env **out, const cmat_env_options *opts, cmat_error *err)
 {
-    const char *style = opts->style ? opts->style : "short";
-    if (strcmp(style, "short") != 0 && strcmp(style, "agentbench") != 0)
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "env house: no style is called \"%s\" (short, agentbench)", style);
+    (void)err;
     house_env *e = cmat_xcalloc(1, sizeof *e);
     e->base.opts = *opts;
-    e->agentbench = strcmp(style, "agentbench") == 0;
+    e->agentbench = cmat_env_is_agentbench(opts);
     if (e->base.opts.max_steps == 0)
         e->base.opts.max_steps = e->agentbench ? AGENTBENCH_STEPS : SHORT_STEPS;
     *out = &e->base;

@@ -1,6 +1,7 @@
 /* env/house/reply.c - see reply.h. BLEU: Papineni et al. 2002; its smoothing: Chen and Cherry
  * 2014, method 4, with NLTK's constants. */
 #include "env/house/reply.h"
+#include "core/text.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdint.h>
@@ -146,33 +147,14 @@ const char *house_closest_bleu(const char *const *commands, size_t n, const char
 
 /* ---- edit distance ---- */
 
-/* Bytes to insert, delete or change (Levenshtein), of both texts' beginnings. */
-static size_t distance(const char *a, size_t n, const char *b, size_t m)
-{
-    size_t row[MAX_BYTES + 1];
-    for (size_t j = 0; j <= m; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            const size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = change < row[j] + 1 ? change : row[j] + 1;
-            if (row[j - 1] + 1 < row[j])
-                row[j] = row[j - 1] + 1;
-        }
-    }
-    return row[m];
-}
-
 const char *house_closest_edit(const char *const *commands, size_t n, const char *said)
 {
     const size_t n_said = strnlen(said, MAX_BYTES);
     const char *best = NULL;
     size_t least = SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
-        const size_t d = distance(said, n_said, commands[i], strnlen(commands[i], MAX_BYTES));
+        const size_t d =
+            cmat_text_distance(said, n_said, commands[i], strnlen(commands[i], MAX_BYTES));
         if (d < least) {
             least = d;
             best = commands[i];

@@ -31,15 +31,11 @@ static void end_episode(kg_env *e)
 
 static cmat_status kg_open(cmat_env **out, const cmat_env_options *opts, cmat_error *err)
 {
-    const char *style = opts->style ? opts->style : "short";
     const kg_env *like = (const kg_env *)opts->like;
     cmat_status st = CMAT_OK;
-    if (strcmp(style, "short") != 0 && strcmp(style, "agentbench") != 0)
-        return cmat_fail(err, CMAT_ERR_ARG, "env kg: no style is called \"%s\" (short, agentbench)",
-                         style);
     kg_env *e = cmat_xcalloc(1, sizeof *e);
     e->base.opts = *opts;
-    e->agentbench = strcmp(style, "agentbench") == 0;
+    e->agentbench = cmat_env_is_agentbench(opts);
     e->play.answer = -1;
     if (e->base.opts.max_steps == 0)
         e->base.opts.max_steps = MAX_STEPS;

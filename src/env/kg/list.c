@@ -56,25 +56,11 @@ bool kg_list_has(const kg_list *l, const char *s)
     return false;
 }
 
-/* Levenshtein distance of short strings. */
+/* Of short strings. */
 static size_t distance(const char *a, const char *b)
 {
-    size_t row[128], n = strlen(b);
-    if (n >= 127 || strlen(a) >= 127)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diag = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t best = diag + (a[i - 1] != b[j - 1]);
-            diag = row[j];
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-        }
-    }
-    return row[n];
+    const size_t n = strlen(a), m = strlen(b);
+    return n >= 127 || m >= 127 ? SIZE_MAX : cmat_text_distance(a, n, b, m);
 }
 
 const char *kg_list_nearest(const kg_list *l, const char *s)

@@ -59,14 +59,10 @@ static void os_close(cmat_env *env)
 
 static cmat_status os_open(cmat_env **out, const cmat_env_options *opts, cmat_error *err)
 {
-    const char *style = opts->style ? opts->style : "short";
-    if (strcmp(style, "short") != 0 && strcmp(style, "agentbench") != 0)
-        return cmat_fail(err, CMAT_ERR_ARG, "env os: no style is called \"%s\" (short, agentbench)",
-                         style);
     os_env *e = cmat_xcalloc(1, sizeof *e);
     cmat_status st = CMAT_OK;
     e->base.opts = *opts;
-    e->agentbench = strcmp(style, "agentbench") == 0;
+    e->agentbench = cmat_env_is_agentbench(opts);
     if (e->base.opts.max_steps == 0)
         e->base.opts.max_steps = e->agentbench ? AGENTBENCH_STEPS : SHORT_STEPS;
     if (e->base.opts.max_steps > OS_STEPS_MAX - 1)

@@ -103,14 +103,10 @@ static cmat_status load(shop_world **out, const char *name, void *unused, cmat_e
 
 static cmat_status shop_open(cmat_env **out, const cmat_env_options *opts, cmat_error *err)
 {
-    const char *style = opts->style ? opts->style : "short";
     const shop_env *like = (const shop_env *)opts->like;
-    if (strcmp(style, "short") != 0 && strcmp(style, "agentbench") != 0)
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "env shop: no style is called \"%s\" (short, agentbench)", style);
     shop_env *e = cmat_xcalloc(1, sizeof *e);
     e->base.opts = *opts;
-    e->agentbench = strcmp(style, "agentbench") == 0;
+    e->agentbench = cmat_env_is_agentbench(opts);
     if (e->base.opts.max_steps == 0)
         e->base.opts.max_steps = e->agentbench ? AGENTBENCH_STEPS : SHORT_STEPS;
     if (e->base.opts.obs_budget == 0)

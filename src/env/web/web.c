@@ -120,10 +120,6 @@ static cmat_status open_world(web_env *e, const cmat_env_options *opts, cmat_err
 
 static cmat_status web_open(cmat_env **out, const cmat_env_options *opts, cmat_error *err)
 {
-    const char *style = opts->style ? opts->style : "short";
-    if (strcmp(style, "short") != 0 && strcmp(style, "agentbench") != 0)
-        return cmat_fail(err, CMAT_ERR_ARG,
-                         "env web: no style is called \"%s\" (short, agentbench)", style);
     web_env *e = cmat_xcalloc(1, sizeof *e);
     cmat_status st = open_world(e, opts, err);
     if (st != CMAT_OK) {
@@ -131,7 +127,7 @@ static cmat_status web_open(cmat_env **out, const cmat_env_options *opts, cmat_e
         return st;
     }
     e->base.opts = *opts;
-    e->agentbench = strcmp(style, "agentbench") == 0;
+    e->agentbench = cmat_env_is_agentbench(opts);
     if (e->base.opts.max_steps == 0)
         e->base.opts.max_steps = e->agentbench ? AGENTBENCH_STEPS : SHORT_STEPS;
     if (e->base.opts.obs_budget == 0)
