@@ -152,6 +152,68 @@ static void test_matmul_backward(void **state)
     each_kernel(matmul_backward_all_types);
 }
 
+/* The three products of a weight that is tuned, each against sums in double. */
+static void check_tuned(const cmat_kernel_ops *k, int T, int n_out, int n_in)
+{
+    const double bound =
+        product_bound(k, strcmp(k->name, "avx512") == 0 ? 2 * BF16_BOUND : F32_BOUND);
+    const size_t nw = (size_t)n_out * (size_t)n_in, nx = (size_t)T * (size_t)n_in,
+                 ny = (size_t)T * (size_t)n_out;
+    float *hw = random_floats(nw, 1, 1), *hx = random_floats(nx, 1, 2),
+          *hdy = random_floats(ny, 1, 3);
+    float *dx_want = cmat_xcalloc(nx, sizeof *dx_want), *y_want = cmat_xcalloc(ny, sizeof *y_want);
+    float *dw_want = copy_floats(hw, nw); /* added to */
+    for (int t = 0; t < T; t++)
+        for (int o = 0; o < n_out; o++) {
+            double sum = 0;
+            for (int i = 0; i < n_in; i++) {
+                sum += (double)hx[t * n_in + i] * (double)hw[o * n_in + i];
+                dx_want[t * n_in + i] += hdy[t * n_out + o] * hw[o * n_in + i];
+                dw_want[o * n_in + i] += hdy[t * n_out + o] * hx[t * n_in + i];
+            }
+            y_want[t * n_out + o] = (float)sum;
+        }
+    float *x = to_table(k, hx, nx), *dy = to_table(k, hdy, ny), *dw = to_table(k, hw, nw);
+    float *dx = zeros_in(k, nx), *y = zeros_in(k, ny);
+    cmat_weight w = {
+        .data = hw, .type = CMAT_TYPE_F32, .n_out = n_out, .n_in = n_in, .tuned = true};
+    if (k->device)
+        assert_int_equal(k->prepare(&w, CMAT_USE_PROMPT | CMAT_USE_BACKWARD, NULL), CMAT_OK);
+    cmat_matmul_set(k, &(cmat_product){y, n_out, &w}, 1, x, n_in, T);
+    k->matmul_backward(dx, n_in, dy, n_out, &w, T, false);
+    cmat_weight_grad_run(k, &(cmat_outer){dw, n_out, n_in, T, dy, x, n_out, n_in});
+    check_table(k, "y of a tuned weight", y, y_want, ny, bound);
+    check_table(k, "dx of a tuned weight", dx, dx_want, nx, bound);
+    check_table(k, "dW", dw, dw_want, nw, bound);
+    float *all = from_table(k, y, ny);
+    k->matmul(y, n_out, x + (size_t)(T - 1) * (size_t)n_in, n_in, &w, 1, false);
+    float *last = from_table(k, y, (size_t)n_out); /* a row alone is what it was among others */
+    assert_memory_equal(last, all + (size_t)(T - 1) * (size_t)n_out, (size_t)n_out * sizeof *all);
+    k->release(&w);
+    float *const on_table[] = {x, dy, dw, dx, y}, *const here[] = {hw,      hx,     hdy, dx_want,
+                                                                   dw_want, y_want, all, last};
+    for (size_t i = 0; i < sizeof on_table / sizeof *on_table; i++)
+        k->free(on_table[i]);
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+        free(here[i]);
+}
+
+static void tuned_products(const cmat_kernel_ops *k)
+{
+    check_tuned(k, 1, 1, 1);
+    check_tuned(k, 9, 5, 3);
+    check_tuned(k, 67, 100, 70);
+    check_tuned(k, 50, 192, 576);
+    check_tuned(k, 1031, 53, 33); /* more tokens than one slab has */
+    check_tuned(k, 20, 2100, 40); /* more rows than one slab has */
+}
+
+static void test_tuned(void **state)
+{
+    (void)state;
+    each_kernel(tuned_products);
+}
+
 static void gemm_all_forms(const cmat_kernel_ops *k)
 {
     static const int shapes[][3] = {{1, 1, 1},     {7, 5, 3},      {16, 100, 64}, {130, 16, 57},
@@ -826,15 +888,15 @@ static void test_best(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul),        cmocka_unit_test(test_matmul_backward),
-        cmocka_unit_test(test_gemm),          cmocka_unit_test(test_embed),
-        cmocka_unit_test(test_rmsnorm),       cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_log_sum_exp),   cmocka_unit_test(test_lora_rows),
-        cmocka_unit_test(test_swiglu),        cmocka_unit_test(test_geglu),
-        cmocka_unit_test(test_head_norm),     cmocka_unit_test(test_adamw),
-        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_add_scale),
-        cmocka_unit_test(test_moves),         cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_best),
+        cmocka_unit_test(test_matmul),    cmocka_unit_test(test_matmul_backward),
+        cmocka_unit_test(test_tuned),     cmocka_unit_test(test_gemm),
+        cmocka_unit_test(test_embed),     cmocka_unit_test(test_rmsnorm),
+        cmocka_unit_test(test_rope),      cmocka_unit_test(test_log_sum_exp),
+        cmocka_unit_test(test_lora_rows), cmocka_unit_test(test_swiglu),
+        cmocka_unit_test(test_geglu),     cmocka_unit_test(test_head_norm),
+        cmocka_unit_test(test_adamw),     cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_add_scale), cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

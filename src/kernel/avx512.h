@@ -8,11 +8,13 @@
 extern const cmat_sgemm_tile cmat_avx512_tile; /* 12 x 32 */
 extern const cmat_q_tile cmat_avx512_q_tile;   /* 12 x 32, as two of 6 */
 
-/* bfloat16 instead of integers, for the backward pass where the processor has it: a tile of 12 x 32
- * and the columns of W for it. */
+/* bfloat16 instead of integers or floats, for tuning where the processor has it: a tile of 12 x 32,
+ * the columns of W and the rows of a W in floats for it, and dW. */
 bool cmat_avx512_has_bf16(void);
 extern const cmat_q_tile cmat_avx512_bf16_tile;
 cmat_q_pack cmat_avx512_bf16_pack_columns;
+cmat_q_pack cmat_avx512_bf16_pack_rows;
+void cmat_avx512_bf16_outer(const cmat_outer *o);
 
 /* Rounds a row of x; see cmat_q_tile. The AVX2 tile's own. */
 cmat_q_round cmat_avx2_q_round;
@@ -23,6 +25,7 @@ cmat_q_pack cmat_avx512_q_pack_prepared;
 void cmat_avx512_few_rows(const cmat_product *p, int n, const float *x, int ldx, int T,
                           bool accumulate);
 
+void cmat_avx512_weight_grad(const cmat_outer *o);
 void cmat_avx512_lora_forward(float *y, int ldy, float *u, int ldu, const float *x, int ldx,
                               const cmat_lora_rows *l, int n);
 void cmat_avx512_lora_backward(const cmat_lora_grads *g);

@@ -484,6 +484,7 @@ const cmat_kernel_ops cmat_kernel_avx512 = {
     .lora_rows = cmat_avx2_lora_rows,
     .lora_forward = cmat_avx512_lora_forward,
     .lora_backward = cmat_avx512_lora_backward,
+    .weight_grad = cmat_avx512_weight_grad,
     .embed = cmat_plain_embed,
     .rmsnorm = rmsnorm,
     .rmsnorm_backward = rmsnorm_backward,

@@ -117,3 +117,12 @@ void cmat_lora_backward_run(const cmat_kernel_ops *k, const cmat_lora_grads *g)
         k->gemm(false, false, g->n, l->n_in, l->rank, 1, g->du, l->rank, l->a, l->n_in, 1, g->dx,
                 g->lddx);
 }
+
+void cmat_weight_grad_run(const cmat_kernel_ops *k, const cmat_outer *o)
+{
+    if (k->weight_grad)
+        k->weight_grad(o);
+    else
+        k->gemm(true, false, o->n_out, o->n_in, o->T, 1, o->dy, o->lddy, o->x, o->ldx, 1, o->dw,
+                o->n_in);
+}

@@ -28,6 +28,7 @@ typedef struct {
     const void *data;
     cmat_type type;
     int n_out, n_in;
+    bool tuned;     /* is what is tuned: products may round W and x to bfloat16 */
     void *prepared; /* the device's own form(s), made by prepare; NULL before */
 } cmat_weight;
 
@@ -104,6 +105,14 @@ typedef struct {
     int lddx;
 } cmat_lora_grads;
 
+/* The gradient of a weight for T rows: dw (n_out, n_in) += dy^T x. */
+typedef struct {
+    float *dw;
+    int n_out, n_in, T;
+    const float *dy, *x; /* (T, n_out), (T, n_in) */
+    int lddy, ldx;
+} cmat_outer;
+
 typedef struct cmat_kernel_ops {
     const char *name;        /* "plain", "avx2", "avx512", "cuda" */
     bool (*available)(void); /* this machine can run it */
@@ -126,8 +135,8 @@ typedef struct cmat_kernel_ops {
     void (*release)(cmat_weight *w);
 
     /* Faster tables multiply quantised W in integers, with x rounded to 16 bits in blocks of 32:
-     * 1e-5 of a row's size (matmul_backward: 14 bits and W to 13, 2e-4). A row of y depends on its
-     * row of x only, not on T. */
+     * 1e-5 of a row's size (matmul_backward: 14 bits and W to 13, 2e-4, or bfloat16, 2e-3, as in
+     * products of weights that are tuned). A row of y depends on its row of x only, not on T. */
     /* y (T, n_out) = x (T, n_in) W^T, y rows ldy floats apart, x rows ldx apart; accumulate: += */
     void (*matmul)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                    bool accumulate);
@@ -153,6 +162,8 @@ typedef struct cmat_kernel_ops {
     void (*lora_forward)(float *y, int ldy, float *u, int ldu, const float *x, int ldx,
                          const cmat_lora_rows *lora, int n);
     void (*lora_backward)(const cmat_lora_grads *g);
+    /* May be missing: use cmat_weight_grad_run. */
+    void (*weight_grad)(const cmat_outer *o);
 
     /* out (n, n_in) = rows ids[0..n) of W, widened. */
     void (*embed)(float *out, const cmat_weight *w, const int32_t *ids, int n);
@@ -265,6 +276,7 @@ void cmat_matmul_set(const cmat_kernel_ops *k, const cmat_product *p, int n, con
 void cmat_lora_forward_run(const cmat_kernel_ops *k, float *y, int ldy, float *u, int ldu,
                            const float *x, int ldx, const cmat_lora_rows *lora, int n);
 void cmat_lora_backward_run(const cmat_kernel_ops *k, const cmat_lora_grads *g);
+void cmat_weight_grad_run(const cmat_kernel_ops *k, const cmat_outer *o);
 
 /* cos_sin (n_ctx, d/2, 2) for frequencies base^(-2i/d) / factor; factors (d/2) may be NULL (Llama
  * 3's rope_freqs). */

@@ -10,7 +10,7 @@
 typedef struct {
     const cmat_sgemm_tile *f;
     const cmat_q_tile *q;
-    const cmat_q_tile *bf16; /* for the backward pass; NULL: q does */
+    const cmat_q_tile *bf16; /* for tuning; NULL: q or f does */
     cmat_q_pack *prepared;   /* panels of prepared weights */
     /* Up to few_most rows times prepared weights; NULL: none. */
     void (*few)(const cmat_product *p, int n, const float *x, int ldx, int T, bool accumulate);
@@ -40,6 +40,11 @@ static int column_stripe(const cmat_weight *w, int width)
     return block <= width ? width : (block + width - 1) / width * width;
 }
 
+static bool has_bf16(const tiles *with)
+{
+    return with->bf16 && cmat_avx512_has_bf16();
+}
+
 static cmat_q_side side_of(const tiles *with, const cmat_product *p, bool accumulate)
 {
     const cmat_weight *w = p->w;
@@ -48,8 +53,10 @@ static cmat_q_side side_of(const tiles *with, const cmat_product *p, bool accumu
                          .ldy = (size_t)p->ldy,
                          .accumulate = accumulate,
                          .b = w,
-                         .pack = w->prepared ? with->prepared : cmat_avx2_q_pack_rows,
-                         .pairs = cmat_avx2_q_pairs(w->type)};
+                         .pack = w->tuned      ? cmat_avx512_bf16_pack_rows
+                                 : w->prepared ? with->prepared
+                                               : cmat_avx2_q_pack_rows,
+                         .pairs = w->tuned ? CMAT_Q_BLOCK / 2 : cmat_avx2_q_pairs(w->type)};
 }
 
 static void matmul_float(const tiles *with, const cmat_product *p, const float *x, int ldx, int T,
@@ -71,30 +78,31 @@ static void matmul_float(const tiles *with, const cmat_product *p, const float *
     cmat_sgemm(&job, with->f);
 }
 
-/* Products that share x are done together where all are in integers and for many rows, or all for
- * few rows of prepared weights. Each is what it is alone, to the last bit. */
+/* Products that share x are done together where all are in integers or all in bfloat16 and for many
+ * rows, or all for few rows of prepared weights. Each is what it is alone, to the last bit. */
 static void matmul_set(const tiles *with, const cmat_product *p, int n, const float *x, int ldx,
                        int T, bool accumulate)
 {
-    bool prepared = true, integers = true;
+    bool prepared = true, integers = true, tuned = has_bf16(with);
     assert(n <= CMAT_Q_SIDES);
     for (int i = 0; i < n; i++) {
         prepared &= p[i].w->prepared != NULL;
         integers &= cmat_avx2_q_pairs(p[i].w->type) > 0;
+        tuned &= p[i].w->tuned;
     }
-    if (n > 1 && !prepared && !integers) {
+    if (n > 1 && !prepared && !integers && !tuned) {
         for (int i = 0; i < n; i++)
             matmul_set(with, p + i, 1, x, ldx, T, accumulate);
     } else if (prepared && T == 1) {
         cmat_avx2_row_product(p, n, x, accumulate);
     } else if (prepared && with->few && T <= with->few_most) {
         with->few(p, n, x, ldx, T, accumulate);
-    } else if (integers) {
+    } else if (integers || tuned) {
         cmat_q_job job = {
             .T = T, .K = p->w->n_in, .x = x, .ldx = (size_t)ldx, .max = CMAT_Q_MAX, .n_sides = n};
         for (int i = 0; i < n; i++)
             job.sides[i] = side_of(with, p + i, accumulate);
-        cmat_qgemm(&job, with->q);
+        cmat_qgemm(&job, tuned ? with->bf16 : with->q);
     } else {
         for (int i = 0; i < n; i++)
             matmul_float(with, p + i, x, ldx, T, accumulate);
@@ -104,8 +112,8 @@ static void matmul_set(const tiles *with, const cmat_product *p, int n, const fl
 static void matmul_backward(const tiles *with, float *dx, int lddx, const float *dy, int lddy,
                             const cmat_weight *w, int T, bool accumulate)
 {
-    const bool bf16 = with->bf16 && cmat_avx512_has_bf16();
-    if (quantised(w)) {
+    const bool bf16 = has_bf16(with);
+    if (quantised(w) || (bf16 && w->tuned)) {
         const cmat_q_job job = {
             .T = T,
             .K = w->n_out,
@@ -245,6 +253,15 @@ void cmat_avx512_matmul_backward(float *dx, int lddx, const float *dy, int lddy,
                                  const cmat_weight *w, int T, bool accumulate)
 {
     matmul_backward(&avx512, dx, lddx, dy, lddy, w, T, accumulate);
+}
+
+void cmat_avx512_weight_grad(const cmat_outer *o)
+{
+    if (cmat_avx512_has_bf16())
+        cmat_avx512_bf16_outer(o);
+    else
+        gemm(&avx512, true, false, o->n_out, o->n_in, o->T, 1, o->dy, o->lddy, o->x, o->ldx, 1,
+             o->dw, o->n_in);
 }
 
 void cmat_avx512_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,

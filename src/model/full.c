@@ -24,7 +24,8 @@ static void place_weight(placer *p, cmat_weight *to, const cmat_weight *w)
     for (int o = 0; at && o < w->n_out; o++)
         info->to_f32((const char *)w->data + (size_t)o * bytes, at + (size_t)o * n_in, n_in);
     if (at)
-        *to = (cmat_weight){.data = at, .type = CMAT_TYPE_F32, .n_out = w->n_out, .n_in = w->n_in};
+        *to = (cmat_weight){
+            .data = at, .type = CMAT_TYPE_F32, .n_out = w->n_out, .n_in = w->n_in, .tuned = true};
     p->n += n_in * (size_t)w->n_out;
 }
 

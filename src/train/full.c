@@ -12,7 +12,14 @@ void cmat_full_weight_grad(cmat_pass *p, const cmat_weight *w, const float *dy, 
 {
     float *dw = cmat_full_grad(p, w->data);
     if (dw)
-        p->k->gemm(true, false, w->n_out, w->n_in, T, 1, dy, lddy, x, ldx, 1, dw, w->n_in);
+        cmat_weight_grad_run(p->k, &(cmat_outer){.dw = dw,
+                                                 .n_out = w->n_out,
+                                                 .n_in = w->n_in,
+                                                 .T = T,
+                                                 .dy = dy,
+                                                 .x = x,
+                                                 .lddy = lddy,
+                                                 .ldx = ldx});
 }
 
 void cmat_full_row_grad(cmat_pass *p, const float *row, const float *dy, int lddy, int T, int n)

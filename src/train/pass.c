@@ -155,7 +155,9 @@ static cmat_pass *pass_describe(cmat_model *m, cmat_adapter *const *adapters, in
     p->k = o->kernel ? o->kernel : m->kernel;
     p->n_adapters = n_adapters;
     p->max_rows = o->max_rows;
-    p->head_rows = p->k->device ? CMAT_HEAD_ROWS_DEVICE : CMAT_HEAD_ROWS;
+    p->head_rows = p->k->device ? CMAT_HEAD_ROWS_DEVICE
+                   : p->full    ? CMAT_HEAD_ROWS_FULL
+                                : CMAT_HEAD_ROWS;
     if (p->head_rows > p->max_rows)
         p->head_rows = p->max_rows;
     p->keep = o->keep;

@@ -112,7 +112,7 @@ void cmat_pass_backward(cmat_pass *p, const cmat_batch *b);
 cmat_status cmat_pass_finish_grads(cmat_pass *p, cmat_error *err);
 
 /* Between the files of the pass: */
-enum { CMAT_HEAD_ROWS = 256, CMAT_HEAD_ROWS_DEVICE = 4096 };
+enum { CMAT_HEAD_ROWS = 256, CMAT_HEAD_ROWS_FULL = 512, CMAT_HEAD_ROWS_DEVICE = 4096 };
 typedef struct {
     int T, D, F, H, G, d, qkv; /* qkv = (H + 2G) d */
 } cmat_dims;
