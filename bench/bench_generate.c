@@ -190,7 +190,8 @@ int main(int argc, char **argv)
                                               .done = any_done,
                                               .key = any_key,
                                               .free = any_free};
-    const cmat_acceptor any = {.ops = &any_ops, .state_size = 1};
+    const cmat_acceptor any = {
+        .ops = &any_ops, .state_size = 1, .identity = cmat_acceptor_identity_new()};
     const cmat_lora_config lora = CMAT_LORA_DEFAULT;
     const cmat_engine_options opts = {.n_seqs = SEQS, .n_ctx = CONTEXT, .no_draft = true};
     const cmat_engine_options opts_long = {.n_seqs = 1, .n_ctx = LONG_PROMPT + 1};

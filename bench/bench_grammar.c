@@ -1,13 +1,17 @@
 /* bench/bench_grammar.c - what constrained decoding costs: masks and, beside them, decoding steps.
  *
- * usage: bench_grammar MODEL.gguf [steps]
+ * usage: bench_grammar MODEL.gguf [steps [ENV[=WORLD]...]]
  *
  * Sixteen sequences decode together, without a constraint and then each under the same grammar, all
  * on this thread. One figure a line: the time of a free step; for each grammar the time of a mask
- * (mean over all tokens of all sequences, what is made anew and what was kept), its share of a free
- * step at 16 sequences, how many masks were made anew, and the tokens that were forced. */
+ * (mean over all tokens of all sequences, those made anew and those that were kept), its share of a
+ * free step at 16 sequences, how many masks were asked for, and the tokens that were forced.
+ *
+ * ENV: the oracle's replies in sixteen tasks that the environment makes (from WORLD), under what it
+ * lets an Actor write, in our short style. */
 #include "core/cancel.h"
 #include "core/mem.h"
+#include "env/env.h"
 #include "grammar/grammar.h"
 #include "model/engine.h"
 #include "model/token_mask.h"
@@ -94,17 +98,44 @@ static double free_step(cmat_model *m, int n_steps)
     return seconds;
 }
 
+/* What the masks of one grammar, or of one environment's, took. */
+typedef struct {
+    double compiling, spent, worst; /* seconds */
+    long n_grammars, n_masks, n_forced;
+} costs;
+
+static const cmat_mask *timed_mask(costs *c, cmat_mask_cache *cache, const cmat_acceptor *a,
+                                   const cmat_cursor *at)
+{
+    const double begun = cmat_now();
+    const cmat_mask *m = cmat_mask_get(cache, a, at);
+    const double took = cmat_now() - begun;
+    c->spent += took;
+    c->worst = took > c->worst ? took : c->worst;
+    c->n_masks++;
+    return m;
+}
+
+static void print_costs(const char *name, const costs *c, double step)
+{
+    printf(
+        "%-16s compile us %8.0f  mask us %7.1f  worst us %7.0f  %% of a step at %d: %5.2f  "
+        "masks %ld  forced tokens %ld\n",
+        name, c->compiling / (double)c->n_grammars * 1e6, c->spent / (double)c->n_masks * 1e6,
+        c->worst * 1e6, SEQS, 100 * SEQS * (c->compiling + c->spent) / (double)c->n_masks / step,
+        c->n_masks, c->n_forced);
+}
+
 /* The masks of SEQS sequences of n_tokens, whose tokens are chosen at random, a closing quote more
  * often, so that the whole grammar is seen. */
 static void masks(const cmat_token_trie *trie, int g, int n_tokens, double step)
 {
     const cmat_tokenizer *t = trie->tokenizer;
-    double begun = cmat_now(), spent = 0, worst = 0;
+    const double begun = cmat_now();
     cmat_acceptor *a = compile(g);
-    const double compiled = cmat_now() - begun;
-    cmat_mask_cache *cache = cmat_mask_cache_new(trie, a);
+    costs cost = {.compiling = cmat_now() - begun, .n_grammars = 1};
+    cmat_mask_cache *cache = cmat_mask_cache_new(trie);
     cmat_rng rng;
-    long n_masks = 0, n_forced = 0;
     int32_t *ids = NULL;
     size_t n_ids = 0, ids_cap = 0;
     cmat_tokenizer_encode(t, "\"", 1, false, &ids, &n_ids, &ids_cap);
@@ -117,12 +148,7 @@ static void masks(const cmat_token_trie *trie, int g, int n_tokens, double step)
         for (int i = 0; i < n_tokens;) {
             size_t len;
             const char *bytes;
-            begun = cmat_now();
-            const cmat_mask *m = cmat_mask_get(cache, &c);
-            const double took = cmat_now() - begun;
-            spent += took;
-            worst = took > worst ? took : worst;
-            n_masks++;
+            const cmat_mask *m = timed_mask(&cost, cache, a, &c);
             if (m->n_text == 0 || (m->done && cmat_rng_below(&rng, 8) == 0)) {
                 cmat_cursor_start(&c, a); /* the next text */
             } else if (m->n_forced > 0) {
@@ -131,7 +157,7 @@ static void masks(const cmat_token_trie *trie, int g, int n_tokens, double step)
                     cmat_cursor_feed(&c, a, bytes, len);
                 }
                 i += m->n_forced;
-                n_forced += m->n_forced;
+                cost.n_forced += m->n_forced;
             } else {
                 int32_t token = quote;
                 if (quote < 0 || !cmat_token_set_has(&m->allowed, quote) || cmat_rng_below(&rng, 6))
@@ -148,13 +174,84 @@ static void masks(const cmat_token_trie *trie, int g, int n_tokens, double step)
             cmat_mask_put(cache, m);
         }
     }
-    printf(
-        "%-16s compile us %8.0f  mask us %7.1f  worst us %7.0f  %% of a step at %d: %5.2f  "
-        "masks %ld  forced tokens %ld\n",
-        grammars[g].name, compiled * 1e6, spent / (double)n_masks * 1e6, worst * 1e6, SEQS,
-        100 * SEQS * spent / (double)n_masks / step, n_masks, n_forced);
+    print_costs(grammars[g].name, &cost, step);
     cmat_mask_cache_free(cache);
     cmat_acceptor_free(a);
+}
+
+/* One reply, token by token as the tokenizer writes what is left of it. */
+static void reply_masks(costs *cost, const cmat_tokenizer *t, cmat_mask_cache *cache, cmat_env *env,
+                        const char *reply)
+{
+    cmat_acceptor *a = NULL;
+    cmat_error err = {0};
+    cmat_cursor c;
+    size_t at = 0, n = strlen(reply), len;
+    const double begun = cmat_now();
+    check(env->ops->constraint(env, &a, &err), &err);
+    cost->compiling += cmat_now() - begun;
+    cost->n_grammars++;
+    for (cmat_cursor_start(&c, a); at < n;) {
+        const cmat_mask *m = timed_mask(cost, cache, a, &c);
+        int32_t *ids = NULL;
+        size_t n_ids = 0, cap = 0;
+        const size_t before = at;
+        for (int i = 0; i < m->n_forced; i++) {
+            const char *bytes = cmat_tokenizer_bytes(t, m->forced[i], &len);
+            if (len > n - at || memcmp(bytes, reply + at, len) != 0)
+                break;
+            cmat_cursor_feed(&c, a, bytes, len);
+            at += len;
+            cost->n_forced++;
+        }
+        if (at == before) {
+            cmat_tokenizer_encode(t, reply + at, n - at, false, &ids, &n_ids, &cap);
+            const char *bytes = n_ids ? cmat_tokenizer_bytes(t, ids[0], &len) : NULL;
+            if (!bytes || !cmat_cursor_feed(&c, a, bytes, len)) {
+                fprintf(stderr, "bench_grammar: %s: the oracle may not write: %s\n", env->ops->name,
+                        reply);
+                exit(1);
+            }
+            at += len;
+        }
+        free(ids);
+        cmat_mask_put(cache, m);
+    }
+    cmat_acceptor_free(a);
+}
+
+/* NAME or NAME=WORLD */
+static void env_masks(const cmat_token_trie *trie, const char *what, double step)
+{
+    const char *world = strchr(what, '=');
+    char *name = cmat_xasprintf("%.*s", (int)strcspn(what, "="), what);
+    const cmat_env_options o = {.path = world ? world + 1 : NULL};
+    cmat_env *env = NULL;
+    cmat_task_list tasks = {0};
+    cmat_buf reply = {0};
+    cmat_obs obs = {0};
+    cmat_error err = {0};
+    costs cost = {0};
+    cmat_mask_cache *cache = cmat_mask_cache_new(trie);
+    check(cmat_env_open(&env, name, &o, &err), &err);
+    if (!env->ops->generate || !env->ops->oracle || !env->ops->constraint)
+        check(cmat_fail(&err, CMAT_ERR_ARG, "%s: no tasks, oracle or constraint", name), &err);
+    check(env->ops->generate(env, 0, SEQS, 1, &tasks, &err), &err);
+    for (size_t i = 0; i < tasks.n; i++) {
+        check(cmat_env_reset(env, &tasks.items[i], &obs, &err), &err);
+        while (!env->done && env->ops->oracle(env, &reply)) {
+            reply_masks(&cost, trie->tokenizer, cache, env, cmat_buf_str(&reply));
+            check(cmat_env_step(env, cmat_buf_str(&reply), &obs, &err), &err);
+            cmat_buf_truncate(&reply, 0);
+        }
+    }
+    print_costs(name, &cost, step);
+    cmat_mask_cache_free(cache);
+    cmat_obs_clear(&obs);
+    cmat_buf_clear(&reply);
+    cmat_task_list_clear(&tasks);
+    cmat_env_close(env);
+    free(name);
 }
 
 int main(int argc, char **argv)
@@ -163,7 +260,7 @@ int main(int argc, char **argv)
     cmat_error err = {0};
     cmat_model *m = NULL;
     if (argc < 2 || n_steps < 1) {
-        fprintf(stderr, "usage: bench_grammar MODEL.gguf [steps]\n");
+        fprintf(stderr, "usage: bench_grammar MODEL.gguf [steps [ENV[=WORLD]...]]\n");
         return 2;
     }
     check(cmat_model_open(&m, argv[1], NULL, &err), &err);
@@ -172,6 +269,8 @@ int main(int argc, char **argv)
     printf("free step at %d  ms %8.2f\n", SEQS, step * 1e3);
     for (int g = 0; g < N_GRAMMARS; g++)
         masks(trie, g, 200, step);
+    for (int i = 3; i < argc; i++)
+        env_masks(trie, argv[i], step);
     cmat_token_trie_free(trie);
     cmat_model_free(m);
     return 0;

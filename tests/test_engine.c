@@ -578,8 +578,10 @@ static void constraint_is_kept(void **state)
                                         .free = note_free};
     cmat_acceptor_ops without_key = with_key;
     without_key.key = NULL;
-    cmat_acceptor kept = {&with_key, sizeof(note_state)},
-                  fresh = {&without_key, sizeof(note_state)};
+    cmat_acceptor kept = {.ops = &with_key,
+                          .state_size = sizeof(note_state),
+                          .identity = cmat_acceptor_identity_new()},
+                  fresh = {.ops = &without_key, .state_size = sizeof(note_state)};
     cmat_model *m = model_open();
     cmat_engine *e = engine_open(m, NULL);
     int n_stop = 0, n_length = 0;
@@ -643,7 +645,7 @@ static void forced_text_needs_no_model(void **state)
     (void)state;
     const cmat_acceptor_ops ops = {
         .name = "yes", .start = yes_start, .step = yes_step, .done = yes_done, .free = note_free};
-    cmat_acceptor yes = {&ops, 1};
+    cmat_acceptor yes = {.ops = &ops, .state_size = 1};
     cmat_model *m = model_open();
     cmat_engine *e = engine_open(m, NULL);
     batch *b = batch_new(2, 0, 20, 10, 31);

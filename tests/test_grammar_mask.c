@@ -223,14 +223,15 @@ static void random_model_close(random_model *m)
 }
 
 /* One text; false: it did not end within max_tokens. */
-static bool generate(random_model *m, cmat_mask_share *masks, int max_tokens, cmat_gen_result *r)
+static bool generate(random_model *m, cmat_mask_cache *masks, const cmat_acceptor *a,
+                     int max_tokens, cmat_gen_result *r)
 {
     const int32_t prompt = 1;
     const cmat_gen_request req = {
         .tokens = &prompt,
         .n_tokens = 1,
         .max_tokens = max_tokens,
-        .constraint = masks->acceptor,
+        .constraint = a,
         .sampling = {.temperature = cmat_rng_below(&m->rng, 32) ? 0 : 1,
                      .top_p = 0.9f,
                      .repeat_penalty = 1,
@@ -266,11 +267,11 @@ static void walk(random_model *m, int n, FILE *out)
     int total = 0;
     for (int g = 0; g < N_GRAMMARS; g++) {
         cmat_acceptor *a = compiled(g);
-        cmat_mask_share masks = {.acceptor = a, .cache = cmat_mask_cache_new(m->trie, a)};
+        cmat_mask_cache *masks = cmat_mask_cache_new(m->trie);
         int finished = 0, tries = 0;
         for (; finished < n && tries < 4 * n; tries++) {
             cmat_gen_result r;
-            if (generate(m, &masks, max_tokens, &r)) {
+            if (generate(m, masks, a, max_tokens, &r)) {
                 if (!fits(g, r.text, r.text_len))
                     print_message("%s\n  does not fit %s\n", r.text, grammars[g].text);
                 assert_true(fits(g, r.text, r.text_len));
@@ -284,7 +285,7 @@ static void walk(random_model *m, int n, FILE *out)
             print_message("%d finished of %d: %s %.50s\n", finished, tries,
                           language_names[grammars[g].l], grammars[g].text);
         total += finished;
-        cmat_mask_cache_free(masks.cache);
+        cmat_mask_cache_free(masks);
         cmat_acceptor_free(a);
     }
     assert_true(total >= N_GRAMMARS * n * 3 / 4);
@@ -347,19 +348,18 @@ static void test_inner_masks(void **state)
         cmat_acceptor_ops plain_ops = *a->ops;
         const cmat_acceptor_ops *ops = a->ops;
         plain_ops.inner = NULL;
-        cmat_mask_cache *shared = cmat_mask_cache_new(m.trie, a),
-                        *plain = cmat_mask_cache_new(m.trie, a);
+        cmat_mask_cache *shared = cmat_mask_cache_new(m.trie), *plain = cmat_mask_cache_new(m.trie);
         const size_t n_words = (size_t)(m.n_vocab + 63) / 64;
         for (int k = 0; k < (real ? 1 : 4); k++) {
             cmat_cursor c;
             cmat_cursor_start(&c, a);
             for (int i = 0; i < 12; i++) {
-                const cmat_mask *x = cmat_mask_get(shared, &c), *y;
+                const cmat_mask *x = cmat_mask_get(shared, a, &c), *y;
                 size_t len;
                 int32_t token;
                 bool end;
                 a->ops = &plain_ops;
-                y = cmat_mask_get(plain, &c);
+                y = cmat_mask_get(plain, a, &c);
                 a->ops = ops;
                 assert_int_equal(x->allowed.n, y->allowed.n);
                 assert_memory_equal(x->allowed.bits, y->allowed.bits, n_words * sizeof(uint64_t));

@@ -55,7 +55,7 @@ static void byte_tokens(char names[256][5])
         }
 }
 
-static void write_vocab(cmat_gguf_writer *w, int n_vocab)
+static void write_vocab(cmat_gguf_writer *w, int n_vocab, const char *const *more)
 {
     static char bytes[256][5];
     const char **tokens = cmat_xcalloc((size_t)n_vocab, sizeof *tokens);
@@ -73,6 +73,8 @@ static void write_vocab(cmat_gguf_writer *w, int n_vocab)
             static const char *const special[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
             tokens[i] = special[i - TINY_EOT];
             types[i] = 3; /* control */
+        } else if (more && *more) {
+            tokens[i] = *more++;
         } else {
             tokens[i] = made[i] = cmat_xasprintf("<unused_%d>", i);
             types[i] = 5; /* unused */
@@ -158,7 +160,7 @@ void tiny_model_write(const char *path, const tiny_model_options *opts)
     cmat_gguf_writer_u32(b.w, "llama.rope.dimension_count", (uint32_t)(o.n_embd / o.n_heads));
     cmat_gguf_writer_f32(b.w, "llama.rope.freq_base", 10000.0f);
     cmat_gguf_writer_u32(b.w, "llama.vocab_size", (uint32_t)o.n_vocab);
-    write_vocab(b.w, o.n_vocab);
+    write_vocab(b.w, o.n_vocab, o.more);
     add(&b, "token_embd.weight", o.type, o.n_embd, o.n_vocab, 0);
     add(&b, "output_norm.weight", CMAT_TYPE_F32, o.n_embd, 0, 1);
     if (o.untied)

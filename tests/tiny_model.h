@@ -8,7 +8,9 @@
 
 typedef struct {
     int n_layers, n_heads, n_kv_heads, n_embd, n_ff, n_ctx; /* 0: 2, 4, 2, 64, 128, 512 */
-    int n_vocab;    /* 0: TINY_VOCAB; more: filled with unused tokens */
+    int n_vocab; /* 0: TINY_VOCAB; more: filled with unused tokens */
+    const char *const
+        *more;      /* instead of unused ones: tokens in GPT-2's spelling; NULL at the end */
     cmat_type type; /* of the matrices: F32 (0), F16, BF16, Q8_0, Q4_0, Q4_1; rows are multiples of
                        32 then */
     bool untied;    /* writes output.weight */

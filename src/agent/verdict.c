@@ -70,7 +70,7 @@ static uint64_t verdict_key(const cmat_acceptor *a, const void *state)
     (void)a;
     const verdict_state *s = state;
     /* Near its cap the length of the reason decides what fits; before, it does not. */
-    if (s->len > CMAT_REASON_MAX - 64)
+    if (s->len > CMAT_REASON_MAX - CMAT_ACCEPTOR_AHEAD)
         return 0;
     return 1 + s->word + 4u * s->pos + 64u * s->n_cont + 256u * s->solid + 512u * (s->len > 0);
 }
@@ -94,6 +94,7 @@ cmat_acceptor *cmat_verdict_acceptor_new(void)
     cmat_acceptor *a = cmat_xcalloc(1, sizeof *a);
     a->ops = &verdict_ops;
     a->state_size = sizeof(verdict_state);
+    a->identity = cmat_acceptor_identity_of(verdict_ops.name, "", 0);
     return a;
 }
 

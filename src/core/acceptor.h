@@ -34,8 +34,19 @@ typedef struct {
 struct cmat_acceptor { /* first member of each implementation's own struct */
     const cmat_acceptor_ops *ops;
     size_t state_size; /* bytes, at most CMAT_ACCEPTOR_STATE_MAX */
+    /* Acceptors of the same identity are the same automaton, state by state, so that masks made for
+     * one serve all, also when it is gone. 0: none are kept. */
+    uint64_t identity;
+    uint64_t inner_identity; /* the same of the states that `inner` writes; 0: as identity */
 };
 #define CMAT_ACCEPTOR_STATE_MAX 512
+/* Bytes of the longest token that is walked: a count that is further from its limit than this need
+ * not be in a state's key. */
+#define CMAT_ACCEPTOR_AHEAD 64
+
+/* One that no other acceptor has; and the one of all of this name and content. */
+uint64_t cmat_acceptor_identity_new(void);
+uint64_t cmat_acceptor_identity_of(const char *name, const void *content, size_t n);
 
 static inline void cmat_acceptor_free(cmat_acceptor *a)
 {

@@ -1,6 +1,7 @@
 /* env/choices.c - the listed actions as a trie, which a sorted list already is: a state is the
  * range of choices that begin with what was written, and how many bytes that was. */
 #include "env/choices.h"
+#include "core/buf.h"
 #include "core/mem.h"
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,8 @@ typedef struct {
 } choices;
 
 /* Where in the reply: both beginnings possible; in the word that begins a thought; in the thought;
- * before the action; in the action; in its free words; behind them;
- * in those after an open one. */
+ * before the action; in the action; in its free words; behind them; in those after an open one;
+ * somewhere behind a line that was looked at alone. */
 typedef enum {
     AT_START,
     IN_MARK,
@@ -27,13 +28,15 @@ typedef enum {
     IN_CHOICE,
     IN_FREE,
     BEHIND_FREE,
-    IN_OPEN
+    IN_OPEN,
+    BEYOND
 } place;
 
 typedef struct {
     uint8_t at;
     uint8_t n_cont;   /* UTF-8 continuation bytes to come */
     uint8_t free;     /* what was written of the action begins free_lead */
+    uint8_t alone;    /* the thought or words only: what follows is not known */
     uint16_t pos;     /* bytes of the mark, the lead or the choice */
     uint16_t thought; /* bytes of it, or of the free words */
     uint32_t lo, hi;  /* choices[lo..hi) agree with what was written */
@@ -121,6 +124,8 @@ static bool thought_step(const choices *c, state *s, uint8_t byte)
 {
     if (byte == '\n' && s->thought > 0 && s->n_cont == 0) {
         begin_action(c, s);
+        if (s->alone)
+            s->at = BEYOND;
         return true;
     }
     return line_step(s, byte, c->think_max);
@@ -167,6 +172,7 @@ static bool choices_step(const cmat_acceptor *a, void *vs, uint8_t byte)
     case IN_FREE:
         return free_step(c, s, byte);
     case BEHIND_FREE:
+    case BEYOND:
         return false;
     case IN_OPEN:
         return line_step(s, byte, c->free_max);
@@ -185,18 +191,39 @@ static bool choices_done(const cmat_acceptor *a, const void *vs)
     return s->at == IN_CHOICE && s->lo < s->hi && s->pos > 0 && !c->choices[s->lo][s->pos];
 }
 
+static bool in_line(const state *s)
+{
+    return s->at == IN_THOUGHT || s->at == IN_FREE || s->at == IN_OPEN;
+}
+
 static uint64_t choices_key(const cmat_acceptor *a, const void *vs)
 {
     const choices *c = (const choices *)a;
     const state *s = vs;
-    if (s->at == IN_THOUGHT) /* near its cap the length of the thought decides what fits */
-        return s->thought + 64 > c->think_max ? 0 : 8u + s->n_cont + 16u * (s->thought > 0);
-    if (s->at == IN_FREE)
-        return s->thought + 64 > c->free_max ? 0 : 48u + s->n_cont + 4u * (s->thought > 0);
-    if (s->at == IN_OPEN)
-        return s->thought + 64 > c->free_max ? 0 : 40u + s->n_cont;
-    return (uint64_t)s->at + 1 + (s->free ? 32 : 0) + ((uint64_t)s->pos << 6) +
-           ((uint64_t)s->lo << 22) + ((uint64_t)s->hi << 43);
+    if (in_line(s)) { /* near its cap the length decides what fits */
+        const int max = s->at == IN_THOUGHT ? c->think_max : c->free_max;
+        if (s->thought + CMAT_ACCEPTOR_AHEAD > max)
+            return 0;
+        return s->at + 1u + 16u * s->n_cont + 64u * (s->thought > 0) + 128u * s->alone;
+    }
+    return ((uint64_t)s->at + 1 + (s->free ? 16 : 0)) | (uint64_t)s->pos << 8 |
+           (uint64_t)s->lo << 24 | (uint64_t)s->hi << 44;
+}
+
+/* A thought and free words are alike in all lists of choices. */
+static void choices_inner(const cmat_acceptor *a, const void *vs, void *inner)
+{
+    state *s = inner;
+    (void)a;
+    *s = *(const state *)vs;
+    if (in_line(s))
+        s->alone = true;
+}
+
+static bool choices_unknown(const cmat_acceptor *a, const void *vs)
+{
+    (void)a;
+    return ((const state *)vs)->at == BEYOND;
 }
 
 static void choices_free(cmat_acceptor *a)
@@ -217,8 +244,25 @@ static const cmat_acceptor_ops choices_ops = {
     .step = choices_step,
     .done = choices_done,
     .key = choices_key,
+    .inner = choices_inner,
+    .unknown = choices_unknown,
     .free = choices_free,
 };
+
+/* Everything that steps look at; of a line alone, what ends it. */
+static void identify(choices *c, size_t text_len)
+{
+    cmat_buf all = {0};
+    const int numbers[] = {c->think_max, c->free_max, (int)c->n};
+    cmat_buf_add(&all, numbers, sizeof numbers);
+    cmat_buf_printf(&all, "%d%s\n%s\n%d%s\n%c", c->think != NULL, c->think ? c->think : "", c->lead,
+                    c->free_lead != NULL, c->free_lead ? c->free_lead : "", c->free_end);
+    cmat_buf_add(&all, c->open, c->n * sizeof *c->open);
+    cmat_buf_add(&all, c->text, text_len);
+    c->base.identity = cmat_acceptor_identity_of(choices_ops.name, all.data, all.len);
+    c->base.inner_identity = cmat_acceptor_identity_of("a line of choices", &c->free_end, 1);
+    cmat_buf_clear(&all);
+}
 
 cmat_acceptor *cmat_choices_new(const cmat_choices_options *o)
 {
@@ -245,5 +289,6 @@ cmat_acceptor *cmat_choices_new(const cmat_choices_options *o)
         c->choices[i] = memcpy(c->text + at, o->choices[i], n);
         at += n;
     }
+    identify(c, len);
     return &c->base;
 }

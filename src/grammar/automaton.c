@@ -435,7 +435,10 @@ static cmat_status add_trigger(grammar_rules *g, const cmat_grammar_trigger *t, 
 
 static void automaton_init(automaton *a)
 {
-    a->base = (cmat_acceptor){.ops = &automaton_ops, .state_size = sizeof(uint32_t)};
+    /* places are numbered as they are found, so no two automata share them */
+    a->base = (cmat_acceptor){.ops = &automaton_ops,
+                              .state_size = sizeof(uint32_t),
+                              .identity = cmat_acceptor_identity_new()};
     pthread_mutex_init(&a->lock, NULL);
     find_classes(a);
     a->frames = cmat_xgrow(a->frames, &a->frames_cap, FIRST_FRAME, sizeof *a->frames);

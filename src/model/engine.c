@@ -40,8 +40,8 @@ struct cmat_engine {
     cmat_engine_options opts; /* with the defaults filled in */
     cmat_kv *kv;
     cmat_forward *forward;
-    cmat_token_trie *trie; /* made when the first constraint comes */
-    cmat_mask_share *masks;
+    cmat_token_trie *trie;  /* made when the first constraint comes */
+    cmat_mask_cache *masks; /* over it */
     queue waiting, finished;
     cmat_sequence **active; /* (n_active), in the order of admission */
     int n_active;
@@ -170,49 +170,14 @@ fail:
     return st;
 }
 
-/* The share of this acceptor's masks, with one more user. */
-static cmat_mask_share *masks_get(cmat_engine *e, const cmat_acceptor *a)
+/* The masks for requests with a constraint. */
+static cmat_mask_cache *masks_of(cmat_engine *e)
 {
-    cmat_mask_share *s;
-    if (!a)
-        return NULL;
-    for (s = e->masks; s; s = s->next) {
-        if (s->acceptor == a) {
-            s->refs++;
-            return s;
-        }
-    }
-    if (!e->trie)
+    if (!e->masks) {
         e->trie = cmat_token_trie_new(e->model->tokenizer);
-    s = cmat_xcalloc(1, sizeof *s);
-    s->acceptor = a;
-    s->cache = cmat_mask_cache_new(e->trie, a);
-    s->refs = 1;
-    s->next = e->masks;
-    e->masks = s;
-    return s;
-}
-
-static void masks_put(cmat_engine *e, cmat_mask_share *s)
-{
-    cmat_mask_share **at = &e->masks;
-    if (!s || --s->refs > 0)
-        return;
-    while (*at != s)
-        at = &(*at)->next;
-    *at = s->next;
-    cmat_mask_cache_free(s->cache);
-    free(s);
-}
-
-static void sequence_free(cmat_engine *e, cmat_sequence *s)
-{
-    cmat_mask_share *masks;
-    if (!s)
-        return;
-    masks = s->masks;
-    cmat_sequence_free(s);
-    masks_put(e, masks);
+        e->masks = cmat_mask_cache_new(e->trie);
+    }
+    return e->masks;
 }
 
 void cmat_engine_free(cmat_engine *e)
@@ -221,9 +186,10 @@ void cmat_engine_free(cmat_engine *e)
     if (!e)
         return;
     for (int i = 0; i < e->n_active; i++)
-        sequence_free(e, e->active[i]);
+        cmat_sequence_free(e->active[i]);
     while ((s = queue_take(&e->waiting)) || (s = queue_take(&e->finished)))
-        sequence_free(e, s);
+        cmat_sequence_free(s);
+    cmat_mask_cache_free(e->masks);
     cmat_token_trie_free(e->trie);
     cmat_forward_free(e->forward);
     cmat_kv_free(e->kv);
@@ -302,7 +268,7 @@ cmat_status cmat_engine_submit(cmat_engine *e, const cmat_gen_request *req, uint
     if (st != CMAT_OK)
         return st;
     s = cmat_sequence_new(req, e->next_id++, e->model->tokenizer, (size_t)e->opts.n_ctx,
-                          masks_get(e, req->constraint));
+                          req->constraint ? masks_of(e) : NULL);
     s->max_pages = (int)((s->n_limit + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
     s->pages = cmat_xcalloc((size_t)s->max_pages, sizeof *s->pages);
     s->root = cmat_kv_root(adapter_key(req->adapter));
@@ -677,7 +643,7 @@ bool cmat_engine_collect(cmat_engine *e, cmat_gen_result *r)
     if (!s)
         return false;
     cmat_sequence_result(s, r);
-    sequence_free(e, s);
+    cmat_sequence_free(s);
     return true;
 }
 

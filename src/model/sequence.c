@@ -8,7 +8,7 @@
 #include <string.h>
 
 cmat_sequence *cmat_sequence_new(const cmat_gen_request *req, uint64_t id, const cmat_tokenizer *t,
-                                 size_t n_ctx, cmat_mask_share *masks)
+                                 size_t n_ctx, cmat_mask_cache *masks)
 {
     cmat_sequence *s = cmat_xcalloc(1, sizeof *s);
     size_t n_new;
@@ -35,7 +35,7 @@ cmat_sequence *cmat_sequence_new(const cmat_gen_request *req, uint64_t id, const
     cmat_rng_init(&s->rng, req->sampling.seed);
     cmat_draft_init(&s->draft);
     cmat_stream_init(&s->stream, req->stop);
-    s->masks = masks;
+    s->masks = req->constraint ? masks : NULL;
     return s;
 }
 
@@ -44,7 +44,7 @@ void cmat_sequence_free(cmat_sequence *s)
     if (!s)
         return;
     if (s->masks)
-        cmat_mask_put(s->masks->cache, s->mask);
+        cmat_mask_put(s->masks, s->mask);
     cmat_stream_clear(&s->stream);
     free(s->tokens);
     free(s->pages);
@@ -81,8 +81,8 @@ static void refresh_mask(cmat_sequence *s)
     /* with log-probabilities asked for, each token needs logits of its own */
     const bool may_force = s->req.n_logprobs == 0;
     for (;;) {
-        cmat_mask_put(s->masks->cache, s->mask);
-        s->mask = cmat_mask_get(s->masks->cache, &s->cursor);
+        cmat_mask_put(s->masks, s->mask);
+        s->mask = cmat_mask_get(s->masks, s->req.constraint, &s->cursor);
         if (s->mask->n_text == 0 && s->mask->done) {
             end(s, CMAT_FINISH_STOP);
             return;

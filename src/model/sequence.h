@@ -7,14 +7,6 @@
 #include "model/stream.h"
 #include "model/token_mask.h"
 
-/* The masks of one acceptor, as long as a request uses it. */
-typedef struct cmat_mask_share {
-    const cmat_acceptor *acceptor;
-    cmat_mask_cache *cache;
-    int refs;
-    struct cmat_mask_share *next;
-} cmat_mask_share;
-
 typedef struct cmat_sequence {
     struct cmat_sequence *next; /* in the queue of waiting or finished ones */
     uint64_t id;
@@ -48,7 +40,7 @@ typedef struct cmat_sequence {
     int32_t *top_tokens;
     float *top_logprobs;
 
-    cmat_mask_share *masks; /* NULL: no constraint */
+    cmat_mask_cache *masks; /* for req.constraint; NULL: there is none */
     cmat_cursor cursor;
     const cmat_mask *mask; /* at the cursor */
     bool begun, ended;
@@ -58,7 +50,7 @@ typedef struct cmat_sequence {
 /* req has been checked. n_ctx: tokens at most. masks may be NULL and is borrowed until
  * cmat_sequence_free. */
 cmat_sequence *cmat_sequence_new(const cmat_gen_request *req, uint64_t id, const cmat_tokenizer *t,
-                                 size_t n_ctx, cmat_mask_share *masks);
+                                 size_t n_ctx, cmat_mask_cache *masks);
 void cmat_sequence_free(cmat_sequence *s);
 /* The first mask, and the tokens that the constraint forces before anything is computed. */
 void cmat_sequence_begin(cmat_sequence *s);

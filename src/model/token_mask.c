@@ -3,6 +3,7 @@
 #include "core/hash.h"
 #include "core/mem.h"
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,27 +129,136 @@ static int walk(trie_walk *w, size_t from, size_t to, cmat_token_set *out)
     return n_first;
 }
 
+/* ---- what is kept ---- */
+
+/* Something found out about a place, by whose place it is. */
+typedef struct kept {
+    uint64_t identity, key; /* identity 0: belongs to the one who asked */
+    uint8_t utf8;
+    bool used; /* since the last clearing */
+    int refs;
+    struct kept *next;
+} kept;
+
+enum { N_BUCKETS = 1024 };
+
+typedef struct {
+    kept *buckets[N_BUCKETS];
+    int n, most;
+    void (*free)(kept *k);
+} shelf;
+
+static kept **bucket(shelf *s, const kept *k)
+{
+    return &s->buckets[(k->identity * 0x9e3779b97f4a7c15u + k->key) % N_BUCKETS];
+}
+
+/* With one more user; NULL: not there. */
+static kept *shelf_find(shelf *s, const kept *like)
+{
+    for (kept *k = *bucket(s, like); k; k = k->next) {
+        if (k->identity == like->identity && k->key == like->key && k->utf8 == like->utf8) {
+            k->refs++;
+            k->used = true;
+            return k;
+        }
+    }
+    return NULL;
+}
+
+/* Frees what nobody uses; old: only if nobody did since the last time. */
+static void shelf_clear(shelf *s, bool old)
+{
+    for (int i = 0; i < N_BUCKETS; i++) {
+        for (kept **at = &s->buckets[i]; *at;) {
+            kept *k = *at;
+            if (k->refs > 0 || (old && k->used)) {
+                k->used = false;
+                at = &k->next;
+                continue;
+            }
+            *at = k->next;
+            s->free(k);
+            s->n--;
+        }
+    }
+}
+
+/* Takes k, with one user; what is returned may be another's that was quicker. */
+static kept *shelf_add(shelf *s, kept *k)
+{
+    kept *other = shelf_find(s, k), **at = bucket(s, k);
+    if (other) {
+        s->free(k);
+        return other;
+    }
+    if (s->n >= s->most)
+        shelf_clear(s, true);
+    if (s->n >= s->most)
+        shelf_clear(s, false);
+    k->refs = 1;
+    k->used = true;
+    k->next = *at;
+    *at = k;
+    s->n++;
+    return k;
+}
+
+struct cmat_mask_cache {
+    const cmat_token_trie *trie;
+    pthread_mutex_t lock;
+    shelf masks, inner;
+};
+
+static kept *cache_find(cmat_mask_cache *c, shelf *s, const kept *like)
+{
+    pthread_mutex_lock(&c->lock);
+    kept *k = like->identity ? shelf_find(s, like) : NULL;
+    pthread_mutex_unlock(&c->lock);
+    return k;
+}
+
+static kept *cache_add(cmat_mask_cache *c, shelf *s, kept *k)
+{
+    if (k->identity == 0)
+        return k;
+    pthread_mutex_lock(&c->lock);
+    k = shelf_add(s, k);
+    pthread_mutex_unlock(&c->lock);
+    return k;
+}
+
+static void cache_put(cmat_mask_cache *c, shelf *s, kept *k)
+{
+    if (k->identity == 0) {
+        s->free(k);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    k->refs--;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- the innermost construct ---- */
+
 /* What the innermost construct alone says of the tokens: most are in or out wherever it stands, and
  * only those that reach beyond its end must be tried in each place (as in XGrammar, arXiv
  * 2411.15100). */
-typedef struct inner_mask {
-    uint64_t key; /* of the construct's state */
-    uint8_t utf8;
+typedef struct {
+    kept kept;      /* first */
     uint64_t *bits; /* tokens that are in for certain */
     int n, n_first;
     int32_t *open; /* (n_open) nodes from which on the surroundings decide, ascending */
     size_t n_open, cap;
-    struct inner_mask *next;
 } inner_mask;
 
 static inner_mask *inner_make(const cmat_token_trie *t, const cmat_acceptor *a,
-                              const cmat_cursor *at, uint64_t key)
+                              const cmat_cursor *at, const kept *like)
 {
     inner_mask *m = cmat_xcalloc(1, sizeof *m);
     cmat_token_set set = {.bits = cmat_xcalloc((size_t)(t->n_vocab + 63) / 64, sizeof *set.bits)};
     trie_walk w;
-    m->key = key;
-    m->utf8 = at->utf8;
+    m->kept = *like;
     walk_begin(&w, t, a);
     cursor_copy(&w.at[0], at, a);
     for (size_t i = 0; i < t->n_nodes;) {
@@ -171,20 +281,22 @@ static inner_mask *inner_make(const cmat_token_trie *t, const cmat_acceptor *a,
     return m;
 }
 
-static void inner_free(inner_mask *m)
+static void inner_free(kept *k)
 {
+    inner_mask *m = (inner_mask *)k;
     free(m->bits);
     free(m->open);
     free(m);
 }
 
-/* Tries the tokens that the construct leaves open. Their nodes come in the trie's order, so that a
- * path has its beginning in common with the one before. */
-static void walk_open(trie_walk *w, const inner_mask *m, cmat_token_set *out)
+/* Tries the tokens that the construct leaves open; returns how many first bytes are among them.
+ * Their nodes come in the trie's order, so that a path has its beginning in common with the one
+ * before. */
+static int walk_open(trie_walk *w, const inner_mask *m, cmat_token_set *out)
 {
     const cmat_token_trie *t = w->trie;
     uint8_t path[CMAT_TOKEN_LONGEST + 1]; /* bytes of the cursors */
-    int known = 0;                        /* cursors that are right */
+    int known = 0, n_first = 0;           /* known: cursors that are right */
     for (size_t k = 0; k < m->n_open; k++) {
         const cmat_trie_node *node = &t->nodes[m->open[k]];
         size_t first = (size_t)m->open[k], len;
@@ -203,8 +315,9 @@ static void walk_open(trie_walk *w, const inner_mask *m, cmat_token_set *out)
         }
         known = depth;
         if (depth == node->depth - 1)
-            walk(w, (size_t)m->open[k], (size_t)node->skip, out);
+            n_first += walk(w, (size_t)m->open[k], (size_t)node->skip, out);
     }
+    return n_first;
 }
 
 /* Appends the bytes that must come next, as long as there is only one way; true when the text then
@@ -262,81 +375,40 @@ static void force(const cmat_token_trie *t, const cmat_acceptor *a, const cmat_c
     cmat_buf_clear(&run);
 }
 
-/* One kept mask. */
-typedef struct mask_entry {
-    cmat_mask mask; /* first: cmat_mask_put is given this */
-    uint8_t utf8;   /* with mask.key: the place it is for */
-    int refs;
-    struct mask_entry *next;
-} mask_entry;
-
-enum { N_BUCKETS = 512, MAX_KEPT = 2048, MAX_INNER = 1024 };
-
-struct cmat_mask_cache {
-    const cmat_token_trie *trie;
-    const cmat_acceptor *acceptor;
-    pthread_mutex_t lock;
-    mask_entry *buckets[N_BUCKETS];
-    int n_kept;
-    inner_mask *inner[N_BUCKETS]; /* kept as long as the cache */
-    int n_inner;
-};
-
-/* The mask of the construct at a place, kept or made (then *own: the caller frees it); NULL when
- * the acceptor knows none, or when it is all there is. */
-static inner_mask *inner_get(cmat_mask_cache *c, const cmat_cursor *at, bool *own)
+/* The mask of the construct at a place, to be put back; NULL when the acceptor knows none, or when
+ * it is all there is. */
+static inner_mask *inner_get(cmat_mask_cache *c, const cmat_acceptor *a, const cmat_cursor *at)
 {
-    const cmat_acceptor *a = c->acceptor;
     cmat_cursor inner = {.utf8 = at->utf8};
-    inner_mask *m, *other;
-    uint64_t key;
-    *own = false;
+    kept like = {.identity = a->inner_identity ? a->inner_identity : a->identity, .utf8 = at->utf8};
     if (!a->ops->inner)
         return NULL;
     a->ops->inner(a, at->state, inner.state);
-    key = a->ops->key(a, inner.state);
-    if (key == a->ops->key(a, at->state))
+    like.key = a->ops->key(a, inner.state);
+    if (like.key == 0 || like.key == a->ops->key(a, at->state))
         return NULL;
-    pthread_mutex_lock(&c->lock);
-    for (m = c->inner[key % N_BUCKETS]; m && (m->key != key || m->utf8 != at->utf8);)
-        m = m->next;
-    pthread_mutex_unlock(&c->lock);
-    if (m)
-        return m;
-    m = inner_make(c->trie, a, &inner, key);
-    pthread_mutex_lock(&c->lock);
-    for (other = c->inner[key % N_BUCKETS];
-         other && (other->key != key || other->utf8 != at->utf8);)
-        other = other->next;
-    if (other || c->n_inner >= MAX_INNER) { /* another thread was quicker, or it is one too many */
-        *own = true;
-    } else {
-        m->next = c->inner[key % N_BUCKETS];
-        c->inner[key % N_BUCKETS] = m;
-        c->n_inner++;
-    }
-    pthread_mutex_unlock(&c->lock);
-    return m;
+    kept *k = cache_find(c, &c->inner, &like);
+    if (!k) /* made outside the lock: it takes long */
+        k = cache_add(c, &c->inner, &inner_make(c->trie, a, &inner, &like)->kept);
+    return (inner_mask *)k;
 }
 
 /* Fills the set of tokens allowed at a place; returns how many first bytes there are. */
-static int allowed_tokens(cmat_mask_cache *c, const cmat_cursor *at, cmat_token_set *out)
+static int allowed_tokens(cmat_mask_cache *c, const cmat_acceptor *a, const cmat_cursor *at,
+                          cmat_token_set *out)
 {
     const cmat_token_trie *t = c->trie;
     const size_t n_words = (size_t)(t->n_vocab + 63) / 64;
-    bool own;
-    inner_mask *inner = inner_get(c, at, &own);
+    inner_mask *inner = inner_get(c, a, at);
     trie_walk w;
     int n_first;
-    walk_begin(&w, t, c->acceptor);
-    cursor_copy(&w.at[0], at, c->acceptor);
+    walk_begin(&w, t, a);
+    cursor_copy(&w.at[0], at, a);
     if (inner) {
         memcpy(out->bits, inner->bits, n_words * sizeof *out->bits);
         out->n = inner->n;
-        n_first = inner->n_first;
-        walk_open(&w, inner, out);
-        if (own)
-            inner_free(inner);
+        n_first = inner->n_first + walk_open(&w, inner, out);
+        cache_put(c, &c->inner, &inner->kept);
     } else {
         n_first = walk(&w, 0, t->n_nodes, out);
     }
@@ -344,18 +416,27 @@ static int allowed_tokens(cmat_mask_cache *c, const cmat_cursor *at, cmat_token_
     return n_first;
 }
 
-static mask_entry *mask_make(cmat_mask_cache *c, const cmat_cursor *at, uint64_t key)
+typedef struct {
+    cmat_mask mask; /* first: cmat_mask_put is given this */
+    kept kept;
+} mask_entry;
+
+static mask_entry *entry_of(kept *k)
+{
+    return (mask_entry *)((char *)k - offsetof(mask_entry, kept));
+}
+
+static mask_entry *mask_make(cmat_mask_cache *c, const cmat_acceptor *a, const cmat_cursor *at,
+                             const kept *like)
 {
     const cmat_token_trie *t = c->trie;
-    const cmat_acceptor *a = c->acceptor;
     mask_entry *e = cmat_xcalloc(1, sizeof *e);
     cmat_mask *m = &e->mask;
     int n_first;
-    m->key = key;
-    e->utf8 = at->utf8;
+    e->kept = *like;
     m->done = cmat_cursor_done(at, a);
     m->allowed.bits = cmat_xcalloc((size_t)(t->n_vocab + 63) / 64, sizeof *m->allowed.bits);
-    n_first = allowed_tokens(c, at, &m->allowed);
+    n_first = allowed_tokens(c, a, at, &m->allowed);
     m->n_text = m->allowed.n;
     if (m->done) {
         for (int i = 0; i < t->n_ends; i++)
@@ -373,106 +454,50 @@ static mask_entry *mask_make(cmat_mask_cache *c, const cmat_cursor *at, uint64_t
     return e;
 }
 
-static void entry_free(mask_entry *e)
+static void entry_free(kept *k)
 {
+    mask_entry *e = entry_of(k);
     free(e->mask.allowed.bits);
     free(e->mask.allowed.ids);
     free(e->mask.forced);
     free(e);
 }
 
-cmat_mask_cache *cmat_mask_cache_new(const cmat_token_trie *trie, const cmat_acceptor *a)
+cmat_mask_cache *cmat_mask_cache_new(const cmat_token_trie *trie)
 {
+    enum { BYTES = 16 << 20 }; /* of each shelf's masks */
+    const int most = BYTES / (trie->n_vocab / 8 + 64);
     cmat_mask_cache *c = cmat_xcalloc(1, sizeof *c);
     c->trie = trie;
-    c->acceptor = a;
+    c->masks = (shelf){.most = most, .free = entry_free};
+    c->inner = (shelf){.most = most, .free = inner_free};
     pthread_mutex_init(&c->lock, NULL);
     return c;
-}
-
-static void drop_unused(cmat_mask_cache *c)
-{
-    for (int i = 0; i < N_BUCKETS; i++) {
-        for (mask_entry **at = &c->buckets[i]; *at;) {
-            mask_entry *e = *at;
-            if (e->refs > 0) {
-                at = &e->next;
-                continue;
-            }
-            *at = e->next;
-            entry_free(e);
-            c->n_kept--;
-        }
-    }
 }
 
 void cmat_mask_cache_free(cmat_mask_cache *c)
 {
     if (!c)
         return;
-    drop_unused(c);
-    for (int i = 0; i < N_BUCKETS; i++) {
-        for (inner_mask *m = c->inner[i], *next; m; m = next) {
-            next = m->next;
-            inner_free(m);
-        }
-    }
+    shelf_clear(&c->masks, false);
+    shelf_clear(&c->inner, false);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
-static mask_entry *find(cmat_mask_cache *c, uint64_t key, uint8_t utf8)
+const cmat_mask *cmat_mask_get(cmat_mask_cache *c, const cmat_acceptor *a, const cmat_cursor *at)
 {
-    for (mask_entry *e = c->buckets[key % N_BUCKETS]; e; e = e->next) {
-        if (e->mask.key == key && e->utf8 == utf8) {
-            e->refs++;
-            return e;
-        }
-    }
-    return NULL;
-}
-
-const cmat_mask *cmat_mask_get(cmat_mask_cache *c, const cmat_cursor *at)
-{
-    const cmat_acceptor *a = c->acceptor;
-    const uint64_t key = a->ops->key ? a->ops->key(a, at->state) : 0;
-    mask_entry *e = NULL, *other;
-    if (key) {
-        pthread_mutex_lock(&c->lock);
-        e = find(c, key, at->utf8);
-        pthread_mutex_unlock(&c->lock);
-    }
-    if (e)
-        return &e->mask;
-    e = mask_make(c, at, key); /* outside the lock: it takes long */
-    e->refs = 1;
-    if (!key)
-        return &e->mask;
-    pthread_mutex_lock(&c->lock);
-    if ((other = find(c, key, at->utf8))) { /* another thread was quicker */
-        entry_free(e);
-        e = other;
-    } else {
-        if (c->n_kept >= MAX_KEPT)
-            drop_unused(c);
-        e->next = c->buckets[key % N_BUCKETS];
-        c->buckets[key % N_BUCKETS] = e;
-        c->n_kept++;
-    }
-    pthread_mutex_unlock(&c->lock);
-    return &e->mask;
+    kept like = {.utf8 = at->utf8, .key = a->ops->key ? a->ops->key(a, at->state) : 0};
+    if (like.key)
+        like.identity = a->identity;
+    kept *k = cache_find(c, &c->masks, &like);
+    if (!k) /* made outside the lock: it takes long */
+        k = cache_add(c, &c->masks, &mask_make(c, a, at, &like)->kept);
+    return &entry_of(k)->mask;
 }
 
 void cmat_mask_put(cmat_mask_cache *c, const cmat_mask *m)
 {
-    mask_entry *e = (mask_entry *)m;
-    if (!m)
-        return;
-    if (m->key == 0) {
-        entry_free(e);
-        return;
-    }
-    pthread_mutex_lock(&c->lock);
-    e->refs--;
-    pthread_mutex_unlock(&c->lock);
+    if (m)
+        cache_put(c, &c->masks, &((mask_entry *)m)->kept);
 }

@@ -1,7 +1,8 @@
 /* model/token_mask.h - which tokens a constraint allows next.
  *
  * A constraint speaks of bytes (core/acceptor.h). A trie over the bytes of all tokens is walked
- * with copies of its state; what survives is the mask. Results are kept by the state's key; where a
+ * with copies of its state; what survives is the mask. Results are kept by the constraint's
+ * identity and the state's key, so that episodes with equal constraints share them; where a
  * constraint tells its innermost construct, most of a mask is shared by all places inside one. Text
  * stays valid UTF-8 beside what the constraint says. Special tokens are never allowed, except those
  * that end a turn, exactly when the text may end. */
@@ -27,15 +28,14 @@ typedef struct {
     int n_text;             /* allowed tokens that are not end tokens */
     int32_t *forced;        /* (n_forced) tokens that come next whatever the model says */
     int n_forced;
-    uint64_t key; /* 0: not kept */
 } cmat_mask;
 
-/* The masks of one acceptor, shared by the requests that use it; may be asked by several threads.
- */
+/* The masks made for a vocabulary, whatever the constraints; may be asked by several threads. */
 typedef struct cmat_mask_cache cmat_mask_cache;
-cmat_mask_cache *cmat_mask_cache_new(const cmat_token_trie *trie, const cmat_acceptor *a);
+cmat_mask_cache *cmat_mask_cache_new(const cmat_token_trie *trie);
 void cmat_mask_cache_free(cmat_mask_cache *c);
-/* The mask at a place. To be given back with cmat_mask_put, before the cache is freed. */
-const cmat_mask *cmat_mask_get(cmat_mask_cache *c, const cmat_cursor *at);
+/* The mask at a place of a. To be given back with cmat_mask_put, before the cache is freed; a may
+ * be gone by then. */
+const cmat_mask *cmat_mask_get(cmat_mask_cache *c, const cmat_acceptor *a, const cmat_cursor *at);
 void cmat_mask_put(cmat_mask_cache *c, const cmat_mask *m);
 #endif

@@ -1,6 +1,7 @@
 /* model/token_trie.h - the bytes of all tokens as a trie: what token_mask.c walks. */
 #ifndef CMAT_MODEL_TOKEN_TRIE_H
 #define CMAT_MODEL_TOKEN_TRIE_H
+#include "core/acceptor.h"
 #include "model/tokenizer.h"
 
 /* A trie in depth-first order: the children of a node follow it; skip is the node after its
@@ -23,7 +24,8 @@ typedef struct cmat_token_trie {
     int n_ends;
 } cmat_token_trie;
 
-#define CMAT_TOKEN_LONGEST 256 /* bytes; longer tokens (runs of spaces) are never needed */
+#define CMAT_TOKEN_LONGEST \
+    CMAT_ACCEPTOR_AHEAD /* bytes; longer ones (runs of spaces) are not needed */
 
 /* t is borrowed. Special tokens are not in it, nor longer ones. */
 cmat_token_trie *cmat_token_trie_new(const cmat_tokenizer *t);

@@ -25,8 +25,8 @@ enum {
     MAX_BRANCHES = 80, /* commas, ANDs, operators ... of a statement: a small model may loop */
     MAX_LINE = 160,    /* bytes of a thought */
     MAX_STRING = 200,  /* bytes of a text */
-    MAX_DIGITS = 84,   /* bytes of a number: more than NEAR, so that places in one share a key */
-    NEAR = 64 /* a limit at least this far away does not show in the key: tokens are shorter */
+    MAX_DIGITS = 84    /* bytes of a number: more than CMAT_ACCEPTOR_AHEAD, so that places in one
+                          share a key */
 };
 
 typedef struct {
@@ -39,7 +39,18 @@ typedef struct {
                                 aggregate came */
 } scope;
 
-typedef enum { M_START, M_WORD, M_NUM, M_STR, M_STR_END, M_JSON, M_JSON_ESCAPE, M_LINE } mode;
+/* M_BEYOND: behind a text or line that was looked at alone */
+typedef enum {
+    M_START,
+    M_WORD,
+    M_NUM,
+    M_STR,
+    M_STR_END,
+    M_JSON,
+    M_JSON_ESCAPE,
+    M_LINE,
+    M_BEYOND
+} mode;
 typedef enum { NUM_SIGN, NUM_ZERO, NUM_INT, NUM_DOT, NUM_FRAC } num_state;
 
 typedef struct {
@@ -55,6 +66,7 @@ typedef struct {
     uint16_t n_branches;
     uint8_t mode, num;
     bool whole;              /* LIMIT: no sign, no decimals */
+    bool alone;              /* a text or line only: what follows is not known */
     uint8_t length;          /* bytes of the text, line or number so far */
     uint8_t rest, low, high; /* UTF-8: bytes still to come, and the next one's range */
     uint8_t depth;           /* scopes[1..depth] are open */
@@ -519,6 +531,15 @@ static bool word_byte(const acceptor *a, state *s, uint8_t b)
     return t && finish(a, s, __builtin_ctzll(t)) && start_byte(a, s, b);
 }
 
+/* A text or line ends. */
+static bool finish_text(const acceptor *a, state *s, int t)
+{
+    if (!s->alone)
+        return finish(a, s, t);
+    s->mode = M_BEYOND;
+    return true;
+}
+
 static bool sql_text_byte(const acceptor *a, state *s, uint8_t b)
 {
     if (b == '\'' && !s->rest) {
@@ -536,7 +557,7 @@ static bool json_byte(const acceptor *a, state *s, uint8_t b)
         return strchr("\"\\/bfnrt", b) && b;
     }
     if (b == '"' && !s->rest)
-        return finish(a, s, T_JSTR);
+        return finish_text(a, s, T_JSTR);
     if (b == '\\' && !s->rest) {
         s->mode = M_JSON_ESCAPE;
         return s->length++ + 1 < MAX_STRING;
@@ -564,11 +585,13 @@ static bool sql_step(const cmat_acceptor *base, void *p, uint8_t b)
             s->mode = M_STR;
             return s->length++ < MAX_STRING;
         }
-        return finish(a, s, T_STR) && start_byte(a, s, b);
+        return finish_text(a, s, T_STR) && (s->alone || start_byte(a, s, b));
     case M_LINE:
         if (b == '\n' && !s->rest)
-            return finish(a, s, T_LINE);
+            return finish_text(a, s, T_LINE);
         return text_byte(s, b, MAX_LINE);
+    case M_BEYOND:
+        return false;
     default:
         return json_byte(a, s, b);
     }
@@ -600,7 +623,7 @@ static uint64_t sql_key(const cmat_acceptor *base, const void *p)
     (void)base;
     state s = *(const state *)p;
     int max = s.mode == M_LINE ? MAX_LINE : s.mode == M_NUM ? MAX_DIGITS : MAX_STRING;
-    if (s.length + NEAR <= max)
+    if (s.length + CMAT_ACCEPTOR_AHEAD <= max)
         s.length = 0;
     if (s.n_branches + 8 <= MAX_BRANCHES)
         s.n_branches = 0;
@@ -608,6 +631,29 @@ static uint64_t sql_key(const cmat_acceptor *base, const void *p)
         s.allowed = s.columns = s.tables = 0;
     uint64_t h = cmat_fnv1a(&s, offsetof(state, stack) + s.sp);
     return h ? h : 1;
+}
+
+/* Texts and lines are alike wherever they stand, in every database. */
+static void sql_inner(const cmat_acceptor *base, const void *p, void *inner)
+{
+    const state *s = p;
+    state *alone = inner;
+    (void)base;
+    if (s->mode == M_START || s->mode == M_WORD || s->mode == M_NUM)
+        *alone = *s;
+    else
+        *alone = (state){.mode = s->mode,
+                         .length = s->length,
+                         .rest = s->rest,
+                         .low = s->low,
+                         .high = s->high,
+                         .alone = true};
+}
+
+static bool sql_unknown(const cmat_acceptor *base, const void *p)
+{
+    (void)base;
+    return ((const state *)p)->mode == M_BEYOND;
 }
 
 static void sql_start(const cmat_acceptor *base, void *p)
@@ -631,6 +677,8 @@ static const cmat_acceptor_ops sql_ops = {.name = "sql",
                                           .step = sql_step,
                                           .done = sql_done,
                                           .key = sql_key,
+                                          .inner = sql_inner,
+                                          .unknown = sql_unknown,
                                           .free = sql_free};
 
 /* ---- building ---- */
@@ -683,13 +731,32 @@ static void add_table(acceptor *a, int t)
         a->writable |= bit;
 }
 
+/* Everything that the grammar takes from outside. */
+static void identify(acceptor *a)
+{
+    const db_schema *s = a->schema;
+    cmat_buf all = {0};
+    cmat_buf_printf(&all, "%d%d%c", a->mysql, a->agentbench, a->quote);
+    for (int t = 0; t < s->n_tables; t++) {
+        const db_table *table = &s->tables[t];
+        cmat_buf_printf(&all, "\n%d%zu %s", table->view, strlen(table->name), table->name);
+        for (int c = 0; c < table->n_columns; c++) {
+            const db_column *col = &table->columns[c];
+            cmat_buf_printf(&all, "\n %d%zu %s", col->generated, strlen(col->name), col->name);
+        }
+    }
+    a->base.identity = cmat_acceptor_identity_of(sql_ops.name, all.data, all.len);
+    a->base.inner_identity = cmat_acceptor_identity_of("a text of sql", &a->mysql, sizeof a->mysql);
+    cmat_buf_clear(&all);
+}
+
 cmat_status db_constraint(cmat_acceptor **out, const db_constraint_input *in, cmat_error *err)
 {
     *out = NULL;
     if (in->schema->n_tables == 0)
         return cmat_fail(err, CMAT_ERR_ARG, "db: a database without tables gives nothing to ask");
     acceptor *a = cmat_xcalloc(1, sizeof(*a));
-    a->base = (cmat_acceptor){&sql_ops, sizeof(state)};
+    a->base = (cmat_acceptor){.ops = &sql_ops, .state_size = sizeof(state)};
     a->schema = in->schema;
     a->mysql = in->mysql;
     a->quote = in->quote ? in->quote : '"';
@@ -702,6 +769,7 @@ cmat_status db_constraint(cmat_acceptor **out, const db_constraint_input *in, cm
                     &(db_word_info){BIT(w->terminal), 0, 0}, -1, -1);
     for (int t = 0; t < in->schema->n_tables; t++)
         add_table(a, t);
+    identify(a);
     *out = &a->base;
     return CMAT_OK;
 }

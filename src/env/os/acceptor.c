@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum { THOUGHT_MAX = 200, LINE_MAX_BYTES = 400, BLOCK_MAX = 1000, ANSWER_MAX = 200, NEST_MAX = 10 };
-enum { NEAR = 80 }; /* no token is longer: before that the limit does not matter */
 
 typedef struct {
     cmat_acceptor base;
@@ -433,7 +432,7 @@ static uint64_t reply_key(const cmat_acceptor *a, const void *vs)
         [IN_ANSWER] = ANSWER_MAX,   [IN_CALL] = ANSWER_MAX,     [AT_END] = 0};
     state s = *(const state *)vs;
     (void)a;
-    if (s.n > 2 && s.n + NEAR < limits[s.at])
+    if (s.n > 2 && s.n + CMAT_ACCEPTOR_AHEAD < limits[s.at])
         s.n = 2;
     return cmat_fnv1a(&s, sizeof s) | 1;
 }
@@ -456,6 +455,7 @@ cmat_acceptor *os_acceptor_new(bool agentbench)
     _Static_assert(sizeof(state) <= CMAT_ACCEPTOR_STATE_MAX, "state");
     a->base.ops = &ops;
     a->base.state_size = sizeof(state);
+    a->base.identity = cmat_acceptor_identity_of(ops.name, &agentbench, sizeof agentbench);
     a->agentbench = agentbench;
     return &a->base;
 }
