@@ -212,13 +212,16 @@ static void tensors_that_do_not_fit(void **state)
     }
 }
 
-/* Phi 3's long contexts: the short factors hold for the original context, which is what we give. */
-static void long_rope_keeps_the_original_context(void **state)
+/* Phi 3's long contexts: the short factors hold for texts within the original context, on which it
+ * is tuned. */
+static void long_rope_has_two_contexts(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
         cmat_model *m = i ? open_gguf("phi3", NULL) : open_hf("phi3", NULL);
-        assert_int_equal(m->config.n_ctx, 32);
+        assert_int_equal(m->config.n_ctx, 64);
+        assert_int_equal(cmat_config_train_ctx(&m->config), 32);
+        assert_true(m->config.stretches[0].rope.divisors[1] == 2 * m->config.rope.divisors[1]);
         assert_int_equal(m->config.n_rot, 12);
         assert_int_equal(m->config.window, 12);
         cmat_model_free(m);
@@ -232,7 +235,7 @@ int main(void)
         cmocka_unit_test(rope_scalings_equal_transformers),
         cmocka_unit_test(configs_that_do_not_fit),
         cmocka_unit_test(tensors_that_do_not_fit),
-        cmocka_unit_test(long_rope_keeps_the_original_context),
+        cmocka_unit_test(long_rope_has_two_contexts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

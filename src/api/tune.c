@@ -61,7 +61,7 @@ static cmat_status load_sets(cmat_session *s, const cmat_session_tune_options *o
 {
     cmat_dataset train_rows = {0}, valid_rows = {0};
     size_t n_tokens, n_loss;
-    const int room = s->model->config.n_ctx - n_virtual;
+    const int room = cmat_config_train_ctx(&s->model->config) - n_virtual;
     int max_len = o->max_len > 0 && o->max_len < room ? (int)o->max_len : room;
     cmat_status st = load_rows(o, files, n, &train_rows, &valid_rows, err);
 

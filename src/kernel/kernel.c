@@ -52,6 +52,8 @@ cmat_status cmat_kernel_for_tuning(const cmat_kernel_ops **out, const char *name
 
 void cmat_rope_table(float *cos_sin, int n_ctx, int d, float base, const float *factors)
 {
+    const int n_threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(n_threads) if (n_ctx > 1 << 14)
     for (int i = 0; i < d / 2; i++) {
         const double factor = factors ? (double)factors[i] : 1;
         const double freq = pow((double)base, -2.0 * i / d) / factor;

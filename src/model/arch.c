@@ -101,6 +101,7 @@ const cmat_arch cmat_archs[] = {
      .hf = hf_qwen,
      .qkv_bias = true,
      .fused_qkv = true,
+     .dynamic_ntk = true,
      .ff_half = true,
      .default_theta = 10000},
     {.name = "qwen2",

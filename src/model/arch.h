@@ -50,6 +50,7 @@ typedef struct {
     bool fused_qkv, fused_gate_up;
     bool norm_plus_one; /* Hugging Face's norm weights lack 1; a GGUF's have it */
     bool embd_sqrt;     /* embeddings are multiplied with sqrt(n_embd) */
+    bool dynamic_ntk;   /* may have texts longer than it was trained on, by dynamic NTK and logn */
     bool ff_half;       /* the feed-forward length in the file counts gate and up together */
     int no_rope_every;  /* layers with (index + 1) divisible by this are not turned; 0: none */
     int full_every;     /* with a window: layers with (index + 1) divisible by this see all; 0: none

@@ -1,6 +1,7 @@
 /* model/config.c - the ranges of hyper-parameters, and what must hold between them. */
 #include "model/config.h"
 #include "model/config_read.h"
+#include "model/rope.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -85,6 +86,37 @@ cmat_status cmat_hparams_sizes(cmat_model_config *c, const cmat_hparams *h, cmat
     c->embd_scale = c->arch->embd_sqrt ? sqrtf((float)c->n_embd) : 1;
     c->q_scale = 1;
     return CMAT_OK;
+}
+
+void cmat_config_longrope(cmat_model_config *c, bool longer, int n_orig)
+{
+    cmat_rope_stretch *s = &c->stretches[0];
+    c->rope.scaling = (cmat_rope_scaling){.kind = CMAT_ROPE_LONGROPE,
+                                          .factor = (float)c->n_ctx / (float)n_orig,
+                                          .attention_factor = c->rope.magnitude,
+                                          .n_ctx_orig = n_orig};
+    if (n_orig >= c->n_ctx)
+        return;
+    if (!longer) {
+        c->n_ctx = n_orig;
+        return;
+    }
+    s->above = n_orig;
+    s->rope.magnitude = c->rope.magnitude;
+    s->rope.scaling = c->rope.scaling;
+    c->n_stretches = 1;
+    c->stretch_anew = true;
+}
+
+void cmat_config_dynamic_ntk(cmat_model_config *c, int n_orig)
+{
+    c->n_stretches = 0;
+    for (int above = n_orig; above < c->n_ctx && c->n_stretches < CMAT_MAX_STRETCHES; above *= 2) {
+        cmat_rope_stretch *s = &c->stretches[c->n_stretches++];
+        s->above = above;
+        s->rope = c->rope;
+        cmat_rope_ntk(&s->rope, c->n_rot, 4 * (float)(above / n_orig) - 1);
+    }
 }
 
 void cmat_config_layers(cmat_model_config *c, int full_every, int no_rope_every)

@@ -11,7 +11,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CMAT_MAX_LAYERS = 512, CMAT_MAX_ROPE_DIM = 512 };
+enum { CMAT_MAX_LAYERS = 512, CMAT_MAX_ROPE_DIM = 512, CMAT_MAX_STRETCHES = 6 };
+
+/* How a context was stretched; model/rope.h has the formulas. */
+typedef enum {
+    CMAT_ROPE_PLAIN,
+    CMAT_ROPE_LINEAR,
+    CMAT_ROPE_LLAMA3,
+    CMAT_ROPE_YARN,
+    CMAT_ROPE_LONGROPE,
+    CMAT_ROPE_FACTORS, /* by divisors alone, in a GGUF's tensor */
+} cmat_rope_kind;
+
+typedef struct {
+    cmat_rope_kind kind;
+    float factor;
+    float low_freq_factor, high_freq_factor; /* of Llama 3's */
+    float beta_fast, beta_slow;              /* of YaRN's */
+    float attention_factor;                  /* the magnitude; 0: as the kind computes it */
+    int n_ctx_orig;                          /* the context before it was stretched */
+} cmat_rope_scaling;
 
 /* Rotary positions (arXiv 2104.09864): pair i of a head turns by
  * position * theta^(-2i/n_rot) / divisors[i]. Every kind of context stretching comes to divisors
@@ -20,7 +39,14 @@ typedef struct {
     float theta;
     float magnitude; /* what cos and sin are multiplied with */
     float divisors[CMAT_MAX_ROPE_DIM / 2];
+    cmat_rope_scaling scaling; /* what divisors and magnitude were made from */
 } cmat_rope_config;
+
+/* In a text of more than `above` tokens all positions are turned by this. */
+typedef struct {
+    int above;
+    cmat_rope_config rope;
+} cmat_rope_stretch;
 
 enum {                            /* bits of cmat_model_config.layer_flags */
        CMAT_LAYER_WINDOW = 1,     /* attends to the last `window` positions only */
@@ -41,7 +67,28 @@ typedef struct {
     int window;       /* positions that a row of a windowed layer sees, itself included; 0: all */
     uint8_t layer_flags[CMAT_MAX_LAYERS];
     cmat_rope_config rope, rope_local;
+    cmat_rope_stretch stretches[CMAT_MAX_STRETCHES]; /* of `rope`, by length of the text, ascending */
+    int n_stretches;
+    bool stretch_anew; /* a text that grows past a border is computed anew by the next stretch;
+                          otherwise it goes on as it began */
+    int logn; /* queries from this position on are multiplied by ln(position + 1) / ln(logn); 0:
+                 none are */
 } cmat_model_config;
+
+/* By which stretch a text of n tokens is turned; 0: by `rope` itself. */
+static inline int cmat_config_stretch(const cmat_model_config *c, size_t n)
+{
+    int i = 0;
+    while (i < c->n_stretches && n > (size_t)c->stretches[i].above)
+        i++;
+    return i;
+}
+
+/* Tokens of the longest text to tune on: one that is not stretched. */
+static inline int cmat_config_train_ctx(const cmat_model_config *c)
+{
+    return c->n_stretches ? c->stretches[0].above : c->n_ctx;
+}
 
 /* Positions that a row of a layer attends to, itself included; 0: all before it. */
 static inline int cmat_config_window(const cmat_model_config *c, int layer)

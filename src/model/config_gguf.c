@@ -118,7 +118,7 @@ static cmat_status factors_tensor(cmat_rope_config *r, const cmat_gguf *g, const
 static cmat_status read_yarn(cmat_model_config *c, const cmat_hparams *h, float factor,
                              cmat_error *err)
 {
-    cmat_rope_yarn_options o = {.factor = factor};
+    cmat_rope_scaling o = {.factor = factor};
     float attn_factor = 1;
     cmat_status st;
     if ((st = cmat_hparam_int(h, "rope.scaling.original_context_length", 1, 1 << 20, c->n_ctx,
@@ -132,6 +132,7 @@ static cmat_status read_yarn(cmat_model_config *c, const cmat_hparams *h, float 
         return st;
     cmat_rope_yarn(&c->rope, c->n_rot, &o);
     c->rope.magnitude *= attn_factor;
+    c->rope.scaling.attention_factor = attn_factor == 1 ? 0 : c->rope.magnitude;
     return CMAT_OK;
 }
 
@@ -166,11 +167,12 @@ static cmat_status read_scaling(cmat_model_config *c, const cmat_hparams *h, con
     return CMAT_OK;
 }
 
-/* longrope has factors for texts within the original context and for longer ones; the short ones
- * are taken, so that texts of up to that length are what the model saw. */
+/* longrope has factors for texts within the original context and for longer ones. Without those for
+ * longer ones the context is the original one. */
 static cmat_status read_longrope(cmat_model_config *c, const cmat_hparams *h, const cmat_gguf *g,
                                  cmat_error *err)
 {
+    const cmat_rope_config plain = c->rope;
     int n_orig = 0;
     bool found = false;
     cmat_status st =
@@ -178,11 +180,39 @@ static cmat_status read_longrope(cmat_model_config *c, const cmat_hparams *h, co
     if (st != CMAT_OK || !found)
         return st;
     if ((st = cmat_hparam_int(h, "rope.scaling.original_context_length", 1, 1 << 20, c->n_ctx,
+                              &n_orig, err)) != CMAT_OK ||
+        (st = cmat_hparam_float(h, "rope.scaling.attn_factor", 1e-3, 1e3, 1, &c->rope.magnitude,
+                                err)) != CMAT_OK)
+        return st;
+    cmat_rope_stretch *s = &c->stretches[0];
+    s->rope = plain;
+    if ((st = factors_tensor(&s->rope, g, "rope_factors_long.weight", c->n_rot, &found, err)) !=
+        CMAT_OK)
+        return st;
+    cmat_config_longrope(c, found, n_orig);
+    return CMAT_OK;
+}
+
+/* What only cmat writes: the first Qwen's ways with long texts. */
+static cmat_status read_dynamic_ntk(cmat_model_config *c, const cmat_hparams *h, const cmat_gguf *g,
+                                    cmat_error *err)
+{
+    bool ntk = false, logn = false;
+    char key[KEY_MAX];
+    int n_orig = 0;
+    cmat_status st = CMAT_OK;
+    if (h->has(h, "rope.dynamic_ntk"))
+        st = cmat_gguf_bool(g, full_key(h, "rope.dynamic_ntk", key), &ntk, err);
+    if (st == CMAT_OK && h->has(h, "attention.logn"))
+        st = cmat_gguf_bool(g, full_key(h, "attention.logn", key), &logn, err);
+    if (st != CMAT_OK || !(ntk || logn) ||
+        (st = cmat_hparam_int(h, "rope.scaling.original_context_length", 2, 1 << 20, c->n_ctx,
                               &n_orig, err)) != CMAT_OK)
         return st;
-    if (n_orig < c->n_ctx)
-        c->n_ctx = n_orig;
-    return cmat_hparam_float(h, "rope.scaling.attn_factor", 1e-3, 1e3, 1, &c->rope.magnitude, err);
+    if (ntk)
+        cmat_config_dynamic_ntk(c, n_orig);
+    c->logn = logn ? n_orig : 0;
+    return CMAT_OK;
 }
 
 static cmat_status read_rope(cmat_model_config *c, const cmat_hparams *h, const cmat_gguf *g,
@@ -197,8 +227,12 @@ static cmat_status read_rope(cmat_model_config *c, const cmat_hparams *h, const 
     cmat_rope_plain(&c->rope, theta);
     st = factors_tensor(&c->rope, g, "rope_freqs.weight", c->n_rot, &found, err);
     if (st != CMAT_OK || (st = read_scaling(c, h, g, err)) != CMAT_OK ||
-        (st = read_longrope(c, h, g, err)) != CMAT_OK || c->arch->local_theta <= 0)
+        (st = read_longrope(c, h, g, err)) != CMAT_OK)
         return st;
+    if (c->arch->dynamic_ntk)
+        return read_dynamic_ntk(c, h, g, err);
+    if (c->arch->local_theta <= 0)
+        return CMAT_OK;
     st = cmat_hparam_float(h, "rope.freq_base_swa", 1, 1e12, (double)c->arch->local_theta, &local,
                            err);
     cmat_rope_plain(&c->rope_local, local);

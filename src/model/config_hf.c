@@ -89,7 +89,7 @@ static cmat_status check_features(const json_t *j, const cmat_arch *a, cmat_erro
 static cmat_status read_llama3(cmat_model_config *c, const cmat_hparams *h, int n_orig,
                                float factor, cmat_error *err)
 {
-    cmat_rope_llama3_options o = {.factor = factor, .n_ctx_orig = n_orig};
+    cmat_rope_scaling o = {.factor = factor, .n_ctx_orig = n_orig};
     cmat_status st;
     if ((st = cmat_hparam_float(h, "low_freq_factor", 1e-3, 1e6, (double)NAN, &o.low_freq_factor,
                                 err)) != CMAT_OK ||
@@ -107,7 +107,7 @@ static cmat_status read_llama3(cmat_model_config *c, const cmat_hparams *h, int 
 static cmat_status read_yarn(cmat_model_config *c, const cmat_hparams *h, int n_orig, float factor,
                              cmat_error *err)
 {
-    cmat_rope_yarn_options o = {.factor = factor, .n_ctx_orig = n_orig};
+    cmat_rope_scaling o = {.factor = factor, .n_ctx_orig = n_orig};
     cmat_status st;
     if (h->has(h, "mscale") || h->has(h, "mscale_all_dim"))
         return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
@@ -121,26 +121,65 @@ static cmat_status read_yarn(cmat_model_config *c, const cmat_hparams *h, int n_
     return CMAT_OK;
 }
 
-/* As in config_gguf.c, the short factors and the original context are taken. */
+/* longrope's factors of that name, n_rot / 2 of them. */
+static cmat_status read_factors(cmat_rope_config *r, const json_t *rope, const char *name,
+                                int n_rot, cmat_error *err)
+{
+    const json_t *list = json_object_get(rope, name);
+    float factors[CMAT_MAX_ROPE_DIM / 2];
+    if (json_array_size(list) != (size_t)n_rot / 2)
+        return cmat_fail(err, CMAT_ERR_FORMAT,
+                         "model: config.json: %s holds %zu numbers, must be %d", name,
+                         json_array_size(list), n_rot / 2);
+    for (int i = 0; i < n_rot / 2; i++)
+        factors[i] = (float)json_number_value(json_array_get(list, (size_t)i));
+    cmat_rope_factors(r, factors, n_rot / 2);
+    return CMAT_OK;
+}
+
 static cmat_status read_longrope(cmat_model_config *c, const cmat_hparams *h, const json_t *rope,
                                  int n_orig, float factor, cmat_error *err)
 {
-    const json_t *list = json_object_get(rope, "short_factor");
-    float factors[CMAT_MAX_ROPE_DIM / 2];
-    if (json_array_size(list) != (size_t)c->n_rot / 2)
-        return cmat_fail(err, CMAT_ERR_FORMAT,
-                         "model: config.json: short_factor holds %zu numbers, must be %d",
-                         json_array_size(list), c->n_rot / 2);
-    for (int i = 0; i < c->n_rot / 2; i++)
-        factors[i] = (float)json_number_value(json_array_get(list, (size_t)i));
-    cmat_rope_factors(&c->rope, factors, c->n_rot / 2);
+    const bool longer = json_object_get(rope, "long_factor");
+    cmat_rope_config *stretch = &c->stretches[0].rope;
+    cmat_status st;
+    *stretch = c->rope;
+    if ((st = read_factors(&c->rope, rope, "short_factor", c->n_rot, err)) != CMAT_OK ||
+        (longer && (st = read_factors(stretch, rope, "long_factor", c->n_rot, err)) != CMAT_OK))
+        return st;
     if (!h->has(h, "factor"))
         factor = (float)c->n_ctx / (float)n_orig;
-    if (n_orig < c->n_ctx)
-        c->n_ctx = n_orig;
-    return cmat_hparam_float(h, "attention_factor", 1e-3, 1e3,
-                             (double)cmat_rope_longrope_magnitude(factor, n_orig),
-                             &c->rope.magnitude, err);
+    if ((st = cmat_hparam_float(h, "attention_factor", 1e-3, 1e3,
+                                (double)cmat_rope_longrope_magnitude(factor, n_orig),
+                                &c->rope.magnitude, err)) != CMAT_OK)
+        return st;
+    cmat_config_longrope(c, longer, n_orig);
+    return CMAT_OK;
+}
+
+/* The first Qwen's use_dynamic_ntk and use_logn_attn (in its configuration's class both are true
+ * unless a file says otherwise). Its seq_length, read as n_ctx, is what it was trained on; texts may
+ * have max_position_embeddings tokens, and four times seq_length in any case, of at most what its
+ * own code has logarithms for. */
+static cmat_status read_dynamic_ntk(cmat_model_config *c, const json_t *j, cmat_error *err)
+{
+    enum { LOGARITHMS = 32767, TIMES = 4 };
+    json_hparams top = hparams_of(j, "");
+    const int n_orig = c->n_ctx;
+    int most = 0;
+    cmat_status st = cmat_hparam_int(&top.base, "max_position_embeddings", 1, 1 << 20, n_orig,
+                                     &most, err);
+    if (st != CMAT_OK || n_orig < 2)
+        return st;
+    if (cmat_json_bool(j, "use_dynamic_ntk", true)) {
+        most = most > TIMES * (double)n_orig ? most : n_orig > LOGARITHMS ? most : TIMES * n_orig;
+        c->n_ctx = most < LOGARITHMS ? most : LOGARITHMS;
+        c->n_ctx = c->n_ctx > n_orig ? c->n_ctx : n_orig;
+        cmat_config_dynamic_ntk(c, n_orig);
+    }
+    if (cmat_json_bool(j, "use_logn_attn", true))
+        c->logn = n_orig;
+    return CMAT_OK;
 }
 
 /* rope: rope_scaling, or the object of rope_parameters for layers without a window. */
@@ -200,6 +239,8 @@ static cmat_status read_rope(cmat_model_config *c, const json_t *j, cmat_error *
     cmat_rope_plain(&c->rope, theta);
     if (rope && (st = read_scaling(c, j, rope, err)) != CMAT_OK)
         return st;
+    if (c->arch->dynamic_ntk)
+        return read_dynamic_ntk(c, j, err);
     if (c->arch->local_theta <= 0)
         return CMAT_OK;
     if ((st = cmat_hparam_float(&top.base, "rope_local_base_freq", 1, 1e12, (double)local_theta,

@@ -20,6 +20,13 @@ cmat_status cmat_hparam_int(const cmat_hparams *h, const char *key, int min, int
                             int *out, cmat_error *err);
 cmat_status cmat_hparam_float(const cmat_hparams *h, const char *key, double min, double max,
                               double def, float *out, cmat_error *err);
+/* The first Qwen's: contexts of more than n_orig tokens, up to c->n_ctx, are stretched by NTK-aware
+ * bases that go by the text's length. After c->rope. */
+void cmat_config_dynamic_ntk(cmat_model_config *c, int n_orig);
+/* longrope: c->rope has the factors of texts of up to n_orig tokens and the magnitude,
+ * c->stretches[0].rope, when `longer`, the factors of longer ones; without them n_orig is all there
+ * is of the context. */
+void cmat_config_longrope(cmat_model_config *c, bool longer, int n_orig);
 /* The sizes that every architecture has; c->arch is set. */
 cmat_status cmat_hparams_sizes(cmat_model_config *c, const cmat_hparams *h, cmat_error *err);
 /* Flags of all layers by the architecture's pattern, from c->window; full_every: 0, or instead of

@@ -260,6 +260,24 @@ static cmat_status request_check(const cmat_engine *e, const cmat_gen_request *r
     return CMAT_OK;
 }
 
+/* How the sequence's positions are turned, by its length now; what was computed in another way is
+ * not for it. */
+static void stretch_set(cmat_engine *e, cmat_sequence *s)
+{
+    s->stretch = cmat_config_stretch(&e->model->config, s->n_tokens);
+    s->root = cmat_kv_root(adapter_key(s->req.adapter) ^
+                           (uint64_t)s->stretch * 0xd6e8feb86659fd93u);
+}
+
+/* Tokens that a sequence may get before it is computed anew. */
+static int stretch_room(const cmat_engine *e, const cmat_sequence *s)
+{
+    const cmat_model_config *c = &e->model->config;
+    return c->stretch_anew && s->stretch < c->n_stretches
+               ? c->stretches[s->stretch].above - (int)s->n_tokens
+               : INT32_MAX;
+}
+
 cmat_status cmat_engine_submit(cmat_engine *e, const cmat_gen_request *req, uint64_t *id,
                                cmat_error *err)
 {
@@ -271,7 +289,7 @@ cmat_status cmat_engine_submit(cmat_engine *e, const cmat_gen_request *req, uint
                           req->constraint ? masks_of(e) : NULL);
     s->max_pages = (int)((s->n_limit + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
     s->pages = cmat_xcalloc((size_t)s->max_pages, sizeof *s->pages);
-    s->root = cmat_kv_root(adapter_key(req->adapter));
+    stretch_set(e, s);
     queue_add(&e->waiting, s);
     if (id)
         *id = s->id;
@@ -364,6 +382,8 @@ static bool admit(cmat_engine *e, cmat_sequence *s)
     const size_t computed = s->n_tokens < MIN_ROWS ? 1 : MIN_ROWS;
     const int most = (int)((s->n_tokens - computed) / CMAT_KV_PAGE);
     int n = 0, n_idle = 0;
+    if (stretch_room(e, s) < 0)
+        stretch_set(e, s);
     uint64_t parent = s->root, serial;
     for (; n < most; n++, parent = serial) {
         const int page = cmat_kv_find(e->kv, parent, s->tokens + (size_t)n * CMAT_KV_PAGE, &serial);
@@ -379,7 +399,8 @@ static bool admit(cmat_engine *e, cmat_sequence *s)
     s->n_pages = s->n_shared = s->n_published = s->n_ready = n;
     s->parent = parent;
     s->n_kv = (size_t)n * CMAT_KV_PAGE;
-    s->n_cached = s->n_kv < s->n_prompt ? s->n_kv : s->n_prompt;
+    if (!s->anew)
+        s->n_cached = s->n_kv < s->n_prompt ? s->n_kv : s->n_prompt;
     e->n_promised += s->max_pages - n;
     pages_extend(e, s);
     e->active[e->n_active++] = s;
@@ -456,6 +477,21 @@ static void pages_ready(cmat_engine *e, cmat_sequence *s, size_t n)
         cmat_kv_set_ready(e->kv, s->pages[s->n_ready]);
 }
 
+/* A sequence that has grown past what its stretch is made for waits again, to be computed anew by
+ * the next one: its texts are then what they would be if all of it had been given at once. */
+static bool outgrown_return(cmat_engine *e, int i)
+{
+    cmat_sequence *s = e->active[i];
+    if (stretch_room(e, s) >= 0)
+        return false;
+    active_remove(e, i);
+    pages_release(e, s);
+    orphans_return(e);
+    s->anew = true;
+    queue_return(&e->waiting, s);
+    return true;
+}
+
 /* Guesses for the sequences whose every token is known after this step, if they are few. */
 static void plan_drafts(cmat_engine *e)
 {
@@ -471,6 +507,7 @@ static void plan_drafts(cmat_engine *e)
             s->n_kv + (size_t)s->n_rows < s->n_tokens)
             continue;
         most = (size_t)most < left - 1 ? most : (int)(left - 1);
+        most = most < stretch_room(e, s) ? most : stretch_room(e, s);
         cmat_draft_guess(&s->draft, s->tokens, s->n_tokens, most);
         pages_take(e, s, s->n_tokens + (size_t)s->draft.n_run);
     }
@@ -528,22 +565,23 @@ static int order_rows(cmat_engine *e, int *n_generating)
     return n;
 }
 
-static void row_add(batch_room *r, cmat_batch *b, const cmat_sequence *s, int32_t token, size_t pos)
+static void row_add(const cmat_model *m, batch_room *r, cmat_batch *b, const cmat_sequence *s,
+                    int32_t token, size_t pos)
 {
     r->tokens[b->n_rows] = token;
-    r->pos[b->n_rows] = (int32_t)pos;
+    r->pos[b->n_rows] = cmat_model_rope_row(m, s->stretch, pos);
     r->adapters[b->n_rows] = s->req.adapter;
     b->n_rows++;
 }
 
 /* The sequence's rows and, each as a sequence of its own, its guesses: these are then computed as
  * they would be one after the other. */
-static void rows_add(batch_room *r, cmat_batch *b, cmat_sequence *s)
+static void rows_add(const cmat_model *m, batch_room *r, cmat_batch *b, cmat_sequence *s)
 {
     r->seqs[b->n_seqs++] = (cmat_paged_seq){
         .row = b->n_rows, .n = s->n_rows, .n_past = (int)s->n_kv, .pages = s->pages};
     for (int k = 0; k < s->n_rows; k++, s->n_kv++)
-        row_add(r, b, s, s->tokens[s->n_kv], s->n_kv);
+        row_add(m, r, b, s, s->tokens[s->n_kv], s->n_kv);
     s->out = -1;
     if (s->n_kv < s->n_tokens)
         return;
@@ -554,7 +592,7 @@ static void rows_add(batch_room *r, cmat_batch *b, cmat_sequence *s)
         r->seqs[b->n_seqs++] =
             (cmat_paged_seq){.row = b->n_rows, .n = 1, .n_past = (int)pos, .pages = s->pages};
         r->out_rows[b->n_out++] = b->n_rows;
-        row_add(r, b, s, s->draft.tokens[k], pos);
+        row_add(m, r, b, s, s->draft.tokens[k], pos);
     }
 }
 
@@ -571,7 +609,7 @@ static int run_batch(cmat_engine *e, int *n_out)
     plan_rows(e);
     const int n = order_rows(e, &n_generating);
     for (int i = 0; i < n; i++) {
-        rows_add(r, &b, r->order[i]);
+        rows_add(e->model, r, &b, r->order[i]);
         if (i < n_generating)
             b.n_decode = b.n_rows;
     }
@@ -625,6 +663,10 @@ cmat_status cmat_engine_step(cmat_engine *e, int *n_busy, cmat_error *err)
             if (s->ended) {
                 active_finish(e, i);
                 i = 0; /* others may have left, too; what is delivered stays so */
+                continue;
+            }
+            if (outgrown_return(e, i)) {
+                i = 0;
                 continue;
             }
             pages_extend(e, s);

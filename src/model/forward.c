@@ -278,6 +278,7 @@ static void attention(cmat_forward *f, cmat_kv *kv, const cmat_batch *b, int lay
     }
     cmat_rope_heads(k, c, q, ld, turn, b->pos, b->n_rows, c->n_heads, false);
     cmat_rope_heads(k, c, key, ld, turn, b->pos, b->n_rows, c->n_kv_heads, false);
+    cmat_rope_logn(c, q, ld, b->pos, b->n_rows);
     put_prefixes(b, key, value, ld, layer, (size_t)kv_dim);
     k->kv_store(pages, b->seqs, b->n_seqs, key, value, ld, c->n_kv_heads, d);
     k->attention_paged(f->att, q_dim, q, ld, pages, b->seqs, b->n_seqs, c->n_heads, c->n_kv_heads,

@@ -12,12 +12,14 @@
 static cmat_status ropes_init(cmat_model *m, cmat_error *err)
 {
     const cmat_model_config *c = &m->config;
-    cmat_status st = cmat_rope_table_new(&m->rope_cos_sin, c, &c->rope, err);
+    cmat_status st = cmat_rope_table_new(&m->rope_cos_sin, c, &c->rope, c->stretches,
+                                         c->n_stretches, err);
     bool local = false;
     for (int l = 0; l < c->n_layers; l++)
         local |= (c->layer_flags[l] & CMAT_LAYER_LOCAL_ROPE) != 0;
-    return st == CMAT_OK && local ? cmat_rope_table_new(&m->rope_local, c, &c->rope_local, err)
-                                  : st;
+    return st == CMAT_OK && local
+               ? cmat_rope_table_new(&m->rope_local, c, &c->rope_local, NULL, 0, err)
+               : st;
 }
 
 /* A template that our interpreter refuses does not stop the model from opening: logprobs, generate

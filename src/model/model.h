@@ -38,7 +38,7 @@ typedef struct cmat_model {
     cmat_weight token_embd;
     cmat_weight output;  /* = token_embd when tied */
     float *output_norm;  /* (n_embd) */
-    float *rope_cos_sin; /* (n_ctx, n_rot/2, 2) */
+    float *rope_cos_sin; /* (1 + n_stretches, n_ctx, n_rot/2, 2) */
     float *rope_local;   /* the same for layers with CMAT_LAYER_LOCAL_ROPE; NULL: there are none */
     cmat_layer *layers;
     int prepared_uses;
@@ -77,6 +77,12 @@ static inline const float *cmat_model_rope(const cmat_model *m, int layer)
     if (flags & CMAT_LAYER_NO_ROPE)
         return NULL;
     return flags & CMAT_LAYER_LOCAL_ROPE ? m->rope_local : m->rope_cos_sin;
+}
+
+/* The row of the rope table for a position of a text turned by a stretch (cmat_config_stretch). */
+static inline int32_t cmat_model_rope_row(const cmat_model *m, int stretch, size_t pos)
+{
+    return (int32_t)((size_t)stretch * (size_t)m->config.n_ctx + pos);
 }
 
 /* Renders messages (JSON array of {role, content}) with the model's template and tokenizes it;

@@ -14,31 +14,27 @@ void cmat_rope_linear(cmat_rope_config *r, float factor);
  * rope_freqs). */
 void cmat_rope_factors(cmat_rope_config *r, const float *factors, int n);
 
-typedef struct {
-    float factor;
-    float low_freq_factor, high_freq_factor;
-    int n_ctx_orig; /* the context before stretching */
-} cmat_rope_llama3_options;
 /* Llama 3.1: wavelengths over n_ctx_orig / low_freq_factor are stretched by factor, those under
  * n_ctx_orig / high_freq_factor are kept, with a ramp between them. */
-void cmat_rope_llama3(cmat_rope_config *r, int n_rot, const cmat_rope_llama3_options *o);
-
-typedef struct {
-    float factor, beta_fast, beta_slow;
-    float attention_factor; /* the magnitude; 0: 0.1 ln(factor) + 1 */
-    int n_ctx_orig;
-} cmat_rope_yarn_options;
+void cmat_rope_llama3(cmat_rope_config *r, int n_rot, const cmat_rope_scaling *o);
 /* YaRN (arXiv 2309.00071, section 3.2): frequencies that turn more than beta_fast times within
  * n_ctx_orig are kept, those under beta_slow times are divided by factor, with a ramp over the
- * index between them. */
-void cmat_rope_yarn(cmat_rope_config *r, int n_rot, const cmat_rope_yarn_options *o);
+ * index between them; the magnitude, if not given, is 0.1 ln(factor) + 1. */
+void cmat_rope_yarn(cmat_rope_config *r, int n_rot, const cmat_rope_scaling *o);
+/* NTK-aware interpolation: theta times alpha^(n_rot / (n_rot - 2)), so that the highest frequency
+ * stays and the lowest is divided by alpha. */
+void cmat_rope_ntk(cmat_rope_config *r, int n_rot, float alpha);
 /* The magnitude that longrope gives to a context stretched from n_ctx_orig by factor. */
 float cmat_rope_longrope_magnitude(float factor, int n_ctx_orig);
 
-/* The (n_ctx, n_rot/2, 2) table of r, freed with cmat_free_big. CMAT_ERR_FORMAT: a divisor is not
+/* The (1 + n, n_ctx, n_rot/2, 2) table of r and n stretches of it, freed with cmat_free_big:
+ * position p of a text turned by stretch i is row i n_ctx + p. CMAT_ERR_FORMAT: a divisor is not
  * above 0. CMAT_ERR_NOMEM. */
 cmat_status cmat_rope_table_new(float **out, const cmat_model_config *c, const cmat_rope_config *r,
-                                cmat_error *err);
+                                const cmat_rope_stretch *stretches, int n, cmat_error *err);
+/* Multiplies the queries (T, n_heads head_dim), rows ldx apart, of late positions as c->logn says
+ * ("logn attention": keeps the entropy of attention as texts grow). rows (T): of the table. */
+void cmat_rope_logn(const cmat_model_config *c, float *q, int ldx, const int32_t *rows, int T);
 /* Turns q and k, whose heads lie side by side (T, n_heads, head_dim), rows ldx apart, by a table
  * in k's memory; table NULL: leaves them. Where only a part of a head is turned, head by head. */
 static inline void cmat_rope_heads(const cmat_kernel_ops *k, const cmat_model_config *c, float *x,

@@ -92,6 +92,7 @@ static cmat_status each_row(const cmat_model *m, const cmat_adapter *adapter, co
         return st;
     if ((st = scorer_init(&s, m, adapter, tokens, n, err)) != CMAT_OK)
         goto done;
+    const int stretch = cmat_config_stretch(&m->config, s.n);
     for (size_t at = 0; at < s.n;) {
         const int len = (int)(s.n - at < CHUNK ? s.n - at : CHUNK);
         const cmat_paged_seq seq = {.row = 0, .n = len, .n_past = (int)at, .pages = s.pages};
@@ -104,7 +105,7 @@ static cmat_status each_row(const cmat_model *m, const cmat_adapter *adapter, co
                               .out_rows = s.rows,
                               .n_out = len};
         for (int i = 0; i < len; i++)
-            s.pos[i] = (int32_t)at + i;
+            s.pos[i] = cmat_model_rope_row(m, stretch, at + (size_t)i);
         cmat_forward_run(s.forward, s.kv, &b);
         for (int i = 0; i < len; i += OUT_ROWS) {
             const int n_out = len - i < OUT_ROWS ? len - i : OUT_ROWS;

@@ -25,10 +25,12 @@ typedef struct cmat_sequence {
     int n_shared;    /* of them found in the cache */
     int n_published; /* leading pages that others may find */
     int n_ready;     /* leading pages whose contents are computed (or about to be) */
+    int stretch;     /* cmat_config_stretch of its positions */
     uint64_t root;   /* parent of page 0 */
     uint64_t parent; /* parent of the next page to publish */
     size_t n_kv;     /* positions whose keys and values are computed (or about to be) */
     size_t n_cached;
+    bool anew;        /* computed a second time, because it has outgrown its stretch */
     int n_rows, out;  /* in this step: rows in the batch; which logits row, or -1 */
     cmat_draft draft; /* rows after these, each with logits: guesses at the tokens to come */
 

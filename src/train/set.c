@@ -85,11 +85,12 @@ cmat_status cmat_train_set_add_row(cmat_train_set *set, const cmat_model *m, con
     int32_t *tokens = NULL;
     uint8_t *mask = NULL;
     float *weights = NULL;
-    size_t n = 0, limit = (size_t)(max_tokens > 0 ? max_tokens : m->config.n_ctx);
+    const int n_ctx = cmat_config_train_ctx(&m->config);
+    size_t n = 0, limit = (size_t)(max_tokens > 0 ? max_tokens : n_ctx);
     cmat_status st = cmat_model_chat_tokens(m, row->messages, false, &tokens, &mask, &n, err);
     if (st != CMAT_OK)
         return st;
-    if (n > limit || n > (size_t)m->config.n_ctx) {
+    if (n > limit || n > (size_t)n_ctx) {
         set->n_too_long++;
         goto done;
     }

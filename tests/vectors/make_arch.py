@@ -224,6 +224,55 @@ def write_case(out, name, seed):
     print(f"{name}: loss {loss.item():.4f}, logits up to {logits.abs().max().item():.2f}")
 
 
+def qwen1_long(model, seq_length):
+    """Logits of the first Qwen's own code (modeling_qwen.py) for a prompt longer than seq_length: the base of its
+    rotary positions grows with the text (dynamic NTK), queries of late positions with their logarithm."""
+    state, heads, d = model.state_dict(), 4, D // 4
+    alpha = max(2 ** math.ceil(math.log(N / seq_length, 2) + 1) - 1, 1)
+    freqs = 1.0 / (1e4 * alpha ** (d / (d - 2))) ** (torch.arange(0, d, 2).float() / d)
+    angles = torch.outer(torch.arange(N).float(), torch.cat((freqs, freqs)))
+    logn = torch.tensor([math.log(i, seq_length) if i > seq_length else 1.0 for i in range(1, N + 1)])
+
+    def norm(x, key):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5) * state[key + ".weight"]
+
+    def linear(x, key):
+        y = x @ state[key + ".weight"].T
+        return y + state[key + ".bias"] if key + ".bias" in state else y
+
+    def split(x, turn):
+        x = x.view(N, heads, d).transpose(0, 1)
+        rotated = torch.cat((-x[..., d // 2:], x[..., :d // 2]), -1)
+        return x * angles.cos() + rotated * angles.sin() if turn else x
+
+    x = state["model.embed_tokens.weight"][torch.tensor(TOKENS)]
+    mask = torch.full((N, N), float("-inf")).triu(1)
+    for layer in range(2):
+        at = f"model.layers.{layer}."
+        y = norm(x, at + "input_layernorm")
+        q, k, v = (split(linear(y, at + f"self_attn.{w}_proj"), w != "v") for w in "qkv")
+        p = torch.softmax((q * logn[None, :, None]) @ k.transpose(1, 2) / math.sqrt(d) + mask, -1)
+        x = x + linear((p @ v).transpose(0, 1).reshape(N, D), at + "self_attn.o_proj")
+        y = norm(x, at + "post_attention_layernorm")
+        y = torch.nn.functional.silu(linear(y, at + "mlp.gate_proj")) * linear(y, at + "mlp.up_proj")
+        x = x + linear(y, at + "mlp.down_proj")
+    return linear(norm(x, "model.norm"), "lm_head")
+
+
+def write_long(out, seed):
+    """Texts longer than what the models were trained on: Qwen's with seq_length 8, Phi 3's with an original context
+    of 16 (and the files' other settings)."""
+    model, _ = make_model("qwen", seed("qwen"))
+    with torch.no_grad():
+        save_file({"logits": qwen1_long(model, 8).contiguous()}, os.path.join(out, "qwen", "logits_long.safetensors"))
+    changes = CASES["phi3"][1]
+    changes["original_max_position_embeddings"] = changes["rope_parameters"]["original_max_position_embeddings"] = 16
+    model, _ = make_model("phi3", seed("phi3"))
+    with torch.no_grad():
+        logits = model(torch.tensor([TOKENS]), use_cache=False).logits[0]
+    save_file({"logits": logits.contiguous()}, os.path.join(out, "phi3", "logits_long.safetensors"))
+
+
 def write_rope(out):
     params = [
         dict(rope_type="linear", rope_theta=1e4, factor=4.0),
@@ -253,7 +302,10 @@ def write_rope(out):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     root = sys.argv[1]
-    for i, case in enumerate(CASES):
+    seeds = {case: 100 + 10 * i for i, case in enumerate(CASES)}
+    for case in CASES:
         if len(sys.argv) < 3 or case in sys.argv[2:]:
-            write_case(root, case, 100 + 10 * i)
+            write_case(root, case, seeds[case])
+    if len(sys.argv) < 3 or "long" in sys.argv[2:]:
+        write_long(root, seeds.get)
     write_rope(root)
