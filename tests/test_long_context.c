@@ -37,8 +37,7 @@ static cmat_model *open_with(const char *name, const char *const (*members)[2], 
 
 static cmat_model *open_qwen(bool fixed)
 {
-    static const char *const changes[][2] = {{"seq_length", "8"},
-                                             {"max_position_embeddings", "8"}};
+    static const char *const changes[][2] = {{"seq_length", "8"}, {"max_position_embeddings", "8"}};
     cmat_model *m = open_with("qwen", changes, 2, fixed);
     assert_int_equal(m->config.n_ctx, 32); /* four times */
     assert_int_equal(m->config.logn, 8);
@@ -112,11 +111,12 @@ static void grow(cmat_model *m, cmat_model *judge, bool anew, size_t n_prompt, i
     for (int k = 0; k < 3; k++) { /* of one beginning, side by side */
         for (size_t i = 0; i < n_prompt; i++)
             text[i] = (int32_t)((7 * i + 3) % 48);
-        const cmat_gen_request req = {.tokens = text,
-                                      .n_tokens = n_prompt - (size_t)k,
-                                      .max_tokens = n_new,
-                                      .sampling = {.temperature = 1, .top_p = 1,
-                                                   .repeat_penalty = 1, .seed = 5 + (uint64_t)k}};
+        const cmat_gen_request req = {
+            .tokens = text,
+            .n_tokens = n_prompt - (size_t)k,
+            .max_tokens = n_new,
+            .sampling = {
+                .temperature = 1, .top_p = 1, .repeat_penalty = 1, .seed = 5 + (uint64_t)k}};
         assert_int_equal(cmat_engine_submit(e, &req, NULL, &err), CMAT_OK);
     }
     while (busy)

@@ -82,7 +82,9 @@ const cli_command cli_export = {
         "  cmat export --format peft runs/shop/adapters/actor actor-peft\n"
         "  cmat export --type Q4_K_M runs/shop/adapters/actor shop-agent.gguf\n"
         "  cmat export --format safetensors runs/shop/adapters/actor shop-agent\n"
-        "  cmat export --type Q8_0 --model big.gguf big-q8.gguf",
+        "  cmat export --type Q8_0 --model big.gguf big-q8.gguf\n"
+        "  cmat export --format gguf --type Q4_K_M --model hf:OWNER/NAME name-q4.gguf\n"
+        "  cmat export --format safetensors --type BF16 --model big.gguf big-folder",
     .options = options,
     .opts_size = sizeof(export_opts),
     .min_args = 1,

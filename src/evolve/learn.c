@@ -149,9 +149,9 @@ static cmat_status tune_role(cmat_loop *l, int round, cmat_role role, const cmat
     else
         st = cmat_method_adapter(out, l->model, &o->method, &rng, err);
     if (st != CMAT_OK || (st = cmat_options_init(cmat_tune_option_table, &to, err)) != CMAT_OK ||
-        (st = cmat_train_set_add_dataset(&set, l->model, rows,
-                                         cmat_config_train_ctx(&l->model->config) - (*out)->n_virtual, 0, err)) !=
-            CMAT_OK ||
+        (st = cmat_train_set_add_dataset(
+             &set, l->model, rows, cmat_config_train_ctx(&l->model->config) - (*out)->n_virtual, 0,
+             err)) != CMAT_OK ||
         (st = cmat_mkdir_p(dir, err)) != CMAT_OK)
         goto done;
     to.run_dir = dir;

@@ -67,7 +67,8 @@ typedef struct {
     int window;       /* positions that a row of a windowed layer sees, itself included; 0: all */
     uint8_t layer_flags[CMAT_MAX_LAYERS];
     cmat_rope_config rope, rope_local;
-    cmat_rope_stretch stretches[CMAT_MAX_STRETCHES]; /* of `rope`, by length of the text, ascending */
+    cmat_rope_stretch
+        stretches[CMAT_MAX_STRETCHES]; /* of `rope`, by length of the text, ascending */
     int n_stretches;
     bool stretch_anew; /* a text that grows past a border is computed anew by the next stretch;
                           otherwise it goes on as it began */

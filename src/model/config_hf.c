@@ -158,17 +158,17 @@ static cmat_status read_longrope(cmat_model_config *c, const cmat_hparams *h, co
 }
 
 /* The first Qwen's use_dynamic_ntk and use_logn_attn (in its configuration's class both are true
- * unless a file says otherwise). Its seq_length, read as n_ctx, is what it was trained on; texts may
- * have max_position_embeddings tokens, and four times seq_length in any case, of at most what its
- * own code has logarithms for. */
+ * unless a file says otherwise). Its seq_length, read as n_ctx, is what it was trained on; texts
+ * may have max_position_embeddings tokens, and four times seq_length in any case, of at most what
+ * its own code has logarithms for. */
 static cmat_status read_dynamic_ntk(cmat_model_config *c, const json_t *j, cmat_error *err)
 {
     enum { LOGARITHMS = 32767, TIMES = 4 };
     json_hparams top = hparams_of(j, "");
     const int n_orig = c->n_ctx;
     int most = 0;
-    cmat_status st = cmat_hparam_int(&top.base, "max_position_embeddings", 1, 1 << 20, n_orig,
-                                     &most, err);
+    cmat_status st =
+        cmat_hparam_int(&top.base, "max_position_embeddings", 1, 1 << 20, n_orig, &most, err);
     if (st != CMAT_OK || n_orig < 2)
         return st;
     if (cmat_json_bool(j, "use_dynamic_ntk", true)) {

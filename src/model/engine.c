@@ -265,8 +265,8 @@ static cmat_status request_check(const cmat_engine *e, const cmat_gen_request *r
 static void stretch_set(cmat_engine *e, cmat_sequence *s)
 {
     s->stretch = cmat_config_stretch(&e->model->config, s->n_tokens);
-    s->root = cmat_kv_root(adapter_key(s->req.adapter) ^
-                           (uint64_t)s->stretch * 0xd6e8feb86659fd93u);
+    s->root =
+        cmat_kv_root(adapter_key(s->req.adapter) ^ (uint64_t)s->stretch * 0xd6e8feb86659fd93u);
 }
 
 /* Tokens that a sequence may get before it is computed anew. */

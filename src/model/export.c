@@ -98,7 +98,17 @@ static cmat_status write_it(cmat_model *m, const cmat_adapter *a, const char *pa
     }
 }
 
-/* A folder's weights by its config.json; without its tokenizer, which the comparison needs not. */
+static bool has_tokenizer(const char *dir)
+{
+    char *json = cmat_path_join(dir, "tokenizer.json"),
+         *spm = cmat_path_join(dir, "tokenizer.model");
+    const bool has = cmat_path_exists(json) || cmat_path_exists(spm);
+    free(json);
+    free(spm);
+    return has;
+}
+
+/* A folder's weights by its config.json, without a tokenizer where none could be written. */
 static cmat_status open_folder(cmat_model **out, const char *dir, const cmat_kernel_ops *kernel,
                                cmat_error *err)
 {
@@ -106,6 +116,11 @@ static cmat_status open_folder(cmat_model **out, const char *dir, const cmat_ker
          *weights_path = cmat_path_join(dir, "model.safetensors");
     cmat_model_config config;
     cmat_safetensors *weights = NULL;
+    if (has_tokenizer(dir)) {
+        free(config_path);
+        free(weights_path);
+        return cmat_model_open(out, dir, kernel, err);
+    }
     json_t *j = cmat_json_load(config_path, err);
     cmat_status st = j ? cmat_config_from_json(&config, j, err) : CMAT_ERR_FORMAT;
     if (st == CMAT_OK)

@@ -41,6 +41,24 @@ static void compare_row(const float *p, const float *q, int n_vocab, cmat_export
     r->same_top += top_p == top_q;
 }
 
+/* What was written must cut the text as its source does. */
+static cmat_status compare_tokens(const cmat_model *m, const cmat_model *m2, const int32_t *tokens,
+                                  size_t n, cmat_error *err)
+{
+    int32_t *tokens2 = NULL;
+    size_t n2 = 0, cap2 = 0, same = 0;
+    if (m2 == m || !m2->tokenizer)
+        return CMAT_OK;
+    cmat_tokenizer_encode(m2->tokenizer, text, strlen(text), false, &tokens2, &n2, &cap2);
+    while (same < n && same < n2 && tokens[same] == tokens2[same])
+        same++;
+    free(tokens2);
+    if (same == n && same == n2)
+        return CMAT_OK;
+    return cmat_fail(err, CMAT_ERR_STATE,
+                     "read back, its tokenizer makes another token of the text at place %zu", same);
+}
+
 cmat_status export_compare(cmat_model *m, const cmat_adapter *a, cmat_model *m2,
                            const cmat_adapter *a2, cmat_export_result *r, cmat_error *err)
 {
@@ -54,6 +72,8 @@ cmat_status export_compare(cmat_model *m, const cmat_adapter *a, cmat_model *m2,
                          m2->config.n_vocab, m->config.n_vocab);
     if (m->tokenizer)
         cmat_tokenizer_encode(m->tokenizer, text, strlen(text), false, &tokens, &n, &cap);
+    if (m->tokenizer && (st = compare_tokens(m, m2, tokens, n, err)) != CMAT_OK)
+        goto done;
     if (n < MAX_TOKENS / 4) { /* a vocabulary that cannot write the text */
         tokens = cmat_xrealloc(tokens, MAX_TOKENS * sizeof *tokens);
         for (n = 0; n < MAX_TOKENS; n++)

@@ -68,15 +68,18 @@ cmat_status export_gguf(const cmat_model *m, const cmat_adapter *a, const char *
     static const char *const own[] = {"general.file_type", "general.quantization_version", "cmat.",
                                       NULL};
     export_plan p;
-    if (!m->gguf)
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED,
-                         "a GGUF is made from a GGUF only (this model is a folder of "
-                         "safetensors; --format safetensors can be written)");
+    if (!m->gguf && !m->path)
+        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "the model's own files are not known");
     cmat_gguf_writer *w = cmat_gguf_writer_new();
     cmat_status st = export_plan_init(&p, m, a, false, err);
+    if (st == CMAT_OK && m->gguf)
+        cmat_gguf_writer_copy(w, m->gguf, own);
+    if (st == CMAT_OK && !m->gguf)
+        st = export_gguf_config(w, m, err);
+    if (st == CMAT_OK && !m->gguf)
+        st = export_gguf_tokenizer(w, m, err);
     if (st != CMAT_OK)
         goto done;
-    cmat_gguf_writer_copy(w, m->gguf, own);
     cmat_gguf_writer_u32(w, "general.file_type", (uint32_t)mix->file_type);
     cmat_gguf_writer_u32(w, "general.quantization_version", 2);
     cmat_gguf_writer_str(w, CMAT_KEY_ORIGIN, cmat_model_origin((cmat_model *)m)); /* a cache */
@@ -88,7 +91,8 @@ cmat_status export_gguf(const cmat_model *m, const cmat_adapter *a, const char *
         cmat_gguf_writer_rows(w, t->name, t->type, t->w ? 2 : 1, (int64_t[]){t->n_in, t->n_rows},
                               export_rows, t);
     }
-    copy_others(w, m->gguf, &p);
+    if (m->gguf)
+        copy_others(w, m->gguf, &p);
     p.progress = cmat_progress_new("export", p.total);
     st = cmat_gguf_writer_save(w, path, err);
     cmat_progress_free(p.progress);

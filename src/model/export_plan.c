@@ -87,7 +87,7 @@ static cmat_status add_layer(export_plan *p, int layer, cmat_error *err)
         float scale;
     } norms[] = {{CMAT_MODULE_ATTN_NORM, l->attn_norm, c->n_embd, 1},
                  {CMAT_MODULE_FFN_NORM, l->ffn_norm, c->n_embd, 1},
-                 {CMAT_MODULE_Q_NORM, l->q_norm, c->head_dim, 1 / c->q_scale},
+                 {CMAT_MODULE_Q_NORM, l->q_norm, c->head_dim, 1 / p->q_scale},
                  {CMAT_MODULE_K_NORM, l->k_norm, c->head_dim, 1},
                  {CMAT_MODULE_POST_ATTN_NORM, l->post_attn_norm, c->n_embd, 1},
                  {CMAT_MODULE_POST_FFN_NORM, l->post_ffn_norm, c->n_embd, 1}};
@@ -107,7 +107,11 @@ static cmat_status add_layer(export_plan *p, int layer, cmat_error *err)
 cmat_status export_plan_init(export_plan *p, const cmat_model *m, const cmat_adapter *adapter,
                              bool hf, cmat_error *err)
 {
-    *p = (export_plan){.model = m, .adapter = adapter, .hf = hf};
+    *p = (export_plan){.model = m,
+                       .adapter = adapter,
+                       .hf = hf,
+                       .q_scale =
+                           hf || m->gguf ? m->config.q_scale : export_gguf_q_scale(&m->config)};
     cmat_status st = add_matrices(p, CMAT_MODULE_TOKEN_EMBD, 0, &m->token_embd, -1, 1, err);
     if (st == CMAT_OK)
         st = add_vector(p, CMAT_MODULE_OUTPUT_NORM, 0, m->output_norm, m->config.n_embd, 1, err);

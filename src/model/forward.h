@@ -8,9 +8,9 @@
 
 typedef struct {
     int n_rows;
-    const int32_t *tokens; /* (n_rows); below 0: virtual ones of the row's adapter
-                              (CMAT_VIRTUAL_TOKEN) */
-    const int32_t *pos;    /* (n_rows): rows of the rope table, cmat_model_rope_row */
+    const int32_t *tokens;               /* (n_rows); below 0: virtual ones of the row's adapter
+                                            (CMAT_VIRTUAL_TOKEN) */
+    const int32_t *pos;                  /* (n_rows): rows of the rope table, cmat_model_rope_row */
     const cmat_adapter *const *adapters; /* (n_rows), NULL: the base; equal ones side by side */
     /* The first n_decode rows go through products of their own, so that what a sequence gets while
      * it generates does not depend on whether others' prompts stand in the same batch. */

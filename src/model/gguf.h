@@ -63,6 +63,7 @@ void cmat_gguf_writer_u32(cmat_gguf_writer *w, const char *key, uint32_t value);
 void cmat_gguf_writer_f32(cmat_gguf_writer *w, const char *key, float value);
 void cmat_gguf_writer_bool(cmat_gguf_writer *w, const char *key, bool value);
 void cmat_gguf_writer_strings(cmat_gguf_writer *w, const char *key, const char *const *v, size_t n);
+void cmat_gguf_writer_f32s(cmat_gguf_writer *w, const char *key, const float *v, size_t n);
 void cmat_gguf_writer_i32s(cmat_gguf_writer *w, const char *key, const int32_t *v, size_t n);
 /* Copies every metadata entry of g whose key does not begin with one of the NULL-ended prefixes. */
 void cmat_gguf_writer_copy(cmat_gguf_writer *w, const cmat_gguf *g, const char *const *except);

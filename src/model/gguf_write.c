@@ -125,6 +125,15 @@ void cmat_gguf_writer_i32s(cmat_gguf_writer *w, const char *key, const int32_t *
         add_uint(b, (uint32_t)v[i], 4);
 }
 
+void cmat_gguf_writer_f32s(cmat_gguf_writer *w, const char *key, const float *v, size_t n)
+{
+    cmat_buf *b = value_of(w, key);
+    add_uint(b, GGUF_ARRAY, 4);
+    add_uint(b, GGUF_F32, 4);
+    add_uint(b, n, 8);
+    cmat_buf_add(b, (const char *)v, n * sizeof *v);
+}
+
 void cmat_gguf_writer_copy(cmat_gguf_writer *w, const cmat_gguf *g, const char *const *except)
 {
     for (size_t i = 0; i < g->n_kv; i++) {

@@ -12,8 +12,8 @@
 static cmat_status ropes_init(cmat_model *m, cmat_error *err)
 {
     const cmat_model_config *c = &m->config;
-    cmat_status st = cmat_rope_table_new(&m->rope_cos_sin, c, &c->rope, c->stretches,
-                                         c->n_stretches, err);
+    cmat_status st =
+        cmat_rope_table_new(&m->rope_cos_sin, c, &c->rope, c->stretches, c->n_stretches, err);
     bool local = false;
     for (int l = 0; l < c->n_layers; l++)
         local |= (c->layer_flags[l] & CMAT_LAYER_LOCAL_ROPE) != 0;

@@ -79,6 +79,15 @@ typedef struct {
 const char cmat_pretok_gpt2[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+#define JSON_AFTER_WORDS "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+const char cmat_pretok_tekken[] =
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER
+    "*|\\p{N}" JSON_AFTER_WORDS;
+const char cmat_pretok_o200k[] =
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER
+    "+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER
+    "*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}" JSON_AFTER_WORDS;
+
 static const pretok_kind kinds[] = {
     {"smollm", {SMOLLM}, false, {"\\p{N}", cmat_pretok_gpt2}},
     {"starcoder", {SMOLLM}, false, {0}},
@@ -95,8 +104,8 @@ static const pretok_kind kinds[] = {
     {"qwen", {QWEN2}, false, {0}},
     {"stablelm2", {QWEN2}, false, {0}},
     {"deepseek-r1-qwen", {QWEN2}, false, {0}},
-    {"tekken", {TEKKEN}, true, {0}},
-    {"gpt-4o", {O200K}, false, {0}},
+    {"tekken", {TEKKEN}, true, {cmat_pretok_tekken}},
+    {"gpt-4o", {O200K}, false, {cmat_pretok_o200k}},
     {"deepseek-v3",
      {"\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+",
       "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?"

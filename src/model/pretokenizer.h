@@ -11,7 +11,9 @@
 #include <stddef.h>
 
 enum { CMAT_PRETOK_STAGES = 8 };
-extern const char cmat_pretok_gpt2[]; /* the pattern of GPT-2, as cmat_pretokenizer_new takes it */
+/* The patterns of GPT-2, Mistral's Tekken and OpenAI's o200k, as cmat_pretokenizer_new takes them.
+ */
+extern const char cmat_pretok_gpt2[], cmat_pretok_tekken[], cmat_pretok_o200k[];
 
 typedef struct cmat_pretokenizer cmat_pretokenizer;
 typedef struct cmat_pretok_scan cmat_pretok_scan;

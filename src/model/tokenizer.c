@@ -18,7 +18,7 @@ enum { MAX_VOCAB = 1 << 24 };
 
 void cmat_tokenizer_spec_init(cmat_tokenizer_spec *s)
 {
-    *s = (cmat_tokenizer_spec){.bos = -1, .eos = -1, .unk = -1};
+    *s = (cmat_tokenizer_spec){.bos = -1, .eos = -1, .unk = -1, .pad = -1};
 }
 
 void cmat_tokenizer_spec_clear(cmat_tokenizer_spec *s)

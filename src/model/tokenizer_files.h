@@ -5,6 +5,18 @@
 #include "model/tokenizer_internal.h"
 #include <jansson.h>
 
+/* What the tokenizer of a folder is read from. */
+typedef struct {
+    json_t *tokenizer, *config, *generation, *model; /* NULL: not there */
+    char *spm;                                       /* the bytes of tokenizer.model */
+    size_t spm_len;
+} cmat_tokenizer_files;
+
+/* Reads a folder's files into *s, initialised by the caller, which borrows their texts; see
+ * cmat_tokenizer_open. *f is to be closed in any case, after *s. */
+cmat_status cmat_tokenizer_files_open(cmat_tokenizer_files *f, cmat_tokenizer_spec *s,
+                                      const char *folder, int n_vocab, cmat_error *err);
+void cmat_tokenizer_files_close(cmat_tokenizer_files *f);
 /* A tokenizer.json of the tokenizers library: models BPE and Unigram with the normalizers,
  * pre-tokenizers, post-processors and decoders that language models use; another component is
  * CMAT_ERR_UNSUPPORTED and named. what: the file's name for messages. */

@@ -35,8 +35,8 @@ static int id_of(const cmat_tokenizer_spec *s, const json_t *text)
 cmat_status cmat_tokenizer_read_config(cmat_tokenizer_spec *s, const json_t *config,
                                        const char *what, cmat_error *err)
 {
-    static const char *const names[] = {"bos_token", "eos_token", "unk_token"};
-    int *const ids[] = {&s->bos, &s->eos, &s->unk};
+    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
+    int *const ids[] = {&s->bos, &s->eos, &s->unk, &s->pad};
     const char *key;
     json_t *entry;
     cmat_status st;
@@ -54,7 +54,7 @@ cmat_status cmat_tokenizer_read_config(cmat_tokenizer_spec *s, const json_t *con
         if ((st = cmat_tokenizer_read_added(s, id, entry, what, err)) != CMAT_OK)
             return st;
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const json_t *text = token_text(config, names[i]);
         if (json_is_string(text) && id_of(s, text) >= 0)
             *ids[i] = id_of(s, text);
@@ -83,12 +83,6 @@ static void ends_read(cmat_tokenizer_spec *s, const json_t *config)
 
 /* --- the folder ------------------------------------------------------------------------------ */
 
-typedef struct {
-    json_t *tokenizer, *config, *generation, *model;
-    char *spm; /* the bytes of tokenizer.model */
-    size_t spm_len;
-} folder_files;
-
 /* A JSON object of the folder; NULL and CMAT_OK when there is no such file. */
 static cmat_status object_load(const char *folder, const char *name, json_t **out, cmat_error *err)
 {
@@ -108,7 +102,7 @@ static cmat_status object_load(const char *folder, const char *name, json_t **ou
     return st;
 }
 
-static cmat_status files_load(folder_files *f, const char *folder, cmat_error *err)
+static cmat_status files_load(cmat_tokenizer_files *f, const char *folder, cmat_error *err)
 {
     cmat_status st;
     if ((st = object_load(folder, "tokenizer.json", &f->tokenizer, err)) != CMAT_OK ||
@@ -126,8 +120,8 @@ static cmat_status files_load(folder_files *f, const char *folder, cmat_error *e
     return st;
 }
 
-static cmat_status spec_read(cmat_tokenizer_spec *s, const folder_files *f, const char *folder,
-                             int n_vocab, cmat_error *err)
+static cmat_status spec_read(cmat_tokenizer_spec *s, const cmat_tokenizer_files *f,
+                             const char *folder, int n_vocab, cmat_error *err)
 {
     cmat_token_spec *last;
     char *what = cmat_path_join(folder, f->tokenizer ? "tokenizer.json" : "tokenizer.model");
@@ -150,21 +144,34 @@ static cmat_status spec_read(cmat_tokenizer_spec *s, const folder_files *f, cons
     return CMAT_OK;
 }
 
+cmat_status cmat_tokenizer_files_open(cmat_tokenizer_files *f, cmat_tokenizer_spec *s,
+                                      const char *folder, int n_vocab, cmat_error *err)
+{
+    *f = (cmat_tokenizer_files){0};
+    cmat_status st = files_load(f, folder, err);
+    return st == CMAT_OK ? spec_read(s, f, folder, n_vocab, err) : st;
+}
+
+void cmat_tokenizer_files_close(cmat_tokenizer_files *f)
+{
+    json_decref(f->tokenizer);
+    json_decref(f->config);
+    json_decref(f->generation);
+    json_decref(f->model);
+    free(f->spm);
+}
+
 cmat_status cmat_tokenizer_open(cmat_tokenizer **out, const char *folder, int n_vocab,
                                 cmat_error *err)
 {
-    folder_files f = {0};
+    cmat_tokenizer_files f;
     cmat_tokenizer_spec s;
     *out = NULL;
     cmat_tokenizer_spec_init(&s);
-    cmat_status st = files_load(&f, folder, err);
-    if (st == CMAT_OK && (st = spec_read(&s, &f, folder, n_vocab, err)) == CMAT_OK)
+    cmat_status st = cmat_tokenizer_files_open(&f, &s, folder, n_vocab, err);
+    if (st == CMAT_OK)
         st = cmat_tokenizer_build(out, &s, err);
     cmat_tokenizer_spec_clear(&s);
-    json_decref(f.tokenizer);
-    json_decref(f.config);
-    json_decref(f.generation);
-    json_decref(f.model);
-    free(f.spm);
+    cmat_tokenizer_files_close(&f);
     return st;
 }

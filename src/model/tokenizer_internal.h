@@ -73,7 +73,7 @@ typedef struct {
     bool whole;               /* SentencePiece's unigram model: sums go through the whole text */
     bool ignore_merges;       /* a piece that is a token is taken as it is */
     bool separate_unk;        /* unknown characters in a row are an unknown token each */
-    int bos, eos, unk;        /* -1: none */
+    int bos, eos, unk, pad;   /* -1: none; pad is for exports alone */
     bool add_bos;
     int *ends; /* other tokens that end a turn (n_ends), the spec's */
     size_t n_ends, cap_ends;

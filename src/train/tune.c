@@ -425,8 +425,8 @@ static cmat_status put_virtual(tuner *t, const cmat_train_set **set, cmat_train_
 {
     if (!any_virtual(t->adapters, t->n))
         return CMAT_OK;
-    cmat_status st =
-        cmat_train_set_with_virtual(own, *set, t->adapters, t->n, cmat_config_train_ctx(&t->model->config), err);
+    cmat_status st = cmat_train_set_with_virtual(own, *set, t->adapters, t->n,
+                                                 cmat_config_train_ctx(&t->model->config), err);
     *set = own;
     return st;
 }
@@ -540,7 +540,8 @@ cmat_status cmat_tune_eval(cmat_model *m, cmat_adapter *const *adapters, int n_a
         .max_rows = max_rows, .keep = CMAT_KEEP_F32, .memory = (size_t)opts->memory};
     cmat_status st = CMAT_OK;
     if (any_virtual(adapters, n_adapters)) {
-        st = cmat_train_set_with_virtual(&own, set, adapters, n_adapters, cmat_config_train_ctx(&m->config), err);
+        st = cmat_train_set_with_virtual(&own, set, adapters, n_adapters,
+                                         cmat_config_train_ctx(&m->config), err);
         set = &own;
     }
     if (st != CMAT_OK ||
