@@ -86,8 +86,8 @@ cmat_status cmat_session_export(cmat_session *s, const char *out, const char *op
 cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *options, char **result,
                               cmat_error *err);
 
-/* The collaborative tuning loop on an environment ("db"), in the folder that "run" names; goes on
- * where an earlier call was stopped. Options: those of `cmat evolve`. */
+/* The collaborative tuning loop on an environment, in the folder that "run" names; goes on where an
+ * earlier call was stopped. Options: those of `cmat evolve`. */
 cmat_status cmat_session_evolve(cmat_session *s, const char *env, const char *options,
                                 char **result, cmat_error *err);
 

@@ -177,11 +177,14 @@ cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *opti
 
 #define AT(m) offsetof(cmat_evolve_options, m)
 const cmat_option cmat_session_evolve_option_table[] = {
-    {"database", CMAT_OPT_STR, AT(database), NULL, 0, 0, NULL, "FILE",
-     "the database to make an agent for: an SQLite file, mysql://... or postgresql://...", 'd'},
+    {"world", CMAT_OPT_STR, AT(world), NULL, 0, 0, NULL, "FILE",
+     "what to make an agent for, where ENV needs one (db: an SQLite file, mysql://... or "
+     "postgresql://...; kg: a graph or an endpoint)",
+     'w'},
+    {"database", CMAT_OPT_STR, AT(world), NULL, 0, 0, NULL, "FILE", "db's name for --world", 'd'},
     {"run", CMAT_OPT_STR, AT(run_dir), NULL, 0, 0, NULL, "DIR",
-     "the run folder (default: runs/ and the database's name); an unfinished run in it is gone on "
-     "with",
+     "the run folder (default: runs/ and the world's or ENV's name); an unfinished run in it is "
+     "gone on with",
      'r'},
     {"start", CMAT_OPT_STR, AT(start), NULL, 0, 0, NULL, "DIR",
      "the Actor starts with this adapter instead of a new one", 0},
@@ -198,29 +201,29 @@ const cmat_option cmat_session_evolve_option_table[] = {
 
 cmat_status cmat_api_check_evolve(const char *env, const cmat_evolve_options *o, cmat_error *err)
 {
-    if (strcmp(env, "db") != 0)
-        return cmat_env_find(env)
-                   ? cmat_fail(err, CMAT_ERR_UNSUPPORTED,
-                               "evolve: %s is not one of its environments yet: db", env)
-                   : no_env(env, err);
-    if (!o->database && !o->tasks)
-        return cmat_fail(err, CMAT_ERR_ARG, "--database FILE is needed, or files of tasks");
+    const cmat_env_ops *ops = cmat_env_find(env);
+
+    if (!ops)
+        return no_env(env, err);
+    if (!o->world && ops->world && !o->tasks)
+        return cmat_fail(err, CMAT_ERR_ARG, "--world FILE (%s) is needed, or files of tasks",
+                         ops->world);
     if (o->method.method == CMAT_TUNE_FULL)
         return cmat_fail(
             err, CMAT_ERR_ARG,
             "evolve: Actor and Checker share one base: --method full is for cmat tune");
-    if (!o->database && !o->run_dir)
-        return cmat_fail(err, CMAT_ERR_ARG, "--run DIR says where the run goes");
-    return o->database ? cmat_api_find_database(o->database, err) : CMAT_OK;
+    return o->world && strcmp(env, "db") == 0 ? cmat_api_find_database(o->world, err) : CMAT_OK;
 }
 
-static cmat_status evolve(cmat_session *s, cmat_evolve_options *o, char **result, cmat_error *err)
+static cmat_status evolve(cmat_session *s, const char *env, cmat_evolve_options *o, char **result,
+                          cmat_error *err)
 {
     json_t *summary = NULL;
     cmat_status st;
 
+    o->env = env;
     if (!o->run_dir)
-        o->run_dir = cmat_api_default_run(o->database);
+        o->run_dir = cmat_api_default_run(o->world ? o->world : env);
     o->agent.seed = o->seed;
     st = cmat_evolve_run(o, s->model, &summary, err);
     if (st == CMAT_OK) {
@@ -239,7 +242,7 @@ cmat_status cmat_session_evolve(cmat_session *s, const char *env, const char *op
     if (st != CMAT_OK)
         return st;
     if ((st = cmat_api_check_evolve(env, &o, err)) == CMAT_OK)
-        st = evolve(s, &o, result, err);
+        st = evolve(s, env, &o, result, err);
     cmat_options_clear(cmat_session_evolve_option_table, &o);
     return st;
 }

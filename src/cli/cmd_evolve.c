@@ -1,9 +1,10 @@
-/* cmd_evolve.c - `cmat evolve`: the whole loop on a database. */
+/* cmd_evolve.c - `cmat evolve`: the whole loop on an environment. */
 #include "api/api.h"
 #include "cli/commands.h"
 #include "core/json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     cli_common common;
@@ -37,7 +38,7 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
             cli_print_json(summary);
         else
             cli_print_evolve_summary(summary, cmat_json_str(summary, "run", ""),
-                                     o->evolve.database);
+                                     strcmp(args[0], "db") == 0 ? o->evolve.world : NULL);
         json_decref(summary);
     }
     cmat_session_close(s);
@@ -47,19 +48,22 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 
 const cli_command cli_evolve = {
     .name = "evolve",
-    .summary = "tune an agent for a database: make tasks, act, check, learn, measure",
-    .usage = "db --database FILE [options]",
+    .summary = "tune an agent for an environment: make tasks, act, check, learn, measure",
+    .usage = "ENV [options]",
     .text =
-        "Makes tasks from the database, measures the untuned model on held-out ones, then goes "
-        "through rounds of\n"
-        "acting, checking and learning, and measures the tuned agent on the same held-out tasks. "
-        "Nothing\n"
-        "is written to the database. Stop it at any time (Ctrl-C, or worse): the same command goes "
-        "on.\n\n"
+        "Makes tasks (from a database or graph, or of the environment's own), measures the untuned "
+        "model on held-out\n"
+        "ones, then goes through rounds of acting, checking and learning, and measures the tuned "
+        "agent on the same\n"
+        "held-out tasks. Nothing is written to the database. Stop it at any time (Ctrl-C, or "
+        "worse): the same\n"
+        "command goes on. `cmat env list` names the environments.\n\n"
         "Examples:\n"
         "  cmat evolve db --database examples/shop.sqlite\n"
         "  cmat evolve db --database mine.sqlite --rounds 3 --first-tasks 2000 --run runs/long\n"
-        "  cmat evolve db --config recipes/db.yaml --database mine.sqlite",
+        "  cmat evolve kg --world films.tsv\n"
+        "  cmat evolve house --config recipes/house.yaml\n"
+        "  cmat evolve web --tasks train.jsonl --valid valid.jsonl --heldout heldout.jsonl",
     .options = options,
     .opts_size = sizeof(evolve_opts),
     .min_args = 1,

@@ -352,18 +352,19 @@ static cmat_status load(page *p, cmat_error *err)
 cmat_status cmat_report_run(const char *run_dir, const char *path, cmat_error *err)
 {
     page p = {.dir = run_dir};
-    const char *database;
+    const char *world;
     cmat_status st = load(&p, err);
 
     if (st != CMAT_OK)
         goto done;
-    database = cmat_json_str(json_object_get(p.run, "database"), "path", "a database");
+    world = cmat_json_str(json_object_get(p.run, "world"), "path",
+                          cmat_json_str(p.run, "env", "an environment"));
     cmat_buf_puts(&p.out,
                   "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                   "<meta name=\"viewport\" content=\"width=device-width\"><title>cmat: ");
-    esc(&p, cmat_path_base(database));
+    esc(&p, cmat_path_base(world));
     cmat_buf_printf(&p.out, "</title>\n%s</head><body>\n<h1>An agent for ", style);
-    esc(&p, cmat_path_base(database));
+    esc(&p, cmat_path_base(world));
     cmat_buf_puts(&p.out, "</h1>\n");
     headline(&p);
     by_round(&p);

@@ -18,9 +18,12 @@
 #include <stddef.h>
 
 typedef struct {
-    char *database; /* the world: an SQLite file; NULL: tasks bring their own tables */
-    /* Files of tasks (JSONL of cmat or AgentBench's format) instead of made ones; needed without a
-     * database. */
+    const char *env; /* the environment's name (borrowed) */
+    char *world; /* what its tasks are about, where it needs that (db: an SQLite file); NULL: tasks
+                    bring their own */
+    char *style; /* of prompts and actions: "short", "agentbench" */
+    /* Files of tasks (JSONL of cmat or a benchmark's format) instead of made ones; needed where the
+     * environment makes none or lacks its world. */
     char *tasks, *valid, *heldout;
     /* Adapters (PEFT folders) that the roles act with from the first round on and that their tuning
      * starts from; NULL: none. */
@@ -42,12 +45,11 @@ typedef struct {
     int64_t seed;
     cmat_agent_options agent;
 } cmat_evolve_options;
-/* Its members as options, but for the files and run_dir, which are not a part of what a run is
- * asked to be equal in. */
+/* Its members as options, but for env, the files and run_dir. */
 extern const cmat_option cmat_evolve_option_table[];
 
 /* Runs or resumes. *summary (may be NULL; a new reference) is what summary.json in the run folder
- * says. CMAT_ERR_STATE: the folder belongs to a run with other options, model or database.
+ * says. CMAT_ERR_STATE: the folder belongs to a run with other options, model or world.
  * CMAT_ERR_CANCELLED after SIGINT: run the same again to go on. */
 cmat_status cmat_evolve_run(const cmat_evolve_options *o, cmat_model *model, json_t **summary,
                             cmat_error *err);

@@ -24,7 +24,7 @@ static cmat_task_list tasks_of(const cmat_loop *l, int round)
     size_t from = round == 1 ? 0 : first + (size_t)(round - 2) * each,
            n = round == 1 ? first : each;
 
-    if (from >= l->train.n) { /* the database gave fewer tasks: go through them again */
+    if (from >= l->train.n) { /* there are fewer tasks: go through them again */
         from = l->train.n > n ? (size_t)(round - 2) * each % (l->train.n - n) : 0;
     }
     if (n > l->train.n - from)
@@ -83,7 +83,7 @@ static cmat_status make_rows(cmat_loop *l, int round, const cmat_task_list *task
                                err);
     if (st == CMAT_OK && round > 1) {
         ro.origin = cmat_path_base(l->dir.path);
-        ro.world = l->o->database;
+        ro.world = l->o->world;
         st = cmat_reflect(l->store, l->llm, l->prompts, "collect", round, &ro, &learned, err);
     }
     if (st != CMAT_OK)

@@ -5,6 +5,8 @@
 
 #define AT(m) offsetof(cmat_evolve_options, m)
 const cmat_option cmat_evolve_option_table[] = {
+    {"style", CMAT_OPT_STR, AT(style), "short", 0, 0, NULL, "NAME",
+     "of prompts and actions: short, agentbench", 0},
     {"rounds", CMAT_OPT_INT, AT(rounds), "2", 1, 100, NULL, "N", "rounds at most", 0},
     {"first-tasks", CMAT_OPT_INT, AT(first_tasks), "800", 1, 1e6, NULL, "N",
      "tasks of round 1, learned from their worked answers", 0},
@@ -35,8 +37,6 @@ const cmat_option cmat_evolve_option_table[] = {
     /* of the agent, with other defaults */
     {"retry", CMAT_OPT_ENUM, AT(agent.retry), "again", 0, 0, "reason|again", "MODE",
      "an action sent back: show the Actor the reason, or ask it again", 0},
-    {"max-steps", CMAT_OPT_INT, AT(agent.max_steps), "4", 0, 1000, NULL, "N",
-     "actions in an episode", 0},
     {"max-tokens", CMAT_OPT_INT, AT(agent.max_tokens), "160", 1, 65536, NULL, "N",
      "tokens of a reply", 0},
     {"checker-tokens", CMAT_OPT_INT, AT(agent.checker_tokens), "48", 1, 4096, NULL, "N",

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* {"path", "sha256"} of a file, {"path"} of a server's address, or null. */
+/* {"path", "sha256"} of a file, {"path"} of anything else that is named, or nothing. */
 static cmat_status file_identity(json_t *out, const char *key, const char *path, cmat_error *err)
 {
     char sha[65];
     cmat_status st = CMAT_OK;
 
-    if (path && strstr(path, "://"))
+    if (path && (!cmat_path_exists(path) || cmat_path_is_dir(path)))
         json_object_set_new(out, key, json_pack("{s:s}", "path", path));
     else if (path && (st = cmat_sha256_file(path, sha, err)) == CMAT_OK)
         json_object_set_new(out, key, json_pack("{s:s, s:s}", "path", path, "sha256", sha));
@@ -32,8 +32,8 @@ static cmat_status identity_new(const cmat_loop *l, json_t **out, cmat_error *er
 
     json_object_del(options, "concurrency"); /* does not change results */
     *out =
-        json_pack("{s:s, s:s, s:o, s:{s:s, s:s}, s:o, s:s}", "command", "evolve", "cmat",
-                  CMAT_VERSION, "options", options, "model", "path",
+        json_pack("{s:s, s:s, s:s, s:o, s:{s:s, s:s}, s:o, s:s}", "command", "evolve", "env",
+                  o->env, "cmat", CMAT_VERSION, "options", options, "model", "path",
                   l->model->path ? l->model->path : "", "sha256", cmat_model_hash(l->model),
                   "prompts", cmat_prompts_identity(l->prompts), "kernel", l->model->kernel->name);
     char *start = o->start ? cmat_path_join(o->start, "adapter_model.safetensors") : NULL,
@@ -41,7 +41,7 @@ static cmat_status identity_new(const cmat_loop *l, json_t **out, cmat_error *er
                                      : NULL;
     if ((st = file_identity(*out, "start", start, err)) == CMAT_OK &&
         (st = file_identity(*out, "start-checker", checker, err)) == CMAT_OK &&
-        (st = file_identity(*out, "database", o->database, err)) == CMAT_OK &&
+        (st = file_identity(*out, "world", o->world, err)) == CMAT_OK &&
         (st = file_identity(*out, "tasks", o->tasks, err)) == CMAT_OK &&
         (st = file_identity(*out, "valid", o->valid, err)) == CMAT_OK)
         st = file_identity(*out, "heldout", o->heldout, err);
@@ -50,8 +50,8 @@ static cmat_status identity_new(const cmat_loop *l, json_t **out, cmat_error *er
     return st;
 }
 
-/* n tasks of a split: those of an earlier start, else from the user's file, else made from the
- * database. */
+/* n tasks of a split: those of an earlier start, else from the user's file, else made by the
+ * environment. */
 static cmat_status make_split(cmat_loop *l, cmat_env *env, int split, size_t n, const char *name,
                               const char *file, cmat_task_list *out, cmat_error *err)
 {
@@ -61,7 +61,7 @@ static cmat_status make_split(cmat_loop *l, cmat_env *env, int split, size_t n, 
     if (cmat_path_exists(path)) {
         st = cmat_task_list_load(out, path, err);
     } else {
-        st = file ? env->ops->import(file, out, err)
+        st = file ? cmat_env_import(env->ops, file, out, err)
                   : env->ops->generate(env, split, n, (uint64_t)l->o->seed, out, err);
         while (st == CMAT_OK && out->n > n)
             cmat_task_clear(&out->items[--out->n]);
@@ -72,7 +72,10 @@ static cmat_status make_split(cmat_loop *l, cmat_env *env, int split, size_t n, 
         cmat_warn("%s tasks: %zu wanted, there are %zu", name, n, out->n);
     if (st == CMAT_OK && !out->n)
         st = cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: no %s tasks could be made from it",
-                       file ? file : l->o->database, name);
+                       file          ? file
+                       : l->o->world ? l->o->world
+                                     : l->o->env,
+                       name);
     free(path);
     return st;
 }
@@ -80,17 +83,21 @@ static cmat_status make_split(cmat_loop *l, cmat_env *env, int split, size_t n, 
 static cmat_status make_tasks(cmat_loop *l, cmat_error *err)
 {
     const cmat_evolve_options *o = l->o;
-    cmat_env_options eo = {.path = o->database, .seed = (uint64_t)o->seed};
+    const cmat_env_options eo = {.path = o->world, .style = o->style, .seed = (uint64_t)o->seed};
     size_t n_train = (size_t)(o->first_tasks + (o->rounds - 1) * o->round_tasks);
     cmat_env *env;
     cmat_status st;
 
-    if (!o->database && !(o->tasks && o->valid && o->heldout))
-        return cmat_fail(
-            err, CMAT_ERR_ARG,
-            "without a database, files of tasks, validation and held-out tasks are needed");
-    if ((st = cmat_env_open(&env, "db", &eo, err)) != CMAT_OK)
+    if ((st = cmat_env_open(&env, o->env, &eo, err)) != CMAT_OK)
         return st;
+    if (!(o->tasks && o->valid && o->heldout) &&
+        (!env->ops->generate || (env->ops->world && !o->world))) {
+        st = cmat_fail(err, CMAT_ERR_ARG,
+                       "%s: without %s, files of tasks, validation and held-out tasks are needed",
+                       o->env, env->ops->world ? env->ops->world : "a generator");
+        cmat_env_close(env);
+        return st;
+    }
     if ((st = make_split(l, env, 0, n_train, "train", o->tasks, &l->train, err)) == CMAT_OK &&
         (st = make_split(l, env, 1, (size_t)o->valid_tasks, "valid", o->valid, &l->valid, err)) ==
             CMAT_OK)
@@ -161,8 +168,8 @@ cmat_run_config cmat_loop_config(const cmat_loop *l, const char *phase, int roun
                                  const char *label)
 {
     return (cmat_run_config){
-        .env = "db",
-        .env_opts = {.path = l->o->database, .seed = (uint64_t)l->o->seed},
+        .env = l->o->env,
+        .env_opts = {.path = l->o->world, .style = l->o->style, .seed = (uint64_t)l->o->seed},
         .llm = l->llm,
         .store = l->store,
         .prompts = l->prompts,

@@ -22,7 +22,7 @@ expect 2 "$CMAT" generate --top-p 2 hello
 has err "outside 0 to 1"
 expect 2 "$CMAT" env nonsense
 expect 2 "$CMAT" evolve db
-has err "--database FILE is needed"
+has err "--world FILE (an SQLite file, or a server's database: mysql://..., postgresql://...) is needed"
 expect 0 "$CMAT" doctor
 has out "processor"
 expect 0 "$CMAT" doctor --json
