@@ -68,10 +68,10 @@ static bool admin(const private_server *s, const char *database, const char *sql
 
 static bool wait_for(const private_server *s)
 {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) {
         if (admin(s, "postgres", "SELECT 1"))
             return true;
-        usleep(50000);
+        usleep(10000);
     }
     return false;
 }

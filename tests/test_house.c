@@ -9,6 +9,7 @@
 #include "env/house/reply.h"
 #include "env/house/text.h"
 #include "house_compare.h"
+#include "player.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,11 +22,7 @@
 
 static cmat_env *open_env(const char *style)
 {
-    cmat_env *env = NULL;
-    cmat_env_options o = {.style = style};
-    cmat_error err;
-    assert_int_equal(cmat_env_open(&env, "house", &o, &err), CMAT_OK);
-    return env;
+    return player_open("house", (cmat_env_options){.style = style});
 }
 
 static void make(int split, size_t n, uint64_t seed, cmat_task_list *l)
@@ -34,25 +31,6 @@ static void make(int split, size_t n, uint64_t seed, cmat_task_list *l)
     if (house_generate(split, n, seed, l, &err) != CMAT_OK)
         fail_msg("%s", err.msg);
     assert_int_equal(l->n, n);
-}
-
-/* Plays the oracle to the end; its score. */
-static double play_oracle(cmat_env *env, const cmat_task *t)
-{
-    cmat_obs obs = {0};
-    cmat_buf reply = {0};
-    cmat_error err;
-    double score = 0;
-    assert_int_equal(cmat_env_reset(env, t, &obs, &err), CMAT_OK);
-    while (!env->done && env->ops->oracle(env, &reply)) {
-        assert_int_equal(cmat_env_step(env, reply.data, &obs, &err), CMAT_OK);
-        assert_false(obs.error);
-        cmat_buf_truncate(&reply, 0);
-    }
-    assert_int_equal(cmat_env_score(env, &score, &err), CMAT_OK);
-    cmat_buf_clear(&reply);
-    cmat_obs_clear(&obs);
-    return score;
 }
 
 /* What TextWorld said in houses of ours, one of each kind of task. */
@@ -85,8 +63,8 @@ static void test_oracle(void **unused)
         cmat_task_list l = {0};
         make(split, 12, 3, &l);
         for (size_t i = 0; i < l.n; i++) {
-            assert_true(play_oracle(env, &l.items[i]) == 1);
-            assert_true(play_oracle(bench, &l.items[i]) == 1);
+            assert_true(player_oracle(env, &l.items[i], PLAYER_STRICT) == 1);
+            assert_true(player_oracle(bench, &l.items[i], PLAYER_STRICT) == 1);
         }
         cmat_task_list_clear(&l);
     }
@@ -123,9 +101,7 @@ static void test_planner_recovers(void **unused)
             assert_int_equal(cmat_env_step(env, reply.data, &obs, &err), CMAT_OK);
             cmat_buf_truncate(&reply, 0);
         }
-        double score = 0;
-        assert_int_equal(cmat_env_score(env, &score, &err), CMAT_OK);
-        assert_true(score == 1);
+        assert_true(player_score(env) == 1);
         cmat_buf_clear(&reply);
         cmat_obs_clear(&obs);
     }
@@ -187,7 +163,6 @@ static void test_snapshots(void **unused)
     cmat_buf first = {0}, reply = {0};
     cmat_error err;
     uint64_t start, h;
-    double score;
     make(0, 2, 1, &l);
     assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, &err), CMAT_OK);
     assert_int_equal(cmat_env_hash(env, &start, &err), CMAT_OK);
@@ -201,8 +176,7 @@ static void test_snapshots(void **unused)
         if (round == 0)
             cmat_buf_puts(&first, obs.text.data);
         assert_string_equal(first.data, obs.text.data);
-        assert_int_equal(cmat_env_score(env, &score, &err), CMAT_OK);
-        assert_true(score == 1);
+        assert_true(player_score(env) == 1);
         assert_int_equal(cmat_env_hash(env, &h, &err), CMAT_OK);
         assert_true(h != start);
         assert_int_equal(cmat_env_restore(env, &s, &err), CMAT_OK);
@@ -210,8 +184,7 @@ static void test_snapshots(void **unused)
         assert_false(env->done);
         assert_int_equal(cmat_env_hash(env, &h, &err), CMAT_OK);
         assert_true(h == start);
-        assert_int_equal(cmat_env_score(env, &score, &err), CMAT_OK);
-        assert_true(score == 0);
+        assert_true(player_score(env) == 0);
     }
     s.state.len--; /* of another size: another task's */
     assert_int_equal(cmat_env_restore(env, &s, &err), CMAT_ERR_STATE);
@@ -505,7 +478,7 @@ static void test_import(void **unused)
     assert_int_equal(l.n, 2);
     assert_true(strcmp(l.items[0].id, l.items[1].id) < 0);
     for (size_t i = 0; i < 2; i++)
-        assert_true(play_oracle(env, &l.items[i]) == 1);
+        assert_true(player_oracle(env, &l.items[i], PLAYER_STRICT) == 1);
     json_t *j = cmat_json_load(path[0], &err);
     json_object_set_new(j, "pddl_domain", json_string(house_domain));
     cmat_buf text = {0};

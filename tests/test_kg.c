@@ -6,6 +6,7 @@
 #include "env/kg/kg.h"
 #include "hostile.h"
 #include "http_server.h"
+#include "player.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,23 +57,7 @@ static int tear_down(void **unused)
 
 static cmat_env *open_env(const char *world, const char *style)
 {
-    cmat_env *env = NULL;
-    const cmat_env_options o = {.path = world, .style = style};
-    cmat_error err;
-    if (cmat_env_open(&env, "kg", &o, &err) != CMAT_OK)
-        fail_msg("%s", err.msg);
-    return env;
-}
-
-static cmat_task task_of(const char *text)
-{
-    cmat_task t = {0};
-    cmat_error err;
-    json_t *j = cmat_json_parse(text, strlen(text), "task", &err);
-    if (!j || cmat_task_init(&t, j, &err) != CMAT_OK)
-        fail_msg("%s", err.msg);
-    json_decref(j);
-    return t;
+    return player_open("kg", (cmat_env_options){.path = world, .style = style});
 }
 
 static const char both_task[] =
@@ -83,18 +68,6 @@ static const char both_task[] =
     "\"get_neighbors(Actor, the 3, ^starred_actors)\", \"intersection(#0, #1)\"], \"answer\": "
     "[\"Film "
     "3\"]}";
-
-/* One reply; what is observed must hold `wanted`. */
-static void say(cmat_env *env, const char *reply, const char *wanted)
-{
-    cmat_obs obs = {0};
-    cmat_error err;
-    if (cmat_env_step(env, reply, &obs, &err) != CMAT_OK)
-        fail_msg("%s: %s", reply, err.msg);
-    if (!strstr(cmat_buf_str(&obs.text), wanted))
-        fail_msg("%s\ngave: %s\nnot:  %s", reply, cmat_buf_str(&obs.text), wanted);
-    cmat_obs_clear(&obs);
-}
 
 static void begin(cmat_env *env, const cmat_task *t, const char *wanted)
 {
@@ -107,72 +80,43 @@ static void begin(cmat_env *env, const cmat_task *t, const char *wanted)
     cmat_obs_clear(&obs);
 }
 
-static double score(cmat_env *env)
-{
-    double s = -1;
-    assert_int_equal(cmat_env_score(env, &s, NULL), CMAT_OK);
-    return s;
-}
-
-static double play_oracle(cmat_env *env, const cmat_task *t)
-{
-    cmat_obs obs = {0};
-    cmat_buf reply = {0};
-    cmat_facts facts = {0};
-    cmat_error err;
-    if (cmat_env_reset(env, t, &obs, &err) != CMAT_OK)
-        fail_msg("%s", err.msg);
-    while (!env->done && env->ops->oracle(env, &reply)) {
-        assert_int_equal(cmat_env_dry_run(env, reply.data, &facts, &err), CMAT_OK);
-        assert_int_not_equal(facts.verdict, CMAT_FACT_BAD);
-        assert_int_equal(cmat_env_step(env, reply.data, &obs, &err), CMAT_OK);
-        if (obs.error)
-            fail_msg("%s: %s: %s", t->instruction, reply.data, obs.text.data);
-        cmat_buf_truncate(&reply, 0);
-    }
-    cmat_facts_clear(&facts);
-    cmat_buf_clear(&reply);
-    cmat_obs_clear(&obs);
-    return score(env);
-}
-
 static void test_short_style(void **unused)
 {
     (void)unused;
     cmat_env *env = open_env(films, NULL);
-    cmat_task t = task_of(both_task);
+    cmat_task t = player_task(both_task);
     begin(env, &t, "Question: which?\nEntities: Actor, the 3; Director 3");
-    say(env, "get_neighbors(Director 3, ^directed_by)",
-        "get_relations(Director 3) must come first");
-    say(env, "Think: first the films\nget_relations(Director 3)", "^directed_by");
-    say(env, "get_neighbors(Director 3, ^directed_yb)", "the nearest is ^directed_by");
-    say(env, "get_neighbors(Director 3, ^directed_by)", "#0: 7 ");
-    say(env, "get_relations(Actor, the 3)", "^starred_actors");
-    say(env, "get_neighbors(Actor, the 3, ^starred_actors)", "#1: 5 ");
-    say(env, "intersection(#0, #4)", "there is no variable #4; the last is #1");
-    say(env, "intersection(#0, Director 3)", "is an entity");
-    say(env, "get_relations(Nobody)", "no entity \"Nobody\"");
-    say(env, "look around", "there is no call");
-    say(env, "jump(#0)", "no tool jump");
-    say(env, "count(#0", "does not end with");
-    say(env, "intersection(#0, #1)", "#2: 1 ");
-    say(env, "answer(#2)", "");
+    player_expect(env, "get_neighbors(Director 3, ^directed_by)",
+                  "get_relations(Director 3) must come first");
+    player_expect(env, "Think: first the films\nget_relations(Director 3)", "^directed_by");
+    player_expect(env, "get_neighbors(Director 3, ^directed_yb)", "the nearest is ^directed_by");
+    player_expect(env, "get_neighbors(Director 3, ^directed_by)", "#0: 7 ");
+    player_expect(env, "get_relations(Actor, the 3)", "^starred_actors");
+    player_expect(env, "get_neighbors(Actor, the 3, ^starred_actors)", "#1: 5 ");
+    player_expect(env, "intersection(#0, #4)", "there is no variable #4; the last is #1");
+    player_expect(env, "intersection(#0, Director 3)", "is an entity");
+    player_expect(env, "get_relations(Nobody)", "no entity \"Nobody\"");
+    player_expect(env, "look around", "there is no call");
+    player_expect(env, "jump(#0)", "no tool jump");
+    player_expect(env, "count(#0", "does not end with");
+    player_expect(env, "intersection(#0, #1)", "#2: 1 ");
+    player_expect(env, "answer(#2)", "");
     assert_true(env->done);
-    assert_true(score(env) == 1);
+    assert_true(player_score(env) == 1);
     begin(env, &t, "which?");
-    say(env, "get_relations(Director 3)", "directed");
-    say(env, "get_neighbors(Director 3, ^directed_by)", "#0: 7 ");
-    say(env, "get_attributes(#0)", "release_year");
-    say(env, "argmax(#0, release_year)", "#1: 1 ");
-    say(env, "argmin(#0, release_year)", "(Film 30)");
-    say(env, "count(#0)", "#3: the number 7");
-    say(env, "count(#3)", "is a number");
-    say(env, "get_relations(#0)", "release_year, starred_actors, written_by");
-    say(env, "get_neighbors(#0, starred_actors)", "#4: ");
-    say(env, "intersection(#0, #4)", "different types");
-    say(env, "answer(#0)", "");
+    player_expect(env, "get_relations(Director 3)", "directed");
+    player_expect(env, "get_neighbors(Director 3, ^directed_by)", "#0: 7 ");
+    player_expect(env, "get_attributes(#0)", "release_year");
+    player_expect(env, "argmax(#0, release_year)", "#1: 1 ");
+    player_expect(env, "argmin(#0, release_year)", "(Film 30)");
+    player_expect(env, "count(#0)", "#3: the number 7");
+    player_expect(env, "count(#3)", "is a number");
+    player_expect(env, "get_relations(#0)", "release_year, starred_actors, written_by");
+    player_expect(env, "get_neighbors(#0, starred_actors)", "#4: ");
+    player_expect(env, "intersection(#0, #4)", "different types");
+    player_expect(env, "answer(#0)", "");
     const double p = 1.0 / 7, f1 = 2 * p / (p + 1);
-    assert_true(fabs(score(env) - f1) < 1e-9); /* one of seven is right */
+    assert_true(fabs(player_score(env) - f1) < 1e-9); /* one of seven is right */
     json_t *m = json_object();
     env->ops->measures(env, m);
     assert_true(cmat_json_num(m, "exact match", -1) == 0 &&
@@ -188,29 +132,31 @@ static void test_agentbench_style(void **unused)
 {
     (void)unused;
     cmat_env *env = open_env(films, "agentbench");
-    cmat_task t = task_of(both_task);
+    cmat_task t = player_task(both_task);
     begin(env, &t, "A new question: which?\nEntities: [Actor, the 3, Director 3]");
-    say(env, "I think so.", "No executable function found! Need to recheck the action.");
-    say(env, "Action: hm", "Function is not executed!");
-    say(env, "Final Answer: #0", "Invalid variable id! Need to recheck the action.");
-    say(env, "Action: get_neighbors(Director 3,   ^directed_by)",
+    player_expect(env, "I think so.", "No executable function found! Need to recheck the action.");
+    player_expect(env, "Action: hm", "Function is not executed!");
+    player_expect(env, "Final Answer: #0", "Invalid variable id! Need to recheck the action.");
+    player_expect(
+        env, "Action: get_neighbors(Director 3,   ^directed_by)",
         "get_neighbors(Director 3, ^directed_by) cannot be executed. You may make a mistake and "
         "need to "
         "fix it.");
-    say(env, "Action: get_relations(Director 3",
-        "I may make a syntax error when calling get_relations");
-    say(env, "Thought: it\nAction: get_relations(Director 3)\nObservation: made up",
-        "Observation: [^");
-    say(env, "Action 1: get_neighbors(Director 3, ^directed\\_by)",
-        "Observation: variable #0, which "
-        "are instances of ");
-    say(env, "Action: intersection(#0, #9)",
+    player_expect(env, "Action: get_relations(Director 3",
+                  "I may make a syntax error when calling get_relations");
+    player_expect(env, "Thought: it\nAction: get_relations(Director 3)\nObservation: made up",
+                  "Observation: [^");
+    player_expect(env, "Action 1: get_neighbors(Director 3, ^directed\\_by)",
+                  "Observation: variable #0, which "
+                  "are instances of ");
+    player_expect(
+        env, "Action: intersection(#0, #9)",
         "intersection(#0, #9) cannot be executed. The two variables are not of the same type. You "
         "may "
         "further explore them by call get_relations");
-    say(env, "Action: count(variable #0)", "Observation: variable #1, which is a number");
-    say(env, "Find Answer: #1", "");
-    assert_true(env->done && score(env) == 0);
+    player_expect(env, "Action: count(variable #0)", "Observation: variable #1, which is a number");
+    player_expect(env, "Find Answer: #1", "");
+    assert_true(env->done && player_score(env) == 0);
     cmat_task_clear(&t);
     cmat_env_close(env);
 }
@@ -238,8 +184,8 @@ static void test_made_questions(void **unused)
             const cmat_task *t = &split[s].items[i];
             const json_t *name;
             const char *label;
-            assert_true(play_oracle(env, t) == 1);
-            assert_true(play_oracle(bench, t) == 1);
+            assert_true(player_oracle(env, t, PLAYER_STRICT) == 1);
+            assert_true(player_oracle(bench, t, PLAYER_STRICT) == 1);
             json_object_set_new(kinds, t->kind, json_true());
             json_object_foreach(json_object_get(t->json, "entities"), label, name)
             {
@@ -285,7 +231,7 @@ static void test_actions_and_snapshots(void **unused)
     static const char *const styles[] = {"short", "agentbench"};
     for (int k = 0; k < 2; k++) {
         cmat_env *env = open_env(films, styles[k]);
-        cmat_task t = task_of(both_task);
+        cmat_task t = player_task(both_task);
         cmat_env_snapshot s = {0};
         cmat_obs obs = {0};
         cmat_facts facts = {0};
@@ -333,20 +279,11 @@ static void test_actions_and_snapshots(void **unused)
     }
 }
 
-static void check_facts(cmat_env *env, const char *reply, cmat_fact_level level, const char *wanted)
-{
-    cmat_facts f = {0};
-    assert_int_equal(cmat_env_dry_run(env, reply, &f, NULL), CMAT_OK);
-    if (f.verdict != level || !strstr(cmat_buf_str(&f.text), wanted))
-        fail_msg("%s: level %d: %s", reply, (int)f.verdict, cmat_buf_str(&f.text));
-    cmat_facts_clear(&f);
-}
-
 static void test_facts(void **unused)
 {
     (void)unused;
     cmat_env *env = open_env(films, NULL);
-    cmat_task t = task_of(both_task);
+    cmat_task t = player_task(both_task);
     cmat_buf slip = {0};
     cmat_rng rng;
     cmat_rng_init(&rng, 1);
@@ -354,19 +291,19 @@ static void test_facts(void **unused)
     for (int i = 0; i < 20; i++) { /* practice replies are wrong at the start */
         cmat_buf_truncate(&slip, 0);
         assert_true(env->ops->slip(env, &rng, &slip));
-        check_facts(env, slip.data, CMAT_FACT_BAD, "wrong: ");
+        player_facts(env, slip.data, CMAT_FACT_BAD, "wrong: ");
     }
-    check_facts(env, "get_relations(Director 3)", CMAT_FACT_OK, "1 relations");
-    check_facts(env, "get_neighbors(#0, x)", CMAT_FACT_BAD, "there are no variables yet");
-    say(env, "get_relations(Director 3)", "");
-    check_facts(env, "get_relations(Director 3)", CMAT_FACT_NOTE, "listed before");
-    check_facts(env, "get_neighbors(Director 3, ^directed_by)", CMAT_FACT_OK, "7 ");
-    check_facts(env, "get_neighbors(Director 3, written_by)", CMAT_FACT_BAD, "no relation");
-    say(env, "get_neighbors(Director 3, ^directed_by)", "");
-    say(env, "get_relations(Actor, the 3)", "");
-    say(env, "get_neighbors(Actor, the 3, ^starred_actors)", "");
-    check_facts(env, "intersection(#0, #1)", CMAT_FACT_OK, "1 ");
-    check_facts(env, "answer(#1)", CMAT_FACT_OK, "5 ");
+    player_facts(env, "get_relations(Director 3)", CMAT_FACT_OK, "1 relations");
+    player_facts(env, "get_neighbors(#0, x)", CMAT_FACT_BAD, "there are no variables yet");
+    player_expect(env, "get_relations(Director 3)", "");
+    player_facts(env, "get_relations(Director 3)", CMAT_FACT_NOTE, "listed before");
+    player_facts(env, "get_neighbors(Director 3, ^directed_by)", CMAT_FACT_OK, "7 ");
+    player_facts(env, "get_neighbors(Director 3, written_by)", CMAT_FACT_BAD, "no relation");
+    player_expect(env, "get_neighbors(Director 3, ^directed_by)", "");
+    player_expect(env, "get_relations(Actor, the 3)", "");
+    player_expect(env, "get_neighbors(Actor, the 3, ^starred_actors)", "");
+    player_facts(env, "intersection(#0, #1)", CMAT_FACT_OK, "1 ");
+    player_facts(env, "answer(#1)", CMAT_FACT_OK, "5 ");
     cmat_buf_clear(&slip);
     cmat_task_clear(&t);
     cmat_env_close(env);
@@ -411,11 +348,12 @@ static void test_closed_graph(void **unused)
         fail_msg("%s", err.msg);
     assert_int_equal(l.n, 2);
     for (size_t i = 0; i < l.n; i++)
-        assert_true(play_oracle(env, &l.items[i]) == 1);
+        assert_true(player_oracle(env, &l.items[i], PLAYER_STRICT) == 1);
     const cmat_task *first = &l.items[strcmp(l.items[0].kind, "count") == 0];
     begin(env, first, "who made both?");
-    say(env, "Action: get_relations(One, two)", "film.film.genre"); /* a relation aside */
-    say(env, "Action: get_neighbors(One, two, film.film.director)", "instances of people.person");
+    player_expect(env, "Action: get_relations(One, two)", "film.film.genre"); /* a relation aside */
+    player_expect(env, "Action: get_neighbors(One, two, film.film.director)",
+                  "instances of people.person");
     cmat_task_list_clear(&l);
     cmat_env_close(env);
     free(dir);
@@ -436,7 +374,7 @@ static void test_metaqa(void **unused)
     assert_int_equal(cmat_env_import(env->ops, path, &l, NULL), CMAT_OK);
     assert_int_equal(l.n, 1);
     assert_string_equal(l.items[0].kind, "2-hop");
-    assert_true(play_oracle(env, &l.items[0]) == 1);
+    assert_true(player_oracle(env, &l.items[0], PLAYER_STRICT) == 1);
     cmat_task_list_clear(&l);
     cmat_env_close(env);
     free(path);
@@ -467,18 +405,18 @@ static void test_rdf(void **unused)
         fail_msg("%s", err.msg);
     kg_graph_unref(g);
     cmat_env *env = open_env(path, NULL);
-    cmat_task t = task_of(
+    cmat_task t = player_task(
         "{\"id\": \"t\", \"instruction\": \"q\", \"entities\": {\"Ann\": \"ann\"}, "
         "\"answer\": [\"cid\"]}");
     begin(env, &t, "Entities: Ann");
-    say(env, "get_relations(Ann)", "born, knows");
-    say(env, "get_neighbors(Ann, knows)", "#0: 2 Person (Bob; cid)");
-    say(env, "get_relations(#0)", "^knows, born, lives, motto");
-    say(env, "get_neighbors(#0, motto)", "(seize)");
-    say(env, "get_attributes(#0)", "born");
-    say(env, "argmax(#0, born)", "(cid)");
-    say(env, "answer(#2)", "");
-    assert_true(score(env) == 1);
+    player_expect(env, "get_relations(Ann)", "born, knows");
+    player_expect(env, "get_neighbors(Ann, knows)", "#0: 2 Person (Bob; cid)");
+    player_expect(env, "get_relations(#0)", "^knows, born, lives, motto");
+    player_expect(env, "get_neighbors(#0, motto)", "(seize)");
+    player_expect(env, "get_attributes(#0)", "born");
+    player_expect(env, "argmax(#0, born)", "(cid)");
+    player_expect(env, "answer(#2)", "");
+    assert_true(player_score(env) == 1);
     cmat_task_clear(&t);
     cmat_env_close(env);
     free(path);
@@ -511,13 +449,13 @@ static void test_bad_worlds(void **unused)
     const cmat_env_options o = {.path = "/nowhere.nt"}, no_world = {0};
     assert_int_equal(cmat_env_open(&env, "kg", &o, &err), CMAT_ERR_NOT_FOUND);
     assert_int_equal(cmat_env_open(&env, "kg", &no_world, &err), CMAT_OK);
-    cmat_task t = task_of(both_task);
+    cmat_task t = player_task(both_task);
     assert_int_equal(cmat_env_reset(env, &t, &obs, &err), CMAT_ERR_ARG);
     assert_non_null(strstr(err.msg, "--world"));
     cmat_env_close(env);
     env = open_env(films, NULL);
     cmat_task stranger =
-        task_of("{\"id\": \"t\", \"instruction\": \"q\", \"entities\": {\"Ann\": \"ann\"}}");
+        player_task("{\"id\": \"t\", \"instruction\": \"q\", \"entities\": {\"Ann\": \"ann\"}}");
     assert_int_equal(cmat_env_reset(env, &stranger, &obs, &err), CMAT_ERR_NOT_FOUND);
     cmat_env_close(env);
     cmat_task_clear(&t);
@@ -538,7 +476,7 @@ static void test_damaged_store(void **unused)
     pclose(p);
     path[strcspn(path, "\n")] = '\0';
     assert_int_equal(cmat_read_file(path, 1 << 24, &text, &len, NULL), CMAT_OK);
-    cmat_task t = task_of(both_task);
+    cmat_task t = player_task(both_task);
     for (size_t k = 0; k < 60; k++) {
         char *copy = cmat_xmalloc(len);
         memcpy(copy, text, len);
@@ -666,26 +604,27 @@ static void test_endpoint(void **unused)
     http_server_start(&s, answer, &c);
     char *url = http_server_url(&s, "sparql");
     cmat_env *env = open_env(url, "agentbench");
-    cmat_task t = task_of(
+    cmat_task t = player_task(
         "{\"id\": \"t\", \"instruction\": \"q\", \"entities\": {\"Ann\": \"m.1>\"}, "
         "\"answer\": [\"m.2\", \"1970-05-01\"]}");
     begin(env, &t, "Entities: [Ann]");
     c.body = ROWS(FREE("people.person.friend") "," FREE("type.object.name"));
-    say(env, "Action: get_relations(Ann)", "Observation: [people.person.friend, type.object.name]");
+    player_expect(env, "Action: get_relations(Ann)",
+                  "Observation: [people.person.friend, type.object.name]");
     assert_non_null(
         strstr(c.asked, "rdf.freebase.com%2Fns%2Fm.1%253E%3E")); /* the ">" is escaped */
-    say(env, "Action: get_neighbors(Ann, people.person.friend)",
-        "variable #0, which are instances of");
+    player_expect(env, "Action: get_neighbors(Ann, people.person.friend)",
+                  "variable #0, which are instances of");
     c.status = 500;
     c.body = "Virtuoso 42000 Error: The estimated execution time is too long\n\x1b[31mmore";
-    say(env, "Action: get_relations(#0)", "get_relations(#0) cannot be executed.");
+    player_expect(env, "Action: get_relations(#0)", "get_relations(#0) cannot be executed.");
     c.status = 200;
     c.body = ROWS("");
-    say(env, "Action: get_attributes(#0)", "Observation: []");
-    say(env, "Final Answer: #0", "");
+    player_expect(env, "Action: get_attributes(#0)", "Observation: []");
+    player_expect(env, "Final Answer: #0", "");
     c.body =
         ROWS(FREE("m.2") ", {\"v0\": {\"type\": \"literal\", \"value\": \"1970-05-01-08:00\"}}");
-    assert_true(score(env) == 1);
+    assert_true(player_score(env) == 1);
     assert_non_null(strstr(c.asked, "FILTER%28%3Fv0%20%21%3D%20"));
     static const char *const odd[] = {"", "no JSON", "[]", "{\"results\": 3}",
                                       ROWS("{\"v0\": {}}, 3, {\"v0\": 1}")};
@@ -709,7 +648,7 @@ static void test_shared(void **unused)
 {
     (void)unused;
     cmat_env *envs[64];
-    cmat_task t = task_of(both_task);
+    cmat_task t = player_task(both_task);
     envs[0] = open_env(films, NULL);
     for (int i = 1; i < 64; i++) {
         const cmat_env_options o = {.path = films, .like = envs[i - 1]};
@@ -718,7 +657,7 @@ static void test_shared(void **unused)
     }
     cmat_env_close(envs[0]);
     for (int i = 1; i < 64; i++)
-        assert_true(play_oracle(envs[i], &t) == 1);
+        assert_true(player_oracle(envs[i], &t, PLAYER_STRICT) == 1);
     for (int i = 1; i < 64; i++)
         cmat_env_close(envs[i]);
     cmat_task_clear(&t);

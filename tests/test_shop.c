@@ -8,6 +8,7 @@
 #include "env/shop/make.h"
 #include "env/shop/nouns.h"
 #include "env/shop/shop.h"
+#include "player.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,12 +22,7 @@
 
 static cmat_env *open_env(const char *style, const char *path, const cmat_env *like)
 {
-    cmat_env *env = NULL;
-    cmat_env_options o = {.style = style, .path = path, .like = like};
-    cmat_error err;
-    if (cmat_env_open(&env, "shop", &o, &err) != CMAT_OK)
-        fail_msg("%s", err.msg);
-    return env;
+    return player_open("shop", (cmat_env_options){.style = style, .path = path, .like = like});
 }
 
 static void make(int split, size_t n, uint64_t seed, cmat_task_list *l)
@@ -35,43 +31,6 @@ static void make(int split, size_t n, uint64_t seed, cmat_task_list *l)
     if (shop_generate(NULL, split, n, seed, l, &err) != CMAT_OK)
         fail_msg("%s", err.msg);
     assert_int_equal(l->n, n);
-}
-
-static void start(cmat_env *env, const cmat_task *t, cmat_obs *obs)
-{
-    cmat_error err;
-    if (cmat_env_reset(env, t, obs, &err) != CMAT_OK)
-        fail_msg("%s", err.msg);
-}
-
-static void say(cmat_env *env, const char *reply, cmat_obs *obs)
-{
-    cmat_error err;
-    assert_int_equal(cmat_env_step(env, reply, obs, &err), CMAT_OK);
-}
-
-static double score_of(cmat_env *env)
-{
-    double score;
-    cmat_error err;
-    assert_int_equal(cmat_env_score(env, &score, &err), CMAT_OK);
-    return score;
-}
-
-static double play_oracle(cmat_env *env, const cmat_task *t)
-{
-    cmat_obs obs = {0};
-    cmat_buf reply = {0};
-    start(env, t, &obs);
-    while (!env->done && env->ops->oracle(env, &reply)) {
-        say(env, reply.data, &obs);
-        assert_false(obs.error);
-        cmat_buf_truncate(&reply, 0);
-    }
-    assert_false(obs.task_limit);
-    cmat_buf_clear(&reply);
-    cmat_obs_clear(&obs);
-    return score_of(env);
 }
 
 /* ---- words, search ---- */
@@ -315,8 +274,8 @@ static void test_oracle(void **unused)
         cmat_task_list l = {0};
         make(split, 40, 3, &l);
         for (size_t i = 0; i < l.n; i++) {
-            assert_true(play_oracle(env, &l.items[i]) == 1);
-            assert_true(play_oracle(bench, &l.items[i]) == 1);
+            assert_true(player_oracle(env, &l.items[i], PLAYER_STRICT) == 1);
+            assert_true(player_oracle(bench, &l.items[i], PLAYER_STRICT) == 1);
             const json_t *seen = json_object_get(questions, l.items[i].instruction);
             assert_true(!seen || json_integer_value(seen) == split);
             json_object_set_new(questions, l.items[i].instruction, json_integer(split));
@@ -327,7 +286,7 @@ static void test_oracle(void **unused)
     cmat_env_close(env); /* the other one keeps what they shared */
     cmat_task_list l = {0};
     make(0, 1, 3, &l);
-    assert_true(play_oracle(bench, &l.items[0]) == 1);
+    assert_true(player_oracle(bench, &l.items[0], PLAYER_STRICT) == 1);
     cmat_task_list_clear(&l);
     cmat_env_close(bench);
 }
@@ -372,7 +331,7 @@ static void test_oracle_recovers(void **unused)
     for (size_t i = 0; i < l.n; i++) {
         cmat_obs obs = {0};
         cmat_buf reply = {0};
-        start(env, &l.items[i], &obs);
+        player_reset(env, &l.items[i], &obs);
         for (int k = 0; k < 25; k++) {
             const char *const *actions;
             const size_t n = env->ops->actions(env, &actions);
@@ -381,15 +340,15 @@ static void test_oracle_recovers(void **unused)
                 continue;
             cmat_buf_truncate(&reply, 0);
             cmat_buf_puts(&reply, a);
-            say(env, reply.data, &obs);
+            player_step(env, reply.data, &obs);
             assert_false(obs.error);
         }
         while (!env->done) {
             cmat_buf_truncate(&reply, 0);
             assert_true(env->ops->oracle(env, &reply));
-            say(env, reply.data, &obs);
+            player_step(env, reply.data, &obs);
         }
-        assert_true(score_of(env) == 1);
+        assert_true(player_score(env) == 1);
         cmat_buf_clear(&reply);
         cmat_obs_clear(&obs);
     }
@@ -409,7 +368,7 @@ static void test_snapshots(void **unused)
     cmat_error err;
     size_t n = 0;
     make(0, 1, 8, &l);
-    start(env, &l.items[0], &obs);
+    player_reset(env, &l.items[0], &obs);
     for (; n < 12; n++) {
         assert_int_equal(cmat_env_snapshot_take(env, &s[n], &err), CMAT_OK);
         assert_int_equal(cmat_env_hash(env, &hash[n], &err), CMAT_OK);
@@ -417,7 +376,7 @@ static void test_snapshots(void **unused)
         cmat_buf_truncate(&reply, 0);
         if (!env->ops->oracle(env, &reply))
             break;
-        say(env, reply.data, &obs);
+        player_step(env, reply.data, &obs);
     }
     assert_true(env->done && n >= 3);
     for (size_t i = 0; i <= n; i++) { /* in any order, played to the end from there */
@@ -425,13 +384,13 @@ static void test_snapshots(void **unused)
         assert_int_equal(cmat_env_restore(env, &s[k], &err), CMAT_OK);
         assert_int_equal(cmat_env_hash(env, &h, &err), CMAT_OK);
         assert_true(h == hash[k]);
-        assert_true((score_of(env) == 1) == (k == n));
+        assert_true((player_score(env) == 1) == (k == n));
         while (!env->done) {
             cmat_buf_truncate(&reply, 0);
             assert_true(env->ops->oracle(env, &reply));
-            say(env, reply.data, &obs);
+            player_step(env, reply.data, &obs);
         }
-        assert_true(score_of(env) == 1);
+        assert_true(player_score(env) == 1);
         assert_int_equal(cmat_env_hash(env, &h, &err), CMAT_OK);
         assert_true(h == hash[n]);
     }
@@ -508,7 +467,7 @@ static void test_agentbench(void **unused)
     char *dir = shop_folder(&l);
     cmat_env *env = open_env("agentbench", dir, NULL);
     assert_int_equal(env->opts.max_steps, 10);
-    start(env, &l.items[0], &obs);
+    player_reset(env, &l.items[0], &obs);
     char *want = cmat_xasprintf(
         "Observation:\nWebShop [SEP] Instruction: [SEP] %s [SEP] Search\n\nAvailable "
         "Actions:\n{'has_search_bar': True, 'clickables': ['search']}",
@@ -516,7 +475,7 @@ static void test_agentbench(void **unused)
     assert_string_equal(obs.text.data, want);
     free(want);
     assert_memory_equal(l.items[0].instruction, "i need a large kettle, and price lower than ", 44);
-    say(env, "Thought:\nI think so.\n\nAction:\nsearch[kettle]", &obs);
+    player_step(env, "Thought:\nI think so.\n\nAction:\nsearch[kettle]", &obs);
     assert_non_null(
         strstr(obs.text.data,
                " [SEP] Back to Search [SEP] Page 1 (Total results: 2) [SEP] Next > [SEP] B0"));
@@ -524,7 +483,7 @@ static void test_agentbench(void **unused)
     assert_non_null(strstr(obs.text.data, "B000000002 [SEP] Red Kettle [SEP] $9.99"));
     assert_non_null(strstr(
         obs.text.data, "{'has_search_bar': False, 'clickables': ['back to search', 'next >', 'b0"));
-    say(env, "action: click[B000000001]", &obs);
+    player_step(env, "action: click[B000000001]", &obs);
     assert_non_null(strstr(
         obs.text.data,
         "[SEP] Back to Search [SEP] < Prev [SEP] size [SEP] small [SEP] large [SEP] color [SEP] "
@@ -535,26 +494,26 @@ static void test_agentbench(void **unused)
         obs.text.data,
         "['back to search', '< prev', 'description', 'features', 'reviews', 'buy now', 'small', "
         "'large', 'blue']}"));
-    say(env, "Action: click[features]", &obs); /* the page, not the colour */
+    player_step(env, "Action: click[features]", &obs); /* the page, not the colour */
     assert_non_null(strstr(obs.text.data, "[SEP] < Prev [SEP] It's quick [SEP] bpa free\n"));
     assert_non_null(strstr(obs.text.data, "'clickables': ['back to search', '< prev']}"));
-    say(env, "Action: click[< Prev]", &obs);
-    say(env, "Action: click[large]", &obs);
-    say(env, "Action: click[no such thing]", &obs); /* nothing happens, the page again */
+    player_step(env, "Action: click[< Prev]", &obs);
+    player_step(env, "Action: click[large]", &obs);
+    player_step(env, "Action: click[no such thing]", &obs); /* nothing happens, the page again */
     assert_true(obs.error && !obs.done);
     assert_non_null(strstr(obs.text.data, "Blue Tin Kettle"));
-    say(env, "Action: click[a[buy now]", &obs);
+    player_step(env, "Action: click[a[buy now]", &obs);
     assert_true(obs.error && !obs.done);
-    say(env, "Action: \nclick[Buy Now] and more", &obs);
+    player_step(env, "Action: \nclick[Buy Now] and more", &obs);
     assert_true(obs.done);
     assert_string_equal(obs.text.data, "Thank you for shopping with us!");
-    assert_true(score_of(env) == 1);
-    start(env, &l.items[0], &obs);
-    say(env, "I will click[buy now]", &obs);
-    assert_true(obs.done && obs.invalid_format && score_of(env) == 0);
-    start(env, &l.items[0], &obs);
+    assert_true(player_score(env) == 1);
+    player_reset(env, &l.items[0], &obs);
+    player_step(env, "I will click[buy now]", &obs);
+    assert_true(obs.done && obs.invalid_format && player_score(env) == 0);
+    player_reset(env, &l.items[0], &obs);
     for (int i = 0; i < 10; i++)
-        say(env, "Action: search[blue]", &obs);
+        player_step(env, "Action: search[blue]", &obs);
     assert_true(obs.done && obs.task_limit);
     cmat_obs_clear(&obs);
     cmat_task_list_clear(&l);
@@ -562,38 +521,10 @@ static void test_agentbench(void **unused)
     remove_folder(dir);
 }
 
-static void fact(cmat_env *env, const char *reply, cmat_fact_level level, const char *part)
-{
-    cmat_facts f = {0};
-    cmat_error err;
-    uint64_t before, after;
-    assert_int_equal(cmat_env_hash(env, &before, &err), CMAT_OK);
-    assert_int_equal(cmat_env_dry_run(env, reply, &f, &err), CMAT_OK);
-    assert_int_equal(cmat_env_hash(env, &after, &err), CMAT_OK);
-    assert_true(before == after);
-    if ((int)f.verdict != (int)level || !strstr(cmat_buf_str(&f.text), part))
-        fail_msg("%s: %d \"%s\"", reply, (int)f.verdict, cmat_buf_str(&f.text));
-    cmat_facts_clear(&f);
-}
-
-static bool accepts(const cmat_acceptor *a, const char *text)
-{
-    _Alignas(16) unsigned char state[CMAT_ACCEPTOR_STATE_MAX] = {0};
-    a->ops->start(a, state);
-    for (; *text; text++)
-        if (!a->ops->step(a, state, (uint8_t)*text))
-            return false;
-    return a->ops->done(a, state);
-}
-
 static void constrained(cmat_env *env, const char *reply, bool want)
 {
-    cmat_acceptor *a = NULL;
-    cmat_error err;
-    assert_int_equal(env->ops->constraint(env, &a, &err), CMAT_OK);
-    if (accepts(a, reply) != want)
+    if (player_accepts(env, reply) != want)
         fail_msg("\"%s\" is %sallowed", reply, want ? "not " : "");
-    cmat_acceptor_free(a);
 }
 
 static void test_short(void **unused)
@@ -603,39 +534,39 @@ static void test_short(void **unused)
     cmat_obs obs = {0};
     char *dir = shop_folder(&l);
     cmat_env *env = open_env(NULL, NULL, NULL); /* the task says where its shop is */
-    start(env, &l.items[0], &obs);
+    player_reset(env, &l.items[0], &obs);
     assert_non_null(strstr(obs.text.data, "Task: i need a large kettle"));
-    fact(env, "kettle", CMAT_FACT_BAD, "wrong: there is no action");
-    fact(env, "click[search]", CMAT_FACT_BAD, "search[words]");
-    fact(env, "search[kettle]", CMAT_FACT_OK, "possible");
-    fact(env, "search[spaceship]", CMAT_FACT_NOTE, "no product");
+    player_facts(env, "kettle", CMAT_FACT_BAD, "wrong: there is no action");
+    player_facts(env, "click[search]", CMAT_FACT_BAD, "search[words]");
+    player_facts(env, "search[kettle]", CMAT_FACT_OK, "possible");
+    player_facts(env, "search[spaceship]", CMAT_FACT_NOTE, "no product");
     constrained(env, "search[a kettle]", true);
     constrained(env, "Think: I look.\nsearch[kettle \xc3\xa9]", true);
     constrained(env, "search[]", false);
     constrained(env, "search[a]b]", false);
     constrained(env, "click[search]", false);
-    say(env, "sing a song", &obs);
+    player_step(env, "sing a song", &obs);
     assert_true(obs.error && obs.invalid_format && !obs.done);
-    say(env, "Think: well\nSearch[Blue kettle]", &obs);
+    player_step(env, "Think: well\nSearch[Blue kettle]", &obs);
     assert_non_null(strstr(obs.text.data, "[b000000001] Blue Tin Kettle $12.0 to $15.5\n"));
-    fact(env, "click[b000000002]", CMAT_FACT_NOTE,
-         "note: the product does not say that it is: heat resistant");
-    fact(env, "click[b000000001]", CMAT_FACT_OK, "possible");
-    fact(env, "click[b000000009]", CMAT_FACT_BAD, "these can be: back to search");
+    player_facts(env, "click[b000000002]", CMAT_FACT_NOTE,
+                 "note: the product does not say that it is: heat resistant");
+    player_facts(env, "click[b000000001]", CMAT_FACT_OK, "possible");
+    player_facts(env, "click[b000000009]", CMAT_FACT_BAD, "these can be: back to search");
     constrained(env, "click[b000000002]", true);
     constrained(env, "search[kettle]", false);
-    say(env, "click[b000000001]", &obs);
+    player_step(env, "click[b000000001]", &obs);
     assert_non_null(strstr(obs.text.data, "size: [small] [large]\n"));
-    fact(env, "click[buy now]", CMAT_FACT_NOTE,
-         "note: asked for and offered here, but not chosen: large");
+    player_facts(env, "click[buy now]", CMAT_FACT_NOTE,
+                 "note: asked for and offered here, but not chosen: large");
     constrained(env, "click[large]", true);
     constrained(env, "click[larger]", false);
-    say(env, "click[large]", &obs);
+    player_step(env, "click[large]", &obs);
     assert_non_null(strstr(obs.text.data, "size: [small] [large] chosen: large\n"));
-    fact(env, "click[buy now]", CMAT_FACT_OK, "possible");
-    say(env, "click[small]", &obs);
-    say(env, "click[buy now]", &obs);
-    assert_true(obs.done && fabs(score_of(env) - 2.0 / 3) < 1e-12);
+    player_facts(env, "click[buy now]", CMAT_FACT_OK, "possible");
+    player_step(env, "click[small]", &obs);
+    player_step(env, "click[buy now]", &obs);
+    assert_true(obs.done && fabs(player_score(env) - 2.0 / 3) < 1e-12);
     assert_string_equal(env->ops->error_kind(env), "wrong options");
     cmat_obs_clear(&obs);
     cmat_task_list_clear(&l);
@@ -711,7 +642,7 @@ static void test_wrong_tasks(void **unused)
     json_object_set_new(l.items[0].json, "shop", json_pack("{s:i}", "seed", 1));
     assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, &err), CMAT_ERR_FORMAT);
     json_object_set_new(l.items[0].json, "shop", where);
-    start(env, &l.items[0], &obs);
+    player_reset(env, &l.items[0], &obs);
     json_object_set_new(json_object_get(l.items[0].json, "goal"), "name", json_string("Other"));
     assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, &err), CMAT_ERR_FORMAT);
     cmat_obs_clear(&obs);

@@ -7,6 +7,7 @@
 #include "env/web/tree.h"
 #include "env/web/web.h"
 #include "hostile.h"
+#include "player.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,12 +22,7 @@ static const char *const styles[] = {"short", "agentbench"};
 
 static cmat_env *open_env(const char *style)
 {
-    cmat_env *env = NULL;
-    cmat_env_options o = {.style = style, .seed = 7};
-    cmat_error err;
-    if (cmat_env_open(&env, "web", &o, &err) != CMAT_OK)
-        fail_msg("%s", err.msg);
-    return env;
+    return player_open("web", (cmat_env_options){.style = style, .seed = 7});
 }
 
 static web_page parse(const char *html)
@@ -45,20 +41,6 @@ static void make(int split, size_t n, uint64_t seed, cmat_task_list *l)
     assert_int_equal(l->n - before, n);
 }
 
-static bool accepts(cmat_env *env, const char *text)
-{
-    cmat_acceptor *a;
-    char state[CMAT_ACCEPTOR_STATE_MAX] = {0};
-    assert_int_equal(env->ops->constraint(env, &a, NULL), CMAT_OK);
-    bool ok = true;
-    a->ops->start(a, state);
-    for (const char *c = text; *c && ok; c++)
-        ok = a->ops->step(a, state, (uint8_t)*c);
-    ok = ok && a->ops->done(a, state);
-    cmat_acceptor_free(a);
-    return ok;
-}
-
 static bool is_listed(cmat_env *env, const char *text)
 {
     const char *const *all;
@@ -67,33 +49,6 @@ static bool is_listed(cmat_env *env, const char *text)
         if (strncmp(all[i], text, strlen(all[i])) == 0)
             return true;
     return false;
-}
-
-/* Plays the oracle to the end; every reply is one that the constraint allows, with good facts. */
-static double play_oracle(cmat_env *env, const cmat_task *t)
-{
-    cmat_obs obs = {0};
-    cmat_buf reply = {0};
-    cmat_facts facts = {0};
-    cmat_error err;
-    double score = 0;
-    if (cmat_env_reset(env, t, &obs, &err) != CMAT_OK)
-        fail_msg("%s: %s", t->id, err.msg);
-    while (!env->done && env->ops->oracle(env, &reply)) {
-        if (!accepts(env, reply.data))
-            fail_msg("%s: the constraint refuses %s", t->id, reply.data);
-        assert_int_equal(cmat_env_dry_run(env, reply.data, &facts, &err), CMAT_OK);
-        if (facts.verdict == CMAT_FACT_BAD)
-            fail_msg("%s: %s: %s", t->id, reply.data, facts.text.data);
-        assert_int_equal(cmat_env_step(env, reply.data, &obs, &err), CMAT_OK);
-        assert_false(obs.error);
-        cmat_buf_truncate(&reply, 0);
-    }
-    assert_int_equal(cmat_env_score(env, &score, &err), CMAT_OK);
-    cmat_buf_clear(&reply);
-    cmat_obs_clear(&obs);
-    cmat_facts_clear(&facts);
-    return score;
 }
 
 /* ---- pages ---- */
@@ -301,7 +256,7 @@ static void test_oracle(void **unused)
             cmat_task_list l = {0};
             make(split, 18, 3, &l);
             for (size_t i = 0; i < l.n; i++)
-                if (play_oracle(env, &l.items[i]) != 1)
+                if (player_oracle(env, &l.items[i], PLAYER_STRICT) != 1)
                     fail_msg("%s %s", styles[s], l.items[i].instruction);
             cmat_task_list_clear(&l);
         }
@@ -318,15 +273,13 @@ static void test_gold(void **unused)
     make(0, 12, 11, &l);
     for (size_t i = 0; i < l.n; i++) {
         cmat_obs obs = {0};
-        double score;
         const json_t *gold = json_object_get(l.items[i].json, "gold"), *g;
         size_t k;
         assert_int_equal(cmat_env_reset(env, &l.items[i], &obs, NULL), CMAT_OK);
         json_array_foreach(gold, k, g)
             assert_int_equal(cmat_env_step(env, json_string_value(g), &obs, NULL), CMAT_OK);
         assert_true(env->done);
-        assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
-        assert_true(score == 1);
+        assert_true(player_score(env) == 1);
         cmat_obs_clear(&obs);
     }
     cmat_task_list_clear(&l);
@@ -360,7 +313,7 @@ static void test_recovers(void **unused)
             assert_int_equal(cmat_env_step(env, reply.data, &obs, NULL), CMAT_OK);
             cmat_buf_truncate(&reply, 0);
         }
-        assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
+        score = player_score(env);
         assert_true(sent || score == 1);
         n_won += !sent && score == 1;
         n_sent += sent;
@@ -430,7 +383,6 @@ static void test_wrong_values(void **unused)
     cmat_env *env = open_env(NULL);
     cmat_task t;
     cmat_obs obs = {0};
-    double score = 1;
     assert_int_equal(cmat_task_init(&t, j, NULL), CMAT_OK);
     assert_int_equal(cmat_env_reset(env, &t, &obs, NULL), CMAT_OK);
     static const struct {
@@ -454,8 +406,7 @@ static void test_wrong_values(void **unused)
         assert_int_equal(obs.error, steps[i].error);
     }
     assert_true(env->done); /* saved, but nothing was changed */
-    assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
-    assert_true(score == 0);
+    assert_true(player_score(env) == 0);
     assert_string_equal(env->ops->error_kind(env), "wrong values sent");
     cmat_obs_clear(&obs);
     cmat_task_clear(&t);
@@ -608,7 +559,7 @@ static void test_recorded(void **unused)
     for (int s = 0; s < 2; s++) {
         cmat_env *env = open_env(styles[s]);
         for (size_t i = 0; i < l.n; i++)
-            assert_true(play_oracle(env, &l.items[i]) == 1);
+            assert_true(player_oracle(env, &l.items[i], PLAYER_STRICT) == 1);
         assert_true(figure(env, "element accuracy") == 1 && figure(env, "action F1") == 1);
         cmat_env_close(env);
     }
@@ -690,7 +641,6 @@ static void test_ranked(void **unused)
     cmat_task_list l = {0};
     cmat_obs obs = {0};
     cmat_buf reply = {0};
-    double score = 1;
     cmat_env *env = open_env(NULL);
     assert_int_equal(web_import_text(file, strlen(file), "f", &l, NULL), CMAT_OK);
     assert_int_equal(json_array_size(json_object_get(l.items[0].json, "candidates")), 2);
@@ -698,8 +648,7 @@ static void test_ranked(void **unused)
     assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, NULL), CMAT_OK);
     assert_false(env->ops->oracle(env, &reply));
     assert_int_equal(cmat_env_step(env, "CLICK 1", &obs, NULL), CMAT_OK);
-    assert_int_equal(cmat_env_score(env, &score, NULL), CMAT_OK);
-    assert_true(env->done && score == 0);
+    assert_true(env->done && player_score(env) == 0);
     cmat_buf_clear(&reply);
     cmat_obs_clear(&obs);
     cmat_task_list_clear(&l);
@@ -734,12 +683,14 @@ static void test_constraint(void **unused)
     make(0, 1, 2, &l); /* a form */
     cmat_env *env = open_env(NULL);
     assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, NULL), CMAT_OK);
-    assert_true(accepts(env, "CLICK 1") &&
-                accepts(env, "Plan: first the name\nTYPE 2: Ada Ö \"x\""));
-    assert_true(accepts(env, "TYPE 2: ") && accepts(env, "BACK"));
-    assert_false(accepts(env, "CLICK 2")); /* a text field */
-    assert_false(accepts(env, "CLICK 99") || accepts(env, "TYPE 1: x") || accepts(env, "Plan: x"));
-    assert_false(accepts(env, "TYPE 2: a\nb") || accepts(env, "") || accepts(env, "MORE"));
+    assert_true(player_accepts(env, "CLICK 1") &&
+                player_accepts(env, "Plan: first the name\nTYPE 2: Ada Ö \"x\""));
+    assert_true(player_accepts(env, "TYPE 2: ") && player_accepts(env, "BACK"));
+    assert_false(player_accepts(env, "CLICK 2")); /* a text field */
+    assert_false(player_accepts(env, "CLICK 99") || player_accepts(env, "TYPE 1: x") ||
+                 player_accepts(env, "Plan: x"));
+    assert_false(player_accepts(env, "TYPE 2: a\nb") || player_accepts(env, "") ||
+                 player_accepts(env, "MORE"));
     assert_true(is_listed(env, "TYPE 2: Ada") && is_listed(env, "BACK"));
     cmat_obs_clear(&obs);
     cmat_task_list_clear(&l);
@@ -815,7 +766,7 @@ static void test_hostile(void **unused)
                 cmat_env_dry_run(envs[s], s ? "Answer: B.\nAction: CLICK" : "CLICK 1", &f, NULL),
                 CMAT_OK);
             hostile_check_text(h[i].name, &f.text, CMAT_FACTS_MAX);
-            assert_true(play_oracle(envs[s], &t) == 1);
+            assert_true(player_oracle(envs[s], &t, PLAYER_STRICT) == 1);
             cmat_facts_clear(&f);
             cmat_obs_clear(&obs);
         }
@@ -861,7 +812,7 @@ static void test_miniwob(void **unused)
     for (int s = 0; s < 2; s++) {
         cmat_env *env = open_env(styles[s]);
         for (size_t i = 0; i < l.n; i++)
-            if (play_oracle(env, &l.items[i]) != 1)
+            if (player_oracle(env, &l.items[i], PLAYER_STRICT) != 1)
                 fail_msg("%s", l.items[i].id);
         cmat_env_close(env);
     }
@@ -917,7 +868,7 @@ static void play_data(const char *name, size_t least)
     for (int s = 0; s < 2; s++) {
         cmat_env *env = open_env(styles[s]);
         for (size_t i = 0; i < l.n; i++)
-            if (play_oracle(env, &l.items[i]) != 1)
+            if (player_oracle(env, &l.items[i], PLAYER_STRICT) != 1)
                 fail_msg("%s: %s", path, l.items[i].id);
         cmat_env_close(env);
     }

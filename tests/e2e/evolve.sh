@@ -7,7 +7,9 @@ export CMAT_MODEL="$scratch/tiny.gguf"
 options="--database shop.sqlite --first-tasks 8 --round-tasks 2 --samples 2 --valid-tasks 4 --heldout-tasks 4 --rounds 2
 --max-tokens 16 --rank 4 --batch-tokens 1024 --quiet"
 
+started=$(date +%s%N)
 expect 0 "$CMAT" evolve db $options --run whole
+took=$((($(date +%s%N) - started) / 1000000)) # ms
 has out "untuned"
 [ -s whole/report.html ] || fail "no report"
 [ -s whole/summary.json ] || fail "no summary"
@@ -15,16 +17,16 @@ expect 0 "$CMAT" evolve db $options --run whole
 expect 1 "$CMAT" evolve db $options --lr 0.5 --run whole
 has err "another options.lr"
 
-# killed again and again, a little later each time
-for t in 0.3 0.6 0.9 1.3 1.8 2.4; do
-    timeout -s KILL "$t" "$CMAT" evolve db $options --run killed >/dev/null 2>&1
-    sleep 0.3 # until the lock of the dead process is gone
-done
-expect 0 "$CMAT" evolve db $options --run killed
-[ -z "$(find killed -name '*.tmp-*')" ] || echo "note: parts of killed writes remain under temporary names"
-for f in $(cd whole && find rounds -name 'adapter_model.safetensors' -o -name '*.jsonl' -path '*rounds/?/actor.jsonl' -o -name checker.jsonl) tasks-train.jsonl; do
-    cmp -s "whole/$f" "killed/$f" || fail "$f differs after kills"
-done
+# killed again and again, going on each time for a few more hundredths of what the whole run took
+kill_often() {
+    for part in 10 15 20 25 30 35; do
+        ms=$((took * part / 100))
+        timeout -s KILL "$((ms / 1000)).$(printf %03d $((ms % 1000)))" "$CMAT" evolve db $options --run killed >/dev/null 2>&1
+        sleep 0.05 # until the lock of the dead process is gone
+    done
+    :
+}
+beside kills kill_often
 # from adapters that are there: measured first, and shipped as they are where tuning brings nothing
 expect 0 "$CMAT" evolve db $options --rounds 1 --start whole/rounds/1/actor --start-checker whole/rounds/1/actor --run started
 grep -q '"choose-actor-0"' started/state.json || fail "the start adapter was not measured"
@@ -32,6 +34,12 @@ grep -q '"choose-checker-0"' started/state.json || fail "the Checker's start ada
 cmp -s started/adapters/actor/adapter_model.safetensors whole/rounds/1/actor/adapter_model.safetensors ||
     cmp -s started/adapters/actor/adapter_model.safetensors started/rounds/1/actor/adapter_model.safetensors ||
     fail "neither the start adapter nor the tuned one was shipped"
+all_done
+expect 0 "$CMAT" evolve db $options --run killed
+[ -z "$(find killed -name '*.tmp-*')" ] || echo "note: parts of killed writes remain under temporary names"
+for f in $(cd whole && find rounds -name 'adapter_model.safetensors' -o -name '*.jsonl' -path '*rounds/?/actor.jsonl' -o -name checker.jsonl) tasks-train.jsonl; do
+    cmp -s "whole/$f" "killed/$f" || fail "$f differs after kills"
+done
 expect 1 "$CMAT" evolve db $options --start nowhere --run none
 
 # another world than a database: several steps an episode, nothing to name

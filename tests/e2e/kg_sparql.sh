@@ -42,11 +42,11 @@ i=0
 until isql-vt $port dba dba exec="DB.DBA.TTLP(file_to_string_output('$scratch/films.nt'), '', 'http://films.example/g');" \
     >load.log 2>&1 </dev/null; do
     i=$((i + 1))
-    kill -0 $server 2>/dev/null && [ $i -lt 120 ] || {
+    kill -0 $server 2>/dev/null && [ $i -lt 600 ] || {
         echo "skipped: the server does not start: $(tail -n 1 server.log)"
         exit 77
     }
-    sleep 0.5
+    sleep 0.1
 done
 
 expect 0 "$CMAT" env tasks kg --world films.nt -n 21 --out tasks.jsonl

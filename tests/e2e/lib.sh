@@ -21,6 +21,23 @@ expect() {
         tail -n 5 err
     }
 }
+# beside NAME COMMAND...: starts it beside what follows, its output in NAME.out and NAME.err; all_done waits for all of these
+running=
+beside() {
+    name=$1
+    shift
+    "$@" >"$name.out" 2>"$name.err" </dev/null &
+    running="$running $!=$name"
+}
+all_done() {
+    for r in $running; do
+        wait "${r%%=*}" || {
+            fail "${r#*=} gave status $?"
+            tail -n 5 "${r#*=}.err"
+        }
+    done
+    running=
+}
 # has FILE TEXT: the file has a line with this text
 has() { grep -qF -- "$2" "$1" || { fail "$1 lacks \"$2\""; head -c 400 "$1"; echo; }; }
 one_line() { [ "$(grep -c . "$1")" -le "${2:-2}" ] || { fail "more than one line of error"; cat "$1"; }; }

@@ -8,12 +8,13 @@ expect 0 "$CMAT" env tasks --database shop.sqlite -n 12 --rows --out rows.jsonl
 options="--quiet --max-steps 5 --save-every 1 --valid-share 0.2 --batch-tokens 2560"
 lstm="--method p-tuning --encoder lstm --encoder-hidden 16 --virtual-tokens 12"
 
-expect 0 "$CMAT" tune $options $lstm --out lstm rows.jsonl
-expect 0 "$CMAT" tune $options --method p-tuning --encoder-hidden 16 --out mlp --json rows.jsonl
-has out '"eval_loss"'
-expect 0 "$CMAT" tune $options --method prompt-tuning --init-text "You write SQL." --out prompt rows.jsonl
-expect 0 "$CMAT" tune $options --method prefix-tuning --out prefix rows.jsonl
-expect 0 "$CMAT" tune $options --method dora --rank 4 --out dora rows.jsonl
+beside lstm "$CMAT" tune $options $lstm --out lstm rows.jsonl
+beside mlp "$CMAT" tune $options --method p-tuning --encoder-hidden 16 --out mlp --json rows.jsonl
+beside prompt "$CMAT" tune $options --method prompt-tuning --init-text "You write SQL." --out prompt rows.jsonl
+beside prefix "$CMAT" tune $options --method prefix-tuning --out prefix rows.jsonl
+beside dora "$CMAT" tune $options --method dora --rank 4 --out dora rows.jsonl
+all_done
+has mlp.out '"eval_loss"'
 has dora/adapter_config.json '"use_dora": true'
 has lstm/adapter_config.json '"P_TUNING"'
 has prefix/adapter_config.json '"PREFIX_TUNING"'

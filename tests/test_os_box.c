@@ -1,0 +1,154 @@
+/* test_os_box.c - the sandbox itself: its walls, its limits, many at once, what is left of them. */
+#include "core/json.h"
+#include "core/mem.h"
+#include "env/os/os.h"
+#include "env/os/selfcheck.h"
+#include "os_player.h"
+#include "player.h"
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- the walls ---- */
+
+static void test_selfcheck(void **unused)
+{
+    (void)unused;
+    if (!os_player_works())
+        skip();
+    os_host *host;
+    json_t *report, *item;
+    cmat_error err;
+    size_t i;
+    assert_int_equal(os_host_open(&host, &err), CMAT_OK);
+    if (os_selfcheck(host, &report, &err) != CMAT_OK)
+        print_error("%s\n", err.msg);
+    assert_true(json_array_size(report) >= 60);
+    json_array_foreach(report, i, item)
+        assert_string_equal(cmat_json_str(item, "result", ""), "held");
+    json_decref(report);
+    os_host_unref(host);
+}
+
+/* Without bubblewrap there is one line that says so; the environment is listed all the same. */
+static void test_without_bubblewrap(void **unused)
+{
+    (void)unused;
+    char *path = cmat_xstrdup(getenv("PATH") ? getenv("PATH") : "");
+    cmat_env *env;
+    cmat_error err;
+    setenv("PATH", "/nowhere", 1);
+    assert_int_equal(cmat_env_open(&env, "os", NULL, &err), CMAT_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "bubblewrap is missing"));
+    setenv("PATH", path, 1);
+    assert_non_null(cmat_env_find("os"));
+    free(path);
+}
+
+/* ---- limits ---- */
+
+/* With a short limit of time, which would be too short for other commands on a busy machine. */
+static const char *hang(cmat_env *env, const char *reply, cmat_obs *obs)
+{
+    env->opts.step_timeout = 0.15;
+    const char *text = player_step(env, reply, obs);
+    env->opts.step_timeout = 60;
+    return text;
+}
+
+/* A command that hangs, floods or ends the shell is ended; the episode goes on. */
+static void test_limits(void **unused)
+{
+    (void)unused;
+    if (!os_player_works())
+        skip();
+    cmat_env *env = os_player_open("short");
+    cmat_task t = os_player_task();
+    cmat_obs obs = {0};
+    player_reset(env, &t, &obs);
+    player_step(env, "Bash: cd /opt; keep=7", &obs);
+    assert_non_null(strstr(hang(env, "Bash: sleep 100", &obs), "took too long"));
+    assert_non_null(strstr(hang(env, "Bash: while :; do :; done", &obs), "took too long"));
+    assert_string_equal(player_step(env, "Bash: pwd; echo $keep", &obs), "/opt\n7");
+    assert_non_null(strstr(player_step(env, "Bash: yes", &obs), "printed too much"));
+    player_step(env, "Bash: kill -9 -1; kill -9 1", &obs); /* takes the shell along, not the box */
+    assert_string_equal(player_step(env, "Bash: pwd; echo $keep", &obs), "/opt\n7");
+    cmat_obs_clear(&obs);
+    cmat_task_clear(&t);
+    cmat_env_close(env);
+}
+
+/* ---- many, and what is left ---- */
+
+static size_t entries(const char *dir)
+{
+    size_t n = 0;
+    DIR *d = opendir(dir);
+    while (d && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static size_t children(void)
+{
+    char line[4096] = "", path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *f = fopen(path, "r");
+    size_t n = 0;
+    if (f && fgets(line, sizeof line, f))
+        for (char *p = line; (p = strchr(p, ' ')); p++)
+            n++;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+static void test_many(void **unused)
+{
+    (void)unused;
+    if (!os_player_works())
+        skip();
+    enum { N = 12 }; /* bench_env opens 64 */
+    cmat_env *env[N];
+    cmat_obs obs = {0};
+    cmat_task t = os_player_task();
+    const size_t fds = entries("/proc/self/fd"), procs = children();
+    for (size_t i = 0; i < N; i++) {
+        env[i] = os_player_open("short");
+        player_reset(env[i], &t, &obs);
+    }
+    assert_int_equal(children(), procs + N);
+    for (size_t i = 0; i < N; i++) {
+        char reply[64], want[16];
+        snprintf(reply, sizeof reply, "Bash: echo %zu >/root/n; sleep 100 & true", i);
+        player_step(env[i], reply, &obs);
+        snprintf(want, sizeof want, "%zu", i);
+        assert_string_equal(player_step(env[i], "Bash: cat /root/n", &obs), want);
+    }
+    for (size_t i = 0; i < N; i++)
+        cmat_env_close(env[i]);
+    assert_int_equal(children(), procs);
+    assert_int_equal(entries("/proc/self/fd"), fds);
+    cmat_obs_clear(&obs);
+    cmat_task_clear(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_bubblewrap),
+        cmocka_unit_test(test_selfcheck),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_many),
+    };
+    return cmocka_run_group_tests_name("os_box", tests, NULL, os_player_end);
+}
