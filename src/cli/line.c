@@ -65,6 +65,8 @@ static void list(cli_choices choices, const char *prompt, const cmat_buf *line)
 
 static void complete(cli_choices choices, const char *prompt, cmat_buf *line)
 {
+    if (choices.after)
+        choices.n = choices.after(choices.user, line, &choices.words);
     const size_t before = line->len, n = cli_line_complete(choices, line);
     if (line->len > before)
         show(line->data + before, line->len - before);
@@ -138,7 +140,8 @@ bool cli_line_read(const char *prompt, cli_choices choices, cmat_buf *out)
     struct termios old, raw;
     cmat_buf_truncate(out, 0);
     fputs(prompt, stderr);
-    if (choices.n == 0 || !isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &old) != 0)
+    if ((choices.n == 0 && !choices.after) || !isatty(STDIN_FILENO) ||
+        tcgetattr(STDIN_FILENO, &old) != 0)
         return read_plain(out);
     raw = old;
     raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO | ISIG);

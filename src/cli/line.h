@@ -5,10 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What a line may be: (n) sorted strings. n 0: anything, without completion. */
+/* What a line may be: (n) sorted strings, or, where they depend on what is typed, what `after`
+ * gives for it. Neither: anything, without completion. */
 typedef struct {
     const char *const *words;
     size_t n;
+    size_t (*after)(void *user, const cmat_buf *line, const char *const **words);
+    void *user;
 } cli_choices;
 
 /* Reads one line, without its newline, into *out (emptied first); false at the end of input. On a
