@@ -318,7 +318,7 @@ static void test_trajectory_budget(void **state)
         assert_true(cut.n_tokens <= budget);
         assert_non_null(strstr(text.data, "the task"));
         assert_non_null(strstr(text.data, "newest reply"));
-        assert_true(cut.n_shortened + cut.n_omitted >= before); /* never less cut for less room */
+        assert_true(before == 0 || cut.n_shortened + cut.n_omitted > 0);
         before = cut.n_shortened + cut.n_omitted;
         if (cut.n_shortened > 0)
             assert_non_null(strstr(text.data, "bytes of this observation are left out"));
@@ -335,8 +335,61 @@ static void test_trajectory_budget(void **state)
         cmat_buf_clear(&text);
         json_decref(m);
     }
-    assert_true(before > 0);
+    assert_true(before > 5);
     cmat_trajectory_clear(&t);
+    cmat_llm_free(llm);
+    cmat_prompts_free(prompts);
+}
+
+/* How many messages both begin with. */
+static size_t n_alike(const json_t *a, const json_t *b)
+{
+    size_t n = 0;
+    while (n < json_array_size(a) && json_equal(json_array_get(a, n), json_array_get(b, n)))
+        n++;
+    return n;
+}
+
+/* Over the budget, too, a prompt goes on from the one before in most turns: else whatever keeps
+ * computed beginnings would compute the whole anew in every turn. */
+static void test_trajectory_keeps_beginning(void **state)
+{
+    enum { BUDGET = 1000, TURNS = 120 };
+    (void)state;
+    cmat_prompts *prompts;
+    assert_int_equal(cmat_prompts_load(&prompts, NULL, NULL), CMAT_OK);
+    script s = {0};
+    cmat_llm *llm = cmat_llm_scripted_new(script_answer, &s);
+    for (int obs_bytes = 40; obs_bytes <= 160; obs_bytes *= 4) {
+        cmat_trajectory t = {0};
+        cmat_trajectory_cut cut;
+        json_t *last = NULL;
+        int n_over = 0, n_anew = 0;
+        cmat_trajectory_add(&t, CMAT_TURN_SYSTEM, "rules");
+        cmat_trajectory_add(&t, CMAT_TURN_TASK, "the task");
+        for (int i = 0; i < TURNS; i++) {
+            char reply[32], *obs = cmat_xasprintf("%0*d", obs_bytes, i);
+            snprintf(reply, sizeof reply, "go to place %d", i);
+            cmat_trajectory_add(&t, CMAT_TURN_REPLY, reply);
+            cmat_trajectory_add(&t, CMAT_TURN_OBSERVATION, obs);
+            json_t *m = cmat_trajectory_messages(&t, prompts, llm, BUDGET, &cut);
+            const json_t *newest = json_array_get(m, json_array_size(m) - 1);
+            assert_true(cut.n_tokens <= BUDGET);
+            assert_non_null(strstr(cmat_json_str(newest, "content", ""), obs));
+            if (cut.n_shortened + cut.n_omitted > 0) {
+                n_over++;
+                /* what was the newest observation may be cut now */
+                n_anew += n_alike(last, m) + 1 < json_array_size(last);
+            }
+            json_decref(last);
+            last = m;
+            free(obs);
+        }
+        assert_true(n_over > TURNS / 2);
+        assert_true(3 * n_anew <= n_over);
+        json_decref(last);
+        cmat_trajectory_clear(&t);
+    }
     cmat_llm_free(llm);
     cmat_prompts_free(prompts);
 }
@@ -602,14 +655,23 @@ static void test_tries_that_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checker_off),       cmocka_unit_test(test_checker_facts),
-        cmocka_unit_test(test_notes_once),        cmocka_unit_test(test_rejects_at_most),
-        cmocka_unit_test(test_retry_again),       cmocka_unit_test(test_tries_that_agree),
-        cmocka_unit_test(test_checker_model),     cmocka_unit_test(test_checker_both),
-        cmocka_unit_test(test_outcomes),          cmocka_unit_test(test_context_limit),
-        cmocka_unit_test(test_trajectory_budget), cmocka_unit_test(test_hostile_observation),
-        cmocka_unit_test(test_resumes),           cmocka_unit_test(test_verdict),
-        cmocka_unit_test(test_prompt_files),      cmocka_unit_test(test_facts_reason),
+        cmocka_unit_test(test_checker_off),
+        cmocka_unit_test(test_checker_facts),
+        cmocka_unit_test(test_notes_once),
+        cmocka_unit_test(test_rejects_at_most),
+        cmocka_unit_test(test_retry_again),
+        cmocka_unit_test(test_tries_that_agree),
+        cmocka_unit_test(test_checker_model),
+        cmocka_unit_test(test_checker_both),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_context_limit),
+        cmocka_unit_test(test_trajectory_budget),
+        cmocka_unit_test(test_trajectory_keeps_beginning),
+        cmocka_unit_test(test_hostile_observation),
+        cmocka_unit_test(test_resumes),
+        cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_prompt_files),
+        cmocka_unit_test(test_facts_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

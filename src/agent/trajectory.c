@@ -9,12 +9,15 @@
 #define SHORT_BYTES 120      /* what is kept of an old observation */
 #define MIN_NEWEST_BYTES 200 /* the newest observation is not cut below this */
 #define TURN_OVERHEAD 8      /* tokens that a chat template adds to a turn, about */
+#define MARK_BYTES 64        /* of the words that stand for what was left out, about */
+#define CELLS 4              /* parts of the budget's size in which old turns are cut */
 
 /* One turn on its way into the prompt. */
 typedef struct {
     const cmat_turn *turn;
     size_t keep;     /* bytes of an observation kept */
     size_t n_tokens; /* of the rendered turn */
+    size_t cell;     /* which of the parts of the uncut trajectory it begins in */
     bool omitted;
     bool old; /* the world has answered since */
 } piece;
@@ -99,26 +102,38 @@ static bool over(const fitting *f)
     return f->budget > 0 && f->total > f->budget;
 }
 
+/* Old turns are cut a whole cell at a time, not just as far as needed now: the prompt then keeps
+ * its beginning for many turns, and what a cache holds of it stays good. Cells are counted from the
+ * first turn, so that they stay where they are as the trajectory grows; the newest one is still
+ * growing. */
+static bool goes_on(const fitting *f, size_t i, size_t last_cut)
+{
+    return over(f) || (last_cut < i && f->pieces[i].cell == f->pieces[last_cut].cell &&
+                       f->pieces[i].cell != f->pieces[f->t->n - 1].cell);
+}
+
 /* Cuts old observations, the oldest first, to `keep` bytes each until the whole fits. */
 static void shorten_old(fitting *f, size_t newest, size_t keep)
 {
-    for (size_t i = 0; i < newest && over(f); i++) {
+    size_t last_cut = SIZE_MAX;
+    for (size_t i = 0; i < newest && goes_on(f, i, last_cut); i++) {
         piece *p = &f->pieces[i];
-        if (p->turn->kind != CMAT_TURN_OBSERVATION || lasting(f, p) <= keep)
+        if (p->turn->kind != CMAT_TURN_OBSERVATION || lasting(f, p) <= keep + MARK_BYTES)
             continue;
         p->keep = keep;
         measure(f, p);
+        last_cut = i;
     }
 }
 
 /* Leaves out the oldest reply and what answered it, pair by pair; the last pair stays. */
 static void omit_old(fitting *f)
 {
-    size_t i = 2;
-    while (over(f) && i + 3 < f->t->n) {
+    size_t last_cut = SIZE_MAX;
+    for (size_t i = 2; i + 3 < f->t->n && goes_on(f, i, last_cut); i += 2) {
         f->pieces[i].omitted = f->pieces[i + 1].omitted = true;
         f->total -= f->pieces[i].n_tokens + f->pieces[i + 1].n_tokens;
-        i += 2;
+        last_cut = i;
     }
 }
 
@@ -132,6 +147,16 @@ static void cut_newest(fitting *f, size_t newest)
     while (over(f) && p->keep > MIN_NEWEST_BYTES) {
         p->keep = p->keep / 2 > MIN_NEWEST_BYTES ? p->keep / 2 : MIN_NEWEST_BYTES;
         measure(f, p);
+    }
+}
+
+static void measure_all(fitting *f)
+{
+    const size_t size = f->budget / CELLS > 0 ? f->budget / CELLS : 1;
+    f->total = 0;
+    for (size_t i = 0; i < f->t->n; i++) {
+        f->pieces[i].cell = f->total / size;
+        measure(f, &f->pieces[i]);
     }
 }
 
@@ -212,11 +237,8 @@ json_t *cmat_trajectory_messages(const cmat_trajectory *t, const cmat_prompts *p
         f.pieces[i].old =
             t->items[i].kind == CMAT_TURN_OBSERVATION || t->items[i].kind == CMAT_TURN_TASK;
     f.total = most_tokens(&f);
-    if (over(&f)) {
-        f.total = 0;
-        for (size_t i = 0; i < t->n; i++)
-            measure(&f, &f.pieces[i]);
-    }
+    if (over(&f))
+        measure_all(&f);
     shorten_old(&f, newest, SHORT_BYTES);
     shorten_old(&f, newest, 0);
     omit_old(&f);

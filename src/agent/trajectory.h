@@ -43,7 +43,8 @@ typedef struct {
 /* The messages, a new reference, within `budget` tokens as llm counts them (0: no limit). In this
  * order: the oldest observations are cut to a few words, then left out; the oldest turns after the
  * task are omitted; the newest observation is cut. If that is not enough the result is over the
- * budget. *cut may be NULL. */
+ * budget. Old turns are cut up to a quarter of the budget further than needed, so that the prompts
+ * of several turns have their beginning in common. *cut may be NULL. */
 json_t *cmat_trajectory_messages(const cmat_trajectory *t, const cmat_prompts *prompts,
                                  cmat_llm *llm, size_t budget, cmat_trajectory_cut *cut);
 #endif

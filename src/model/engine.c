@@ -20,7 +20,11 @@ enum { DEFAULT_SEQS = 16, DEFAULT_BATCH = 256, MAX_SEQS = 1024, MAX_LOGPROBS = 1
 /* Rows of a step, guesses among them, below which more rows cost little: reading the weights does.
  */
 enum { DRAFT_ROWS = 8 };
-#define DEFAULT_KV_BYTES ((size_t)1 << 30)
+/* Of the cache without a size asked for: all sequences at full length, if a quarter of the free
+ * memory holds them. A smaller one would forget each episode's beginning before its next turn.
+ * Pages cost memory when they are first written. */
+#define DEFAULT_KV_BYTES ((size_t)1 << 30) /* always */
+#define DEFAULT_KV_PART 4
 
 typedef struct {
     cmat_sequence *first, *last;
@@ -88,9 +92,16 @@ static void queue_return(queue *q, cmat_sequence *s)
     q->n++;
 }
 
-static cmat_status options_check(cmat_engine_options *o, const cmat_model_config *c, int *n_pages,
+static size_t default_kv_bytes(const cmat_kernel_ops *kernel)
+{
+    const size_t part = kernel->memory() / DEFAULT_KV_PART;
+    return part > DEFAULT_KV_BYTES ? part : DEFAULT_KV_BYTES;
+}
+
+static cmat_status options_check(cmat_engine_options *o, const cmat_model *m, int *n_pages,
                                  cmat_error *err)
 {
+    const cmat_model_config *c = &m->config;
     const size_t page = cmat_kv_page_bytes(c);
     size_t pages;
     if (o->n_ctx == 0 || o->n_ctx > c->n_ctx)
@@ -103,8 +114,8 @@ static cmat_status options_check(cmat_engine_options *o, const cmat_model_config
                          "engine: context %d, sequences %d (1 to %d) or batch %d out of range",
                          o->n_ctx, o->n_seqs, MAX_SEQS, o->n_batch);
     pages = ((size_t)o->n_ctx + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE * (size_t)o->n_seqs;
-    if (o->kv_bytes == 0 && pages > DEFAULT_KV_BYTES / page)
-        pages = DEFAULT_KV_BYTES / page;
+    if (o->kv_bytes == 0 && pages > default_kv_bytes(m->kernel) / page)
+        pages = default_kv_bytes(m->kernel) / page;
     if (o->kv_bytes && pages > o->kv_bytes / page)
         pages = o->kv_bytes / page;
     if (pages < 1 || pages > 1 << 24)
@@ -148,7 +159,7 @@ cmat_status cmat_engine_new(cmat_engine **out, cmat_model *m, const cmat_engine_
     if (opts)
         e->opts = *opts;
     e->next_id = 1;
-    if ((st = options_check(&e->opts, &m->config, &n_pages, err)) != CMAT_OK ||
+    if ((st = options_check(&e->opts, m, &n_pages, err)) != CMAT_OK ||
         (st = cmat_model_prepare(m, CMAT_USE_DECODE | CMAT_USE_PROMPT, err)) != CMAT_OK ||
         (st = cmat_kv_new(&e->kv, &m->config, n_pages, err)) != CMAT_OK)
         goto fail;

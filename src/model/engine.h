@@ -61,7 +61,8 @@ void cmat_gen_result_clear(cmat_gen_result *r);
 typedef struct {
     int n_ctx;       /* longest sequence; 0: the model's */
     int n_seqs;      /* sequences decoded together; 0: 16 */
-    size_t kv_bytes; /* cache size; 0: enough for n_seqs sequences of n_ctx, at most 1 GiB */
+    size_t kv_bytes; /* cache size; 0: enough for n_seqs sequences of n_ctx, at most 1 GiB, or a
+                      * quarter of the free memory where that is more */
     bool no_draft; /* do not guess at tokens from earlier text. With few sequences at once, guesses
                     * are computed along with the token that is sure, and kept as far as they
                     * turn out right: the same tokens in fewer steps (model/draft.h) */
