@@ -196,14 +196,14 @@ static void test_sql(void **state)
 static void test_os(void **state)
 {
     for (int i = 0; i < 60; i++)
-        free(check_walk(*state, os_acceptor_new(i % 2)));
+        free(check_walk(*state, os_acceptor_new(i % 2, i % 3)));
 }
 
 /* More masks than are kept: what is in use stays, what was used lately too. */
 static void test_shelf(void **state)
 {
     fixture *f = *state;
-    cmat_acceptor *a = os_acceptor_new(false);
+    cmat_acceptor *a = os_acceptor_new(false, true);
     cmat_cursor start;
     cmat_cursor_start(&start, a);
     const cmat_mask *held = cmat_mask_get(f->shared, a, &start);

@@ -253,10 +253,9 @@ static void test_scripts(void **unused)
 /* ---- the acceptor ---- */
 
 /* 0: refused, 1: may go on, 2: may end here. */
-static int accepts(bool agentbench, const char *text)
+static int accepted(cmat_acceptor *a, const char *text)
 {
     _Alignas(16) unsigned char state[CMAT_ACCEPTOR_STATE_MAX] = {0};
-    cmat_acceptor *a = os_acceptor_new(agentbench);
     int result = 1;
     a->ops->start(a, state);
     for (const char *p = text; *p && result; p++)
@@ -265,6 +264,11 @@ static int accepts(bool agentbench, const char *text)
         result = 2;
     cmat_acceptor_free(a);
     return result;
+}
+
+static int accepts(bool agentbench, const char *text)
+{
+    return accepted(os_acceptor_new(agentbench, true), text);
 }
 
 static void test_acceptor(void **unused)
@@ -336,6 +340,9 @@ static void test_acceptor(void **unused)
     for (size_t i = 0; i < sizeof bench / sizeof *bench; i++)
         if (accepts(true, bench[i].text) != bench[i].want)
             fail_msg("%s: %d", bench[i].text, accepts(true, bench[i].text));
+    assert_int_equal(accepted(os_acceptor_new(false, false), "Think: hm\nBash: ls"), 2);
+    assert_int_equal(accepted(os_acceptor_new(false, false), "Think: hm\nA"), 0);
+    assert_int_equal(accepted(os_acceptor_new(false, false), "F"), 0);
 }
 
 /* Whatever the acceptor lets through, chosen byte by byte at random, is an action. */
@@ -346,7 +353,7 @@ static void test_acceptor_parses(void **unused)
     cmat_rng_init(&rng, 5);
     for (int round = 0; round < 400; round++) {
         const bool agentbench = round % 2;
-        cmat_acceptor *a = os_acceptor_new(agentbench);
+        cmat_acceptor *a = os_acceptor_new(agentbench, true);
         _Alignas(16) unsigned char state[CMAT_ACCEPTOR_STATE_MAX] = {0}, next[sizeof state];
         cmat_buf text = {0};
         a->ops->start(a, state);

@@ -540,6 +540,8 @@ static void test_short(void **unused)
     player_facts(env, "click[search]", CMAT_FACT_BAD, "search[words]");
     player_facts(env, "search[kettle]", CMAT_FACT_OK, "possible");
     player_facts(env, "search[spaceship]", CMAT_FACT_NOTE, "no product");
+    player_facts(env, "search[tin]", CMAT_FACT_NOTE,
+                 "none of these words is in what is asked for: i need");
     constrained(env, "search[a kettle]", true);
     constrained(env, "Think: I look.\nsearch[kettle \xc3\xa9]", true);
     constrained(env, "search[]", false);

@@ -60,7 +60,7 @@ static void output(const char *bytes, size_t n)
 static void accepted(const char *text, bool agentbench)
 {
     _Alignas(16) unsigned char state[CMAT_ACCEPTOR_STATE_MAX] = {0};
-    cmat_acceptor *a = os_acceptor_new(agentbench);
+    cmat_acceptor *a = os_acceptor_new(agentbench, true);
     bool ok = true;
     a->ops->start(a, state);
     for (const char *p = text; *p && ok; p++)

@@ -17,7 +17,7 @@ enum { THOUGHT_MAX = 200, LINE_MAX_BYTES = 400, BLOCK_MAX = 1000, ANSWER_MAX = 2
 
 typedef struct {
     cmat_acceptor base;
-    bool agentbench;
+    bool agentbench, may_end;
 } reply_acceptor;
 
 typedef enum {
@@ -50,7 +50,7 @@ typedef struct {
     uint8_t open[NEST_MAX];
 } state;
 
-/* What may stand first, and where each leads. */
+/* What may stand first, and where each leads; the last two end the episode. */
 static const struct {
     const char *text;
     place then;
@@ -329,9 +329,17 @@ static void enter(state *s, place at)
         begin_script(s);
 }
 
+/* The first of the two words that end an episode; "Act: ", and then one of three. */
+enum { WORD_ANSWER = 2, WORD_ACT = 4, WORD_ANY = 5 };
+
+static int n_words(const reply_acceptor *a)
+{
+    return a->may_end ? 4 : WORD_ANSWER;
+}
+
 static bool start_byte(const reply_acceptor *a, state *s, uint8_t byte)
 {
-    for (int i = 0; i < (a->agentbench ? 1 : 4); i++)
+    for (int i = 0; i < (a->agentbench ? 1 : n_words(a)); i++)
         if ((uint8_t)words[a->agentbench][i].text[0] == byte) {
             s->at = IN_WORD;
             s->word = (uint8_t)i;
@@ -341,12 +349,10 @@ static bool start_byte(const reply_acceptor *a, state *s, uint8_t byte)
     return false;
 }
 
-enum { WORD_ACT = 4, WORD_ANY = 5 }; /* "Act: ", and then one of three */
-
 static bool word_byte(const reply_acceptor *a, state *s, uint8_t byte)
 {
     if (s->word == WORD_ANY) {
-        for (int i = 1; i < 4; i++)
+        for (int i = 1; i < n_words(a); i++)
             if ((uint8_t)words[a->agentbench][i].text[0] == byte) {
                 s->word = (uint8_t)i;
                 s->pos = 1;
@@ -449,13 +455,15 @@ static const cmat_acceptor_ops ops = {.name = "os",
                                       .key = reply_key,
                                       .free = reply_free};
 
-cmat_acceptor *os_acceptor_new(bool agentbench)
+cmat_acceptor *os_acceptor_new(bool agentbench, bool may_end)
 {
+    const bool which[] = {agentbench, may_end};
     reply_acceptor *a = cmat_xcalloc(1, sizeof *a);
     _Static_assert(sizeof(state) <= CMAT_ACCEPTOR_STATE_MAX, "state");
     a->base.ops = &ops;
     a->base.state_size = sizeof(state);
-    a->base.identity = cmat_acceptor_identity_of(ops.name, &agentbench, sizeof agentbench);
+    a->base.identity = cmat_acceptor_identity_of(ops.name, which, sizeof which);
     a->agentbench = agentbench;
+    a->may_end = may_end;
     return &a->base;
 }

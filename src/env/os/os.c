@@ -298,8 +298,10 @@ static cmat_status os_generate_op(cmat_env *env, int split, size_t n, uint64_t s
 
 static cmat_status os_constraint(cmat_env *env, cmat_acceptor **out, cmat_error *err)
 {
+    const os_env *e = (const os_env *)env;
     (void)err;
-    *out = os_acceptor_new(((os_env *)env)->agentbench);
+    /* Where nothing has been looked at there is nothing to answer: small models would guess. */
+    *out = os_acceptor_new(e->agentbench, e->agentbench || e->looked);
     return CMAT_OK;
 }
 

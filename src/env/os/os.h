@@ -49,8 +49,9 @@ cmat_status os_generate(os_env *e, int split, size_t n, uint64_t seed, cmat_task
 /* facts.c, slips.c: the table's functions. */
 cmat_status os_env_dry_run(cmat_env *env, const char *reply, cmat_facts *facts, cmat_error *err);
 bool os_env_slip(cmat_env *env, cmat_rng *rng, cmat_buf *out);
-/* acceptor.c: what the next reply may look like; the caller's. */
-cmat_acceptor *os_acceptor_new(bool agentbench);
+/* acceptor.c: what the next reply may look like; the caller's. may_end: an answer or the end may be
+ * given, not only a command. */
+cmat_acceptor *os_acceptor_new(bool agentbench, bool may_end);
 
 /* The action in a reply of the environment's style. */
 void os_env_action(const os_env *e, const char *reply, os_action *a);

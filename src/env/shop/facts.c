@@ -126,6 +126,24 @@ static void not_here(finder *d, const shop_click *clicks, size_t n)
     cmat_buf_clear(&list);
 }
 
+/* Is a word of the search in the request? Small models copy "search[words]" as it stands. */
+static bool is_about(const char *words, const char *request)
+{
+    static const char between[] = " \t,.;:!?\"'()-";
+    char word[64];
+    for (words += strspn(words, between); *words; words += strspn(words, between)) {
+        const size_t n = strcspn(words, between);
+        if (n > 1 && n < sizeof word) {
+            memcpy(word, words, n);
+            word[n] = 0;
+            if (strcasestr(request, word))
+                return true;
+        }
+        words += n;
+    }
+    return false;
+}
+
 static void about_search(finder *d, const char *words)
 {
     const shop_world *w = d->e->play.world;
@@ -134,6 +152,8 @@ static void about_search(finder *d, const char *words)
     json_object_set_new(d->f->facts, "results", json_integer((json_int_t)n));
     if (n == 0)
         say(d, CMAT_FACT_NOTE, "no product has any of these words", "");
+    else if (!is_about(words, d->e->instruction))
+        say(d, CMAT_FACT_NOTE, "none of these words is in what is asked for: ", d->e->instruction);
     else
         say(d, CMAT_FACT_OK, "possible", "");
 }
