@@ -54,4 +54,6 @@ cmat_status web_site_generate(int split, size_t n, uint64_t seed, cmat_task_list
 /* The number of days of a month, and its first one's day of the week (0 Monday). */
 int web_month_days(int year, int month);
 int web_month_first(int year, int month);
+/* Of "2026-03", years 1900 to 2999; false: it is none (NULL too). */
+bool web_month_read(const char *s, int *year, int *month);
 #endif

@@ -71,6 +71,10 @@ void web_ask_actions(web_env *e, bool one_line);
 /* "[button]  Send -> CLICK", as Mind2Web tells a step. */
 void web_ask_told(const web_page *p, int node, web_op op, const char *value, cmat_buf *out);
 
+/* rules.c, dry_run.c */
+void web_env_prompt(cmat_env *env, cmat_buf *out);
+cmat_status web_env_dry_run(cmat_env *env, const char *reply, cmat_facts *f, cmat_error *err);
+
 /* snapshot.c */
 cmat_status web_env_snapshot(cmat_env *env, cmat_buf *out, cmat_error *err);
 cmat_status web_env_restore(cmat_env *env, const void *state, size_t len, cmat_error *err);
