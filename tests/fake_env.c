@@ -45,8 +45,9 @@ static void fake_prompt(cmat_env *env, cmat_buf *out)
 
 static cmat_status fake_step(cmat_env *env, const char *reply, cmat_obs *obs, cmat_error *err)
 {
-    (void)err;
     fake_env *f = (fake_env *)env;
+    if (strcmp(reply, "break") == 0)
+        return cmat_fail(err, CMAT_ERR_IO, "fake: the world has ended");
     if (strncmp(reply, "say ", 4) == 0) {
         snprintf(f->said, sizeof f->said, "%s", reply + 4);
         obs->done = true;

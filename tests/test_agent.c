@@ -251,7 +251,8 @@ static void test_outcomes(void **state)
                  {"what?", "invalid format", 1},
                  {"forbidden", "invalid action", 1},
                  {"look", "task limit", 4},
-                 {"fail", "task limit", 4}};
+                 {"fail", "task limit", 4},
+                 {"break", "task error", 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         script s = {.replies = (const char *const[]){cases[i].reply, NULL}};
         result r = play(&s, CMAT_CHECKER_OFF, 2, NULL, NULL);

@@ -177,6 +177,43 @@ static void test_tree(void **unused)
     web_page_clear(&p);
 }
 
+/* Pages that are XML, as Mind2Web's program reads them: what is in a title, a frame or a field is
+ * elements, only "/>" and end tags end one, space after a start tag stays. */
+static void test_snapshot_page(void **unused)
+{
+    (void)unused;
+    static const char page[] =
+        "<html backend_node_id=\"1\"> <p backend_node_id=\"2\"> <div backend_node_id=\"3\" "
+        "title='say \"hi\"'> <text backend_node_id=\"4\">a \"b\" c</text> </div> </p> "
+        "<title backend_node_id=\"5\"><text backend_node_id=\"6\">T</text> </title> "
+        "<iframe backend_node_id=\"7\" name=\"\xc3\x89T\xc3\x89\"><input backend_node_id=\"8\"> "
+        "<text backend_node_id=\"9\">in\xe2\x80\x89put</text></input> </iframe> "
+        "<a backend_node_id=\"10\" alt=\"e\"> <svg backend_node_id=\"11\"/> </a> "
+        "<a backend_node_id=\"12\" alt=\"f\"/> </html>";
+    static const char want[] =
+        "<html> <div id=0 say \"hi\"> a b c </div> <title id=1> T </title> "
+        "<iframe id=2 \xc3\xa9t\xc3\xa9> <input> in put </input> </iframe> <a e> </a> <a f /> "
+        "</html>";
+    web_page p = parse(page);
+    assert_true(p.xml);
+    const int c[] = {web_page_find(&p, "backend_node_id", "3"),
+                     web_page_find(&p, "backend_node_id", "5"),
+                     web_page_find(&p, "backend_node_id", "7")};
+    cmat_buf b = {0}, html = {0};
+    web_tree_repr(&p, c, 3, &b);
+    assert_string_equal(b.data, want);
+    web_page_html(&p, NULL, &html); /* and so after it was written and read */
+    web_page q = parse(html.data);
+    assert_int_equal(p.n, q.n);
+    cmat_buf_truncate(&b, 0);
+    web_tree_repr(&q, c, 3, &b);
+    assert_string_equal(b.data, want);
+    web_page_clear(&p);
+    web_page_clear(&q);
+    cmat_buf_clear(&b);
+    cmat_buf_clear(&html);
+}
+
 static void test_view(void **unused)
 {
     (void)unused;
@@ -527,13 +564,13 @@ static void test_constraint(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_page),         cmocka_unit_test(test_tag_ends),
-        cmocka_unit_test(test_caps),         cmocka_unit_test(test_tree),
-        cmocka_unit_test(test_view),         cmocka_unit_test(test_replies),
-        cmocka_unit_test(test_oracle),       cmocka_unit_test(test_gold),
-        cmocka_unit_test(test_recovers),     cmocka_unit_test(test_generator),
-        cmocka_unit_test(test_dates),        cmocka_unit_test(test_wrong_values),
-        cmocka_unit_test(test_broken_tasks), cmocka_unit_test(test_snapshots),
-        cmocka_unit_test(test_constraint)};
+        cmocka_unit_test(test_page),          cmocka_unit_test(test_tag_ends),
+        cmocka_unit_test(test_caps),          cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_snapshot_page), cmocka_unit_test(test_view),
+        cmocka_unit_test(test_replies),       cmocka_unit_test(test_oracle),
+        cmocka_unit_test(test_gold),          cmocka_unit_test(test_recovers),
+        cmocka_unit_test(test_generator),     cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_wrong_values),  cmocka_unit_test(test_broken_tasks),
+        cmocka_unit_test(test_snapshots),     cmocka_unit_test(test_constraint)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,21 +1,27 @@
 /* test_web_browser.c - the web in Chromium: one short session. Made sites look as in the little
  * browser and are solved there; episodes keep apart; nothing but loopback and the allowed hosts is
- * reached. Skipped, with a line, where Chromium or chromedriver is missing or does not start. */
+ * reached; a browser that is killed ends its episodes only. Skipped, with a line, where Chromium or
+ * chromedriver is missing or does not start. */
+#include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "env/web/web.h"
 #include <arpa/inet.h>
+#include <ctype.h>
+#include <dirent.h>
 #include <ifaddrs.h>
 #include <microhttpd.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -76,9 +82,38 @@ static in_addr_t outer_address(void)
     return found;
 }
 
+#define FORM                                                                                    \
+    "{\"id\": \"x\", \"instruction\": \"i\", \"site\": {\"kind\": \"form\", \"title\": \"T\", " \
+    "\"submit\": \"Go\", \"fields\": [{\"label\": \"N\", \"type\": \"text\", \"goal\": \"v\"}]}}"
+
 static server near, allowed, forbidden;
-static cmat_env *env; /* in the browser */
+static char folder[64]; /* where this program's browsers live */
+static cmat_env *env;   /* in the browser */
 static bool outer;
+
+/* The processes of the browser that this program has started, by the folder of their own that they
+ * name: 0 when there is none. kill_them: SIGKILL to all. */
+static int browsers(bool kill_them)
+{
+    DIR *proc = opendir("/proc");
+    int n = 0;
+    for (const struct dirent *e; proc && (e = readdir(proc));) {
+        char *path = cmat_xasprintf("/proc/%s/cmdline", e->d_name), *line = NULL;
+        size_t len = 0;
+        if (isdigit((unsigned char)e->d_name[0]) &&
+            cmat_read_file(path, 1 << 20, &line, &len, NULL) == CMAT_OK &&
+            memmem(line, len, folder, strlen(folder))) {
+            n++;
+            if (kill_them)
+                kill(atoi(e->d_name), SIGKILL);
+        }
+        free(line);
+        free(path);
+    }
+    if (proc)
+        closedir(proc);
+    return n;
+}
 
 static cmat_task task_of(const char *text)
 {
@@ -92,6 +127,9 @@ static cmat_task task_of(const char *text)
 static void open_all(void)
 {
     char world[128];
+    snprintf(folder, sizeof folder, "/tmp/test-web-browser-XXXXXX");
+    if (!mkdtemp(folder) || setenv("TMPDIR", folder, 1) != 0)
+        abort();
     cmat_error err;
     const in_addr_t address = outer_address();
     outer = address != 0;
@@ -113,6 +151,12 @@ static void close_all(void)
     for (int i = 0; i < 3; i++)
         if (all[i]->daemon)
             MHD_stop_daemon(all[i]->daemon);
+    for (int i = 0; i < 100 && browsers(false) > 0; i++) /* they end on their own */
+        usleep(20000);
+    if (browsers(false) > 0 || rmdir(folder) != 0) {
+        fprintf(stderr, "%s: something of the browser is left\n", folder);
+        abort();
+    }
 }
 
 static void same_state(cmat_env *a, cmat_env *b, const cmat_obs *x, const cmat_obs *y)
@@ -128,7 +172,7 @@ static void test_same_pages(void **unused)
     cmat_task_list l = {0};
     cmat_env *plain = NULL;
     cmat_error err;
-    assert_int_equal(web_site_generate(0, 6, 5, &l, &err), CMAT_OK);
+    assert_int_equal(web_site_generate(0, 6, 11, &l, &err), CMAT_OK);
     assert_int_equal(cmat_env_open(&plain, "web", NULL, &err), CMAT_OK);
     for (size_t i = 0; i < l.n; i++) {
         cmat_obs a = {0}, b = {0};
@@ -171,10 +215,7 @@ static void test_apart(void **unused)
     cmat_env *second = NULL;
     cmat_error err;
     cmat_obs a = {0}, b = {0};
-    cmat_task t = task_of(
-        "{\"id\": \"x\", \"instruction\": \"i\", \"site\": {\"kind\": \"form\", \"title\": \"T\", "
-        "\"submit\": \"Go\", \"fields\": [{\"label\": \"N\", \"type\": \"text\", \"goal\": "
-        "\"v\"}]}}");
+    cmat_task t = task_of(FORM);
     const cmat_env_options o = {.path = env->opts.path, .like = env, .step_timeout = 300};
     assert_int_equal(cmat_env_open(&second, "web", &o, &err), CMAT_OK);
     assert_ptr_equal(((web_env *)second)->chrome, ((web_env *)env)->chrome);
@@ -283,6 +324,35 @@ static void test_shop(void **unused)
     cmat_env_close(shop);
 }
 
+/* The browser is killed: the episodes in it end with one line, the next one has another browser. */
+static void test_killed(void **unused)
+{
+    (void)unused;
+    cmat_env *second = NULL;
+    cmat_error err = {0};
+    cmat_obs a = {0}, b = {0};
+    cmat_task t = task_of(FORM);
+    const cmat_env_options o = {.path = env->opts.path, .like = env, .step_timeout = 300};
+    assert_int_equal(cmat_env_open(&second, "web", &o, &err), CMAT_OK);
+    assert_int_equal(cmat_env_reset(env, &t, &a, &err), CMAT_OK);
+    assert_int_equal(cmat_env_reset(second, &t, &b, &err), CMAT_OK);
+    assert_true(browsers(true) > 0);
+    assert_int_equal(cmat_env_step(env, "TYPE 2: v", &a, &err), CMAT_ERR_IO);
+    assert_string_equal(err.msg, "web: the browser ended, and this episode's page with it");
+    assert_int_equal(cmat_env_reset(env, &t, &a, &err), CMAT_OK);
+    assert_int_equal(cmat_env_step(second, "TYPE 2: v", &b, &err), CMAT_ERR_IO);
+    assert_string_equal(err.msg, "web: the browser ended, and this episode's page with it");
+    cmat_env_close(second);
+    assert_int_equal(cmat_env_step(env, "TYPE 2: v", &a, &err), CMAT_OK);
+    assert_int_equal(cmat_env_step(env, "CLICK 3", &a, &err), CMAT_OK);
+    double score = 0;
+    cmat_env_score(env, &score, NULL);
+    assert_true(env->done && score == 1);
+    cmat_task_clear(&t);
+    cmat_obs_clear(&a);
+    cmat_obs_clear(&b);
+}
+
 static void test_bad_world(void **unused)
 {
     (void)unused;
@@ -315,8 +385,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_world), cmocka_unit_test(test_same_pages),
-        cmocka_unit_test(test_apart), cmocka_unit_test(test_allow_list),
-        cmocka_unit_test(test_shop)};
+        cmocka_unit_test(test_apart),     cmocka_unit_test(test_allow_list),
+        cmocka_unit_test(test_shop),      cmocka_unit_test(test_killed)};
     open_all();
     const int result = browser_starts() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
     close_all();

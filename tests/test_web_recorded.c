@@ -146,6 +146,116 @@ static void test_elimination(void **unused)
     cmat_task_list_clear(&l);
 }
 
+/* A task as the published files have it: attributes are JSON within a string, the page is XML. */
+#define PUBLISHED                                                                                 \
+    "{\"annotation_id\": \"p\", \"website\": \"w\", \"confirmed_task\": \"Pick it up\", "         \
+    "\"action_reprs\": [\"[div]  a -> CLICK\", \"[select]  Type -> SELECT: Pickup\"], "           \
+    "\"actions\": [{\"action_uid\": \"u\", \"operation\": {\"original_op\": \"SELECT\", \"op\": " \
+    "\"SELECT\", \"value\": \"Pickup\"}, \"cleaned_html\": \"<html backend_node_id=\\\"1\\\">\\n" \
+    "<select backend_node_id=\\\"2\\\" aria_label=\\\"Type\\\">\\n<option "                       \
+    "backend_node_id=\\\"3\\\">\\n"                                                               \
+    "<text backend_node_id=\\\"4\\\">Pickup</text>\\n</option>\\n</select>\\n"                    \
+    "<a backend_node_id=\\\"5\\\" title=\\\"x\\\"/>\\n</html>\", \"pos_candidates\": [{\"tag\": " \
+    "\"select\", \"backend_node_id\": \"2\", \"attributes\": \"{\\\"class\\\": \\\"a } ] "        \
+    "b\\\"}\"}], "                                                                                \
+    "\"neg_candidates\": [{\"backend_node_id\": \"5\", \"attributes\": \"{\\\"a\\\": "            \
+    "\\\"[{\\\"\"}]}]}"
+
+static void import_all(const char *text, size_t n_want, cmat_task_list *l)
+{
+    cmat_error err;
+    if (web_import_text(text, strlen(text), "f.json", l, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(l->n, n_want);
+}
+
+static void test_published(void **unused)
+{
+    (void)unused;
+    cmat_task_list l = {0};
+    import_all("[" PUBLISHED ", " PUBLISHED "]\n", 2, &l);
+    import_all(PUBLISHED "\n" PUBLISHED, 4, &l);
+    assert_string_equal(cmat_json_str(l.items[0].json, "html", ""),
+                        "<html backend_node_id=\"1\"> <select backend_node_id=\"2\" "
+                        "aria_label=\"Type\"> <option backend_node_id=\"3\"> <text>Pickup</text>"
+                        "</option></select><a backend_node_id=\"5\" title=\"x\"></a></html>");
+    cmat_task_list_clear(&l);
+    /* a file that was cut is told so, even between two tasks */
+    static const char *const cut[] = {"[" PUBLISHED, "[" PUBLISHED ",\n", "[" PUBLISHED ", {\"a\""};
+    for (size_t i = 0; i < 3; i++) {
+        cmat_error err = {0};
+        assert_int_equal(web_import_text(cut[i], strlen(cut[i]), "f.json", &l, &err),
+                         CMAT_ERR_FORMAT);
+        assert_non_null(strstr(err.msg, i < 2 ? "f.json: the list has no end: the file is cut"
+                                              : "f.json: entry 2 (byte "));
+        cmat_task_list_clear(&l);
+    }
+}
+
+/* One step a row, with JSON in strings or not, and what was done before told in both ways. */
+static void test_rows(void **unused)
+{
+    (void)unused;
+    static const char file[] =
+        "{\"annotation_id\": \"a\", \"confirmed_task\": \"t\", \"action_uid\": \"u1\", "
+        "\"cleaned_html\": \"<html backend_node_id='0'><a backend_node_id='1'/><a "
+        "backend_node_id='2'/></html>\", \"operation\": \"{\\\"op\\\": \\\"TYPE\\\", "
+        "\\\"value\\\": \\\"x\\\"}\", \"pos_candidates\": [\"{\\\"backend_node_id\\\": "
+        "\\\"1\\\"}\"], \"neg_candidates\": \"[{\\\"backend_node_id\\\": \\\"2\\\"}]\", "
+        "\"action_reprs\": [\"one\", \"two\", \"three\"], \"target_action_index\": \"2\"}\n"
+        "{\"annotation_id\": \"a\", \"confirmed_task\": \"t\", \"action_uid\": \"u2\", "
+        "\"cleaned_html\": \"<html backend_node_id='0'><a backend_node_id='1'/></html>\", "
+        "\"operation\": {\"op\": \"CLICK\"}, \"pos_candidates\": [{\"backend_node_id\": \"1\"}], "
+        "\"neg_candidates\": [], \"previous_actions\": [\"1\", \"2\", \"3\", \"4\", \"5\", "
+        "\"6\"]}\n";
+    cmat_task_list l = {0};
+    import_all(file, 2, &l);
+    const json_t *before = json_object_get(l.items[0].json, "before");
+    assert_int_equal(json_array_size(before), 2);
+    assert_string_equal(json_string_value(json_array_get(before, 1)), "two");
+    assert_int_equal(json_array_size(json_object_get(l.items[0].json, "candidates")), 2);
+    assert_string_equal(cmat_json_str(l.items[0].json, "op", ""), "TYPE");
+    before = json_object_get(l.items[1].json, "before");
+    assert_int_equal(json_array_size(before), WEB_BEFORE);
+    assert_string_equal(json_string_value(json_array_get(before, 0)), "2");
+    cmat_env *env = open_env("agentbench");
+    for (size_t i = 0; i < l.n; i++)
+        assert_true(player_oracle(env, &l.items[i], PLAYER_STRICT) == 1);
+    cmat_env_close(env);
+    cmat_task_list_clear(&l);
+}
+
+/* F1 as the benchmark's own program gives it. */
+static void test_agentbench_f1(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *say;
+        double f1;
+    } cases[] = {{"Answer: B.\nAction: SELECT\nValue: Pickup", 1},
+                 {"Answer: B.\nAction: SELECT\nValue: \"Pickup\"", 0.5},
+                 {"Answer: B.\nAction: SELECT\nValue: Pickup now", 0.8},
+                 {"Answer: B.\nAction: SELECT\nValue:Pickup", 2.0 / 3},
+                 {"Answer: B.\nAction: CLICK\nValue: Pickup", 0.5},
+                 {"Answer: B.\nAction: CLICK\nValue: y", 0},
+                 {"Answer: B.\nValue: Pickup", 2.0 / 3},
+                 {"Answer: B.", 0}};
+    cmat_task_list l = {0};
+    cmat_obs obs = {0};
+    import_all(PUBLISHED, 1, &l);
+    cmat_env *env = open_env("agentbench");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(cmat_env_reset(env, &l.items[0], &obs, NULL), CMAT_OK);
+        assert_int_equal(cmat_env_step(env, cases[i].say, &obs, NULL), CMAT_OK);
+        if (fabs(figure(env, "action F1") - cases[i].f1) > 1e-9)
+            fail_msg("%s: %g", cases[i].say, figure(env, "action F1"));
+        assert_true(env->done && figure(env, "element accuracy") == 1);
+    }
+    cmat_obs_clear(&obs);
+    cmat_env_close(env);
+    cmat_task_list_clear(&l);
+}
+
 /* A ranker's places count: a step whose target is not among the ten is there, and lost. */
 static void test_ranked(void **unused)
 {
@@ -170,6 +280,7 @@ static void test_ranked(void **unused)
     assert_false(env->ops->oracle(env, &reply));
     assert_int_equal(cmat_env_step(env, "CLICK 1", &obs, NULL), CMAT_OK);
     assert_true(env->done && player_score(env) == 0);
+    assert_true(figure(env, "action F1") == 0);
     cmat_buf_clear(&reply);
     cmat_obs_clear(&obs);
     cmat_task_list_clear(&l);
@@ -329,6 +440,8 @@ static void test_bad_files(void **unused)
         "{\"instances\": [{}]}",
         ("\xfd"
          "7zXZ\0abc"),
+        "PK\x03\x04x",
+        "\x1f\x8bx",
         "[{\"confirmed_task\": \"t\", \"actions\": [{\"operation\": {\"op\": \"FLY\"}}]}]",
         "{\"id\": 3}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -383,10 +496,16 @@ static void test_data(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recorded),  cmocka_unit_test(test_elimination),
-        cmocka_unit_test(test_ranked),    cmocka_unit_test(test_three_bad_replies),
-        cmocka_unit_test(test_hostile),   cmocka_unit_test(test_miniwob),
-        cmocka_unit_test(test_bad_files), cmocka_unit_test(test_data)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_recorded),
+                                       cmocka_unit_test(test_elimination),
+                                       cmocka_unit_test(test_published),
+                                       cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_agentbench_f1),
+                                       cmocka_unit_test(test_ranked),
+                                       cmocka_unit_test(test_three_bad_replies),
+                                       cmocka_unit_test(test_hostile),
+                                       cmocka_unit_test(test_miniwob),
+                                       cmocka_unit_test(test_bad_files),
+                                       cmocka_unit_test(test_data)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

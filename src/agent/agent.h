@@ -27,8 +27,8 @@ typedef enum {
     CMAT_OUTCOME_INVALID_FORMAT,
     CMAT_OUTCOME_INVALID_ACTION,
     CMAT_OUTCOME_TASK_LIMIT,
-    CMAT_OUTCOME_TASK_ERROR, /* the source of text gave something unusable; AgentBench counts it
-                                with task limit */
+    CMAT_OUTCOME_TASK_ERROR, /* the source of text gave something unusable, or what the world
+                                stands on ended; AgentBench counts it with task limit */
     CMAT_N_OUTCOMES
 } cmat_outcome;
 extern const char

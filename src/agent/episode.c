@@ -6,6 +6,7 @@
 #include "core/fs.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "memory/lesson.h"
@@ -420,14 +421,25 @@ static cmat_outcome outcome_of(const cmat_obs *obs)
     return obs->invalid_action ? CMAT_OUTCOME_INVALID_ACTION : CMAT_OUTCOME_COMPLETED;
 }
 
-/* Runs the last reply in the environment. */
+/* Runs the last reply in the environment. When what that stands on fails (a browser or a server has
+ * ended), the episode ends with it; whether another can be had, the next one's start shows. */
 static cmat_status execute(cmat_episode *e, cmat_error *err)
 {
     cmat_obs obs = {0};
+    cmat_error own = {0};
     double start = cmat_now();
-    cmat_status st = cmat_env_step(e->env, cmat_json_str(e->attempt, "reply", ""), &obs, err);
-    if (st != CMAT_OK)
+    cmat_status st = cmat_env_step(e->env, cmat_json_str(e->attempt, "reply", ""), &obs, &own);
+    if (st == CMAT_ERR_IO) {
+        cmat_warn("task %s: %s", e->task.id, own.msg);
+        finish(e, CMAT_OUTCOME_TASK_ERROR);
+        st = CMAT_OK;
         goto done;
+    }
+    if (st != CMAT_OK) {
+        if (err)
+            *err = own;
+        goto done;
+    }
     json_t *step = current_step(e);
     json_object_set_new(step, "observation", cmat_json_text(cmat_buf_str(&obs.text), obs.text.len));
     json_object_set_new(step, "error",

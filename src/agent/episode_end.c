@@ -45,14 +45,18 @@ static cmat_status label_rejected(cmat_episode *e, int step, const char *reply, 
     cmat_obs obs = {0};
     double score = 0;
     cmat_status st = cmat_env_reset(env, &e->task, &obs, err);
+    *right = -1;
+    if (st != CMAT_OK)
+        goto done;
     for (int i = 0; st == CMAT_OK && i < step && !env->done; i++)
         st = cmat_env_step(env, run_reply(e, i), &obs, err);
-    *right = -1;
-    if (st != CMAT_OK || env->done)
+    if (st == CMAT_OK && env->done)
         goto done;
-    if ((st = cmat_env_step(env, reply, &obs, err)) != CMAT_OK)
-        goto done;
-    if (obs.error || obs.invalid_action || obs.invalid_format)
+    if (st == CMAT_OK)
+        st = cmat_env_step(env, reply, &obs, err);
+    if (st != CMAT_OK)
+        st = st == CMAT_ERR_IO ? CMAT_OK : st; /* a world that failed tells nothing */
+    else if (obs.error || obs.invalid_action || obs.invalid_format)
         *right = 0;
     else if (cmat_env_score(env, &score, NULL) == CMAT_OK && !isnan(score))
         *right = score >= 1 ? 1 : env->done ? 0 : -1;

@@ -9,14 +9,28 @@
 
 enum { MAX_JSON = 1 << 30 };
 
-json_t *cmat_json_parse(const char *text, size_t len, const char *what, cmat_error *err)
+static json_t *parse(const char *text, size_t len, size_t flags, size_t *used, const char *what,
+                     cmat_error *err)
 {
     json_error_t e;
-    json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &e);
     if (!j)
         cmat_fail(err, CMAT_ERR_FORMAT, "%s: line %d, column %d: %s", what, e.line, e.column,
                   e.text);
+    *used = j ? (size_t)e.position : 0;
     return j;
+}
+
+json_t *cmat_json_parse(const char *text, size_t len, const char *what, cmat_error *err)
+{
+    size_t used;
+    return parse(text, len, 0, &used, what, err);
+}
+
+json_t *cmat_json_parse_next(const char *text, size_t len, size_t *used, const char *what,
+                             cmat_error *err)
+{
+    return parse(text, len, JSON_DISABLE_EOF_CHECK, used, what, err);
 }
 
 json_t *cmat_json_load(const char *path, cmat_error *err)

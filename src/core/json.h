@@ -9,6 +9,9 @@
 /* Parses text; `what` names it in messages: "tasks.jsonl: line 3, column 7: ...". NULL on failure.
  */
 json_t *cmat_json_parse(const char *text, size_t len, const char *what, cmat_error *err);
+/* The JSON value at the beginning of text, with whatever after it; *used: its bytes. */
+json_t *cmat_json_parse_next(const char *text, size_t len, size_t *used, const char *what,
+                             cmat_error *err);
 json_t *cmat_json_load(const char *path, cmat_error *err);
 cmat_status cmat_json_save(const char *path, const json_t *j,
                            cmat_error *err);        /* atomic, indented, sorted keys */

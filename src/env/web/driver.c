@@ -286,7 +286,9 @@ static cmat_status prepare(web_driver *d, cmat_error *err)
 cmat_status web_driver_open(web_driver **out, const json_t *args, cmat_error *err)
 {
     static const char *const drivers[] = {"chromedriver", NULL};
-    static const char *const browsers[] = {"chromium", "chromium-browser", "google-chrome", NULL};
+    /* the first has no windows to draw: less time and memory */
+    static const char *const browsers[] = {"chromium-headless-shell", "chromium",
+                                           "chromium-browser", "google-chrome", NULL};
     char *program = web_program("CMAT_CHROMEDRIVER", drivers);
     char *chromium = web_program("CMAT_CHROMIUM", browsers);
     web_driver *d = cmat_xcalloc(1, sizeof *d);

@@ -1,5 +1,5 @@
-/* import.c - tasks out of files: Mind2Web's own JSON, its steps as a question with candidates,
- * MiniWoB demonstrations, our JSONL. What a file is, its first object says.
+/* import.c - tasks out of files: Mind2Web's own JSON, its steps one a row or as a question with
+ * candidates, MiniWoB demonstrations, our JSONL. What an entry is, its members say.
  *
  * Mind2Web's files are hundreds of megabytes: they are mapped and read one annotated task at a
  * time, and of each page only what stands around the candidates is kept (tree.h), which is all that
@@ -27,6 +27,8 @@ static cmat_status add_object(web_importing *im, json_t *j, cmat_error *err)
     }
     if (json_is_array(json_object_get(j, "actions")) && json_object_get(j, "confirmed_task"))
         return web_import_mind2web(im, j, err);
+    if (json_object_get(j, "confirmed_task") && json_object_get(j, "operation"))
+        return web_import_mind2web_row(im, j, err);
     if (json_is_array(json_object_get(j, "steps")) && json_object_get(j, "utterance"))
         return web_import_demo(im, j, err);
     cmat_task t;
@@ -36,28 +38,21 @@ static cmat_status add_object(web_importing *im, json_t *j, cmat_error *err)
     return st == CMAT_OK ? st : cmat_fail_prefix(err, st, "%s", im->what);
 }
 
-/* The end of the JSON value that begins at p, by its brackets alone. */
-static const char *value_end(const char *p, const char *end)
-{
-    int depth = 0;
-    for (bool quoted = false; p < end; p++) {
-        if (quoted) {
-            p += *p == '\\';
-            quoted = p >= end || *p != '"';
-        } else if (*p == '"') {
-            quoted = true;
-        } else if (*p == '{' || *p == '[') {
-            depth++;
-        } else if ((*p == '}' || *p == ']') && --depth <= 0) {
-            return p + 1;
-        }
-    }
-    return end;
-}
-
 static bool is_gap(char c)
 {
     return isspace((unsigned char)c) || c == ',';
+}
+
+static bool is_packed(const char *text, size_t len)
+{
+    static const char *const magics[] = {
+        "\xfd"
+        "7zXZ",
+        "\x1f\x8b", "PK\x03\x04"}; /* xz, gzip, zip */
+    for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
+        if (len >= strlen(magics[i]) && memcmp(text, magics[i], strlen(magics[i])) == 0)
+            return true;
+    return false;
 }
 
 cmat_status web_import_text(const char *text, size_t len, const char *what, cmat_task_list *out,
@@ -65,33 +60,32 @@ cmat_status web_import_text(const char *text, size_t len, const char *what, cmat
 {
     web_importing im = {.what = what, .out = out};
     const char *p = text, *end = text + len;
+    char place[512];
     cmat_status st = CMAT_OK;
-    if (len >= 6 && memcmp(text,
-                           "\xfd"
-                           "7zXZ",
-                           5) == 0)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is packed; unpack it first (xz -dk FILE)",
-                         what);
+    size_t used;
+    if (is_packed(text, len))
+        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is packed; unpack it first", what);
     while (p < end && isspace((unsigned char)*p))
         p++;
     const bool array = p < end && *p == '[';
+    bool ended = !array;
     p += array;
-    for (size_t n = 1; st == CMAT_OK; n++) {
+    for (size_t n = 1; st == CMAT_OK; n++, p += used) {
         while (p < end && is_gap(*p))
             p++;
-        if (p == end || (array && *p == ']'))
+        ended |= p < end && *p == ']';
+        if (p == end || (array && ended))
             break;
-        char place[256];
-        const char *stop = *p == '{' ? value_end(p, end) : end;
-        snprintf(place, sizeof place, "%s: entry %zu", what, n);
-        json_t *j = cmat_json_parse(p, (size_t)(stop - p), place, err);
+        snprintf(place, sizeof place, "%s: entry %zu (byte %zu)", what, n, (size_t)(p - text));
+        json_t *j = cmat_json_parse_next(p, (size_t)(end - p), &used, place, err);
         if (!j)
             return err ? err->status : CMAT_ERR_FORMAT;
         im.what = place;
         st = add_object(&im, j, err);
         json_decref(j);
-        p = stop;
     }
+    if (st == CMAT_OK && !ended)
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: the list has no end: the file is cut", what);
     if (st == CMAT_OK && im.n_left_out > 0)
         cmat_info("%s: %zu steps left out, whose target is not on the page", what, im.n_left_out);
     return st;

@@ -25,9 +25,11 @@ typedef struct {
  * out, when it has positives and none of them is there. */
 cmat_status web_import_add(web_importing *im, const web_import_step *s, cmat_error *err);
 
-/* One entry of a file each: a task of Mind2Web's own files, one of its steps as a question
+/* One entry of a file each: a task of Mind2Web's own files, one of its steps with the task's
+ * members beside the step's (as SeeAct and Multimodal-Mind2Web have it), one as a question
  * ("instances"), a MiniWoB demonstration. */
 cmat_status web_import_mind2web(web_importing *im, const json_t *task, cmat_error *err);
+cmat_status web_import_mind2web_row(web_importing *im, const json_t *row, cmat_error *err);
 cmat_status web_import_instance(web_importing *im, const json_t *instance, cmat_error *err);
 cmat_status web_import_demo(web_importing *im, const json_t *demo, cmat_error *err);
 #endif

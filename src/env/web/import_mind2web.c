@@ -1,4 +1,5 @@
-/* import_mind2web.c - Mind2Web's own JSON, and its steps as questions with candidates. */
+/* import_mind2web.c - Mind2Web's own JSON, whole tasks or one step a row, and its steps as
+ * questions with candidates. */
 #include "core/hash.h"
 #include "core/json.h"
 #include "env/web/import.h"
@@ -10,71 +11,91 @@ enum { IDS_MAX = 20000 };
 
 /* ---- Mind2Web's own files ---- */
 
-/* Adds the candidates' ids; *ranked: they carry the ranker's places, of which ten count. */
-static void add_ids(const json_t *candidates, json_t *ids)
+/* The member as it is, or what its text is the JSON of: rows made for tables hold it so. A new
+ * reference; NULL: there is none. */
+static json_t *member(const json_t *j, const char *key)
 {
-    const json_t *c;
-    size_t k;
-    json_array_foreach(candidates, k, c)
-    {
-        const char *id = cmat_json_str(c, "backend_node_id", NULL);
-        if (id && json_array_size(ids) < IDS_MAX && cmat_json_int(c, "rank", 0) < WEB_TOP)
-            json_array_append_new(ids, json_string(id));
-    }
+    json_t *v = json_object_get(j, key);
+    return json_is_string(v)
+               ? cmat_json_parse(json_string_value(v), json_string_length(v), key, NULL)
+               : json_incref(v);
 }
 
-static cmat_status add_action(web_importing *im, const json_t *task, size_t k, const json_t *before,
-                              cmat_error *err)
+/* Adds the candidates' ids. Where they carry the ranker's places, the first ten count. */
+static void add_ids(const json_t *action, const char *key, json_t *ids)
 {
-    const json_t *a = json_array_get(json_object_get(task, "actions"), k);
-    const json_t *op = json_object_get(a, "operation");
-    const json_t *html = json_object_get(a, "cleaned_html");
-    char kind[64], number[24];
+    json_t *list = member(action, key), *c;
+    size_t k;
+    json_array_foreach(list, k, c)
+    {
+        json_t *own = json_is_string(c)
+                          ? cmat_json_parse(json_string_value(c), json_string_length(c), key, NULL)
+                          : json_incref(c);
+        const char *id = cmat_json_str(own, "backend_node_id", NULL);
+        if (id && json_array_size(ids) < IDS_MAX && cmat_json_num(own, "rank", 0) < WEB_TOP)
+            json_array_append_new(ids, json_string(id));
+        json_decref(own);
+    }
+    json_decref(list);
+}
+
+static cmat_status add_action(web_importing *im, const json_t *task, const json_t *action,
+                              const char *number, const json_t *before, cmat_error *err)
+{
+    json_t *operation = member(action, "operation");
+    const char *op = cmat_json_str(operation, "op", "");
+    const json_t *html = json_object_get(action, "cleaned_html");
+    char kind[64];
     json_t *right = json_array(), *all = json_array();
     if (!json_is_string(html))
-        html = json_object_get(a, "raw_html");
-    snprintf(kind, sizeof kind, "mind2web %.20s", cmat_json_str(op, "op", ""));
-    snprintf(number, sizeof number, "%zu", k);
-    add_ids(json_object_get(a, "pos_candidates"), right);
-    add_ids(json_object_get(a, "pos_candidates"), all);
-    add_ids(json_object_get(a, "neg_candidates"), all);
+        html = json_object_get(action, "raw_html");
+    snprintf(kind, sizeof kind, "mind2web %.20s", op);
+    add_ids(action, "pos_candidates", right);
+    json_array_extend(all, right);
+    add_ids(action, "neg_candidates", all);
     const web_import_step s = {.source = "mind2web",
                                .kind = kind,
                                .website = cmat_json_str(task, "website", NULL),
                                .instruction = cmat_json_str(task, "confirmed_task", ""),
                                .group = cmat_json_str(task, "annotation_id", ""),
-                               .step = cmat_json_str(a, "action_uid", number),
+                               .step = cmat_json_str(action, "action_uid", number),
                                .html = json_is_string(html) ? json_string_value(html) : "",
                                .html_len = json_string_length(html),
                                .candidates = all,
                                .positives = right,
                                .before = before,
-                               .op = cmat_json_str(op, "op", ""),
-                               .value = cmat_json_str(op, "value", ""),
+                               .op = op,
+                               .value = cmat_json_str(operation, "value", ""),
                                .top = WEB_TOP};
-    const web_op found = web_op_find(s.op, strlen(s.op));
+    const web_op found = web_op_find(op, strlen(op));
     cmat_status st = CMAT_OK;
     if (found < WEB_CLICK || found > WEB_SELECT)
-        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: task %s: action %zu: operation is \"%.20s\"",
-                       im->what, s.group, k, s.op);
+        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: task %.60s: action %s: operation is \"%.20s\"",
+                       im->what, s.group, number, op);
     else if (json_array_size(all) == 0)
         im->n_left_out++;
     else
         st = web_import_add(im, &s, err);
     json_decref(right);
     json_decref(all);
+    json_decref(operation);
     return st;
 }
 
 cmat_status web_import_mind2web(web_importing *im, const json_t *task, cmat_error *err)
 {
     const json_t *told = json_object_get(task, "action_reprs");
-    const size_t n = json_array_size(json_object_get(task, "actions"));
+    const json_t *actions = json_object_get(task, "actions"), *action;
     json_t *before = json_array();
     cmat_status st = CMAT_OK;
-    for (size_t k = 0; st == CMAT_OK && k < n; k++) {
+    size_t k;
+    json_array_foreach(actions, k, action)
+    {
         const char *own = json_string_value(json_array_get(told, k));
-        st = add_action(im, task, k, before, err);
+        char number[24];
+        snprintf(number, sizeof number, "%zu", k);
+        if (st == CMAT_OK)
+            st = add_action(im, task, action, number, before, err);
         json_t *next = json_copy(before); /* the tasks share what they have been given */
         json_decref(before);
         before = next;
@@ -82,6 +103,36 @@ cmat_status web_import_mind2web(web_importing *im, const json_t *task, cmat_erro
         if (json_array_size(before) > WEB_BEFORE)
             json_array_remove(before, 0);
     }
+    json_decref(before);
+    return st;
+}
+
+/* Of "previous_actions", else of the task's "action_reprs" before "target_action_index" (a number
+ * or its digits), the last few. */
+static json_t *before_of(const json_t *row)
+{
+    json_t *all = member(row, "previous_actions"), *before = json_array();
+    size_t n = json_array_size(all);
+    if (!json_is_array(all)) {
+        char *at = cmat_json_plain(json_object_get(row, "target_action_index"));
+        const size_t index = strtoul(at, NULL, 10);
+        free(at);
+        json_decref(all);
+        all = member(row, "action_reprs");
+        n = index < json_array_size(all) ? index : json_array_size(all);
+    }
+    for (size_t k = n > WEB_BEFORE ? n - WEB_BEFORE : 0; k < n; k++) {
+        const char *own = json_string_value(json_array_get(all, k));
+        json_array_append_new(before, json_string(own ? own : ""));
+    }
+    json_decref(all);
+    return before;
+}
+
+cmat_status web_import_mind2web_row(web_importing *im, const json_t *row, cmat_error *err)
+{
+    json_t *before = before_of(row);
+    cmat_status st = add_action(im, row, row, cmat_json_str(row, "action_uid", "?"), before, err);
     json_decref(before);
     return st;
 }

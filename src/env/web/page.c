@@ -5,6 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The bytes of the white space at c, Unicode's too; 0: there is none. */
+static int space_at(const char *c)
+{
+    uint32_t cp;
+    if ((uint8_t)*c < 0x80)
+        return *c == ' ' || *c == '\n' || *c == '\t';
+    const int n = cmat_utf8_decode(c, strnlen(c, 4), &cp);
+    return cp == 0xa0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 ||
+                   cp == 0x2029 || cp == 0x202f || cp == 0x205f || cp == 0x3000
+               ? n
+               : 0;
+}
+
 /* Inert text with white space squeezed, at most max bytes of whole characters. */
 static const char *squeeze(web_page *p, const char *s, size_t max)
 {
@@ -15,10 +28,10 @@ static const char *squeeze(web_page *p, const char *s, size_t max)
         p->cut = true;
     cmat_text_inert(&inert, s, n > 4 * max ? cmat_utf8_valid_prefix(s, 4 * max) : n);
     for (const char *c = cmat_buf_str(&inert); *c; c++) {
-        const bool nbsp = (uint8_t)c[0] == 0xc2 && (uint8_t)c[1] == 0xa0;
-        if (*c == ' ' || *c == '\n' || *c == '\t' || nbsp) {
+        const int space = space_at(c);
+        if (space > 0) {
             gap = out.len > 0;
-            c += nbsp;
+            c += space - 1;
             continue;
         }
         if (gap)
@@ -88,6 +101,12 @@ static void add_attrs(web_page *p, int node, const GumboElement *e)
 
 static void add_children(web_page *p, int parent, const GumboVector *children);
 
+static bool begins_with_text(const GumboVector *children)
+{
+    const GumboNode *first = children->length > 0 ? children->data[0] : NULL;
+    return first && (first->type == GUMBO_NODE_WHITESPACE || first->type == GUMBO_NODE_TEXT);
+}
+
 /* Depth is bounded by tidy.c. */
 static void add(web_page *p, int parent, const GumboNode *g)
 {
@@ -105,6 +124,7 @@ static void add(web_page *p, int parent, const GumboNode *g)
     }
     const int i = add_node(p, parent);
     p->nodes[i].tag = tag;
+    p->nodes[i].open = begins_with_text(&g->v.element.children);
     add_attrs(p, i, &g->v.element);
     add_children(p, i, &g->v.element.children);
     p->nodes[i].end = (int)p->n;
@@ -154,7 +174,8 @@ cmat_status web_page_parse(web_page *out, const char *html, size_t len, cmat_err
         plain[i] = plain[i] == '\r' || plain[i] == '\f' ? ' ' : plain[i];
     cmat_text_inert(&inert, plain, len);
     free(plain);
-    out->cut = !web_tidy(cmat_buf_str(&inert), inert.len, &tidy);
+    out->xml = web_is_snapshot(cmat_buf_str(&inert), inert.len);
+    out->cut = !web_tidy(cmat_buf_str(&inert), inert.len, out->xml, &tidy);
     GumboOptions o = kGumboDefaultOptions;
     o.max_errors = 0;
     GumboOutput *g = gumbo_parse_with_options(&o, cmat_buf_str(&tidy), tidy.len);
@@ -248,15 +269,15 @@ void web_page_html(const web_page *p, const bool *keep, cmat_buf *out)
     for (int i = 0; i <= (int)p->n; i++) {
         while (depth > 0 && (i == (int)p->n || p->nodes[stack[depth - 1]].end <= i)) {
             const char *tag = p->nodes[stack[--depth]].tag;
-            if (!web_tag_is_void(tag, strlen(tag)))
+            if (p->xml || !web_tag_is_void(tag, strlen(tag)))
                 cmat_buf_printf(out, "</%s>", tag);
         }
         if (i == (int)p->n || (keep && !keep[i]))
             continue;
         const web_node *n = &p->nodes[i];
         if (n->text) { /* in an element of its own, so that two texts stay two */
-            const bool raw =
-                web_page_is(p, n->parent, "title") || web_page_is(p, n->parent, "textarea");
+            const bool raw = !p->xml && (web_page_is(p, n->parent, "title") ||
+                                         web_page_is(p, n->parent, "textarea"));
             cmat_buf_puts(out, raw ? "" : "<text>");
             put_escaped(out, n->text);
             cmat_buf_puts(out, raw ? "" : "</text>");
@@ -270,7 +291,7 @@ void web_page_html(const web_page *p, const bool *keep, cmat_buf *out)
             put_escaped(out, n->attrs[a].value);
             cmat_buf_putc(out, '"');
         }
-        cmat_buf_putc(out, '>');
+        cmat_buf_puts(out, p->xml && n->open ? "> " : ">");
         stack[depth++] = i;
     }
 }

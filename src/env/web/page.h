@@ -2,9 +2,9 @@
  *
  * HTML goes through tidy.c (tags balanced, depth and size capped, scripts and styles dropped), then
  * gumbo, then into one array: node 0 is the root, the descendants of node i are i + 1 .. end - 1.
- * Mind2Web's cleaned pages, whose text stands in <text> elements and whose attributes are spelt
- * with underscores, come out like any other page. All text is inert: valid UTF-8 without control
- * characters, white space squeezed. */
+ * Mind2Web's cleaned pages, which are XML, whose text stands in <text> elements and whose
+ * attributes are spelt with underscores, come out like any other page. All text is inert: valid
+ * UTF-8 without control characters, white space squeezed. */
 #ifndef CMAT_ENV_WEB_PAGE_H
 #define CMAT_ENV_WEB_PAGE_H
 #include "cmat/error.h"
@@ -36,12 +36,14 @@ typedef struct {
     int end;          /* one past the last descendant */
     web_attr *attrs;
     int n_attrs;
+    bool open; /* there was white space or text right after its start tag: <p> </p>, not <p/> */
 } web_node;
 
 typedef struct {
     cmat_arena arena;
     web_node *nodes; /* (n) */
     size_t n, cap;
+    bool xml; /* a snapshot as Mind2Web has them: what begins ends with its tag or "/>" only */
     bool cut; /* a cap was met: something was left out */
 } web_page;   /* all zero is empty */
 
@@ -64,7 +66,9 @@ void web_page_html(const web_page *p, const bool *keep, cmat_buf *out);
 
 /* tidy.c: appends the page's HTML with balanced tags, each called "c-" + its name, so that gumbo
  * keeps their nesting as it is. False: a cap was met. */
-bool web_tidy(const char *html, size_t len, cmat_buf *out);
+bool web_tidy(const char *html, size_t len, bool xml, cmat_buf *out);
+/* Its first tag has a backend_node_id, as in Mind2Web's pages. */
+bool web_is_snapshot(const char *html, size_t len);
 /* Elements that never have content. */
 bool web_tag_is_void(const char *name, size_t len);
 #endif

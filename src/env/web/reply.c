@@ -6,7 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-static void set_value(web_reply *r, const char *s, size_t n)
+/* quotes: they are no part of it. */
+static void set_value(web_reply *r, const char *s, size_t n, bool quotes)
 {
     while (n > 0 && isspace((unsigned char)*s)) {
         s++;
@@ -14,7 +15,7 @@ static void set_value(web_reply *r, const char *s, size_t n)
     }
     while (n > 0 && isspace((unsigned char)s[n - 1]))
         n--;
-    if (n >= 2 && s[0] == '"' && s[n - 1] == '"') {
+    if (quotes && n >= 2 && s[0] == '"' && s[n - 1] == '"') {
         s++;
         n -= 2;
     }
@@ -60,7 +61,7 @@ static bool read_line(const char *s, size_t len, web_reply *out, const char **wh
     s += strspn(s, " \t");
     if (s < end && *s == ':')
         s++;
-    set_value(out, s, s < end ? (size_t)(end - s) : 0);
+    set_value(out, s, s < end ? (size_t)(end - s) : 0, true);
     *why = "after SELECT and the number comes a colon and the option";
     return out->op != WEB_SELECT || out->value[0];
 }
@@ -101,7 +102,7 @@ bool web_reply_agentbench(const char *text, web_reply *out)
                 out->op = op;
     const char *value = after(text, "Value: ");
     if (value)
-        set_value(out, value, strcspn(value, "\n"));
+        set_value(out, value, strcspn(value, "\n"), false);
     return answered || out->op != WEB_NO_OP;
 }
 

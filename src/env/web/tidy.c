@@ -1,9 +1,9 @@
 /* tidy.c - any bytes to balanced tags.
  *
- * Why before gumbo: Mind2Web's pages are XML in spirit (<button/> is empty there, a <tr> may stand
- * anywhere), which HTML5's tree construction would rearrange; and gumbo has no cap on depth or
- * size, so that a hostile page could exhaust stack or memory. Tags are found by HTML5's tokenizer
- * rules (quotes count only after '='), so that gumbo sees the same tags. */
+ * Why before gumbo: HTML5's tree construction would rearrange Mind2Web's pages, which are XML
+ * (<button/> is empty there, a <tr> may stand anywhere, a <title> has elements in it); and gumbo
+ * has no cap on depth or size, so that a hostile page could exhaust stack or memory. Tags are found
+ * by HTML5's tokenizer rules (quotes count only after '='), so that gumbo sees the same tags. */
 #include "core/text.h"
 #include "env/web/page.h"
 #include <ctype.h>
@@ -22,7 +22,7 @@ typedef struct {
     size_t n_tags;
     open_tag open[WEB_DEPTH_MAX];
     int depth, deeper; /* deeper: open elements that were left out */
-    bool cut;
+    bool xml, cut;
 } tidy;
 
 static bool one_of(const char *name, size_t len, const char *list)
@@ -162,8 +162,10 @@ static void put_text(tidy *t, const char *p, size_t n)
 static void start_tag(tidy *t, const char *name, size_t len, const char *attrs, const char *close,
                       bool empty)
 {
-    empty = empty || web_tag_is_void(name, len);
-    imply_ends(t, name, len);
+    if (!t->xml) {
+        empty = empty || web_tag_is_void(name, len);
+        imply_ends(t, name, len);
+    }
     if (t->depth == WEB_DEPTH_MAX) {
         t->deeper += !empty;
         t->cut = true;
@@ -184,7 +186,7 @@ static void start_tag(tidy *t, const char *name, size_t len, const char *attrs, 
 
 static void end_tag(tidy *t, const char *name, size_t len)
 {
-    if (web_tag_is_void(name, len))
+    if (!t->xml && web_tag_is_void(name, len))
         return;
     if (t->deeper > 0) {
         t->deeper--;
@@ -239,22 +241,33 @@ static void tag(tidy *t)
         end_tag(t, name, len);
         return;
     }
-    if (one_of(name, len, "script style template noframes iframe xmp noembed")) {
+    if (one_of(name, len, "script style") ||
+        (!t->xml && one_of(name, len, "template noframes iframe xmp noembed"))) {
         if (!empty)
             t->p = raw_end(t->p, end, name, len);
         return;
     }
     start_tag(t, name, len, attrs, close - empty, empty);
-    if (!empty && one_of(name, len, "textarea title")) {
+    if (!empty && !t->xml && one_of(name, len, "textarea title")) {
         const char *q = raw_end(t->p, end, name, len);
         put_text(t, t->p, (size_t)(q - t->p));
         t->p = q;
     }
 }
 
-bool web_tidy(const char *html, size_t len, cmat_buf *out)
+bool web_is_snapshot(const char *html, size_t len)
 {
-    tidy t = {.p = html, .end = html + len, .out = out, .from = out->len};
+    static const char mark[] = "backend_node_id=";
+    const char *p = html, *end = html + len;
+    while (p < end && !(p + 1 < end && *p == '<' && isalpha((unsigned char)p[1])))
+        p++;
+    const char *close = p < end ? memchr(p, '>', (size_t)(end - p)) : NULL;
+    return close && memmem(p, (size_t)(close - p), mark, sizeof mark - 1);
+}
+
+bool web_tidy(const char *html, size_t len, bool xml, cmat_buf *out)
+{
+    tidy t = {.p = html, .end = html + len, .out = out, .from = out->len, .xml = xml};
     while (t.p < t.end && !(t.n_tags >= WEB_TAGS_MAX || out->len - t.from > WEB_TIDY_MAX)) {
         if (*t.p == '<') {
             tag(&t);

@@ -2,10 +2,11 @@
  * attributes and texts and with at most one child gives its place to that child, a value's words
  * of 15 letters and more are left out. */
 #include "env/web/tree.h"
-#include <ctype.h>
+#include "core/text.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <utf8proc.h>
 
 enum {
     MAX_DEPTH = 5,
@@ -138,6 +139,18 @@ static size_t n_characters(const char *s, size_t n)
     return c;
 }
 
+static void put_lower(cmat_buf *out, const char *s, size_t len)
+{
+    uint32_t cp;
+    char c[4];
+    for (size_t i = 0; i < len;) {
+        const int n = cmat_utf8_decode(s + i, len - i, &cp);
+        const int m = n > 0 ? cmat_utf8_encode((uint32_t)utf8proc_tolower((int)cp), c) : 0;
+        cmat_buf_add(out, c, (size_t)m);
+        i += n > 0 ? (size_t)n : 1;
+    }
+}
+
 /* The value's first short words in lower case. */
 static void value_words(const char *value, cmat_buf *out)
 {
@@ -147,18 +160,18 @@ static void value_words(const char *value, cmat_buf *out)
         if (len > 0 && n_characters(w, len) < WORD_BYTES) {
             if (n++ > 0)
                 cmat_buf_putc(out, ' ');
-            for (size_t i = 0; i < len; i++)
-                cmat_buf_putc(out, (char)tolower((unsigned char)w[i]));
+            put_lower(out, w, len);
         }
         w += len + (w[len] == ' ');
     }
 }
 
-/* Appends at most max words of s, quotes as spaces, each word after a space. */
-static void put_words(cmat_buf *out, const char *s, int max)
+/* Appends at most META_WORDS words of s, each after a space. gaps: what is shown as a space (of a
+ * text quotes too, of attributes they stay). */
+static void put_words(cmat_buf *out, const char *s, const char *gaps)
 {
-    for (int n = 0; *s && n < max;) {
-        const size_t len = strcspn(s, " \"");
+    for (int n = 0; *s && n < META_WORDS;) {
+        const size_t len = strcspn(s, gaps);
         if (len > 0) {
             cmat_buf_putc(out, ' ');
             cmat_buf_add(out, s, len);
@@ -193,7 +206,7 @@ static void put_meta(const web_node *n, cmat_buf *out)
         n_seen++;
         cmat_buf_printf(&meta, "%s%s", meta.len ? " " : "", value.data);
     }
-    put_words(out, cmat_buf_str(&meta), META_WORDS);
+    put_words(out, cmat_buf_str(&meta), " ");
     for (int s = 0; s < n_seen; s++)
         free(copies[s]);
     cmat_buf_clear(&meta);
@@ -214,7 +227,7 @@ static void put_nodes(const web_page *p, const bool *shown, int from, const int 
             continue;
         const web_node *nd = &p->nodes[i];
         if (nd->text) {
-            put_words(out, nd->text, META_WORDS);
+            put_words(out, nd->text, " \"");
             continue;
         }
         cmat_buf_printf(out, " <%s", nd->tag);
@@ -222,7 +235,7 @@ static void put_nodes(const web_page *p, const bool *shown, int from, const int 
         if (is_candidate(candidates, n, i, &k))
             cmat_buf_printf(out, " id=%zu", k);
         put_meta(nd, out);
-        bool empty = true;
+        bool empty = !nd->open;
         for (int c = i + 1; c < nd->end && empty; c++)
             empty = !shown[c];
         cmat_buf_puts(out, !empty ? ">" : out->len > bare ? " />" : "/>");

@@ -234,14 +234,16 @@ static bool is_right(const web_env *e, int node)
 
 /* ---- steps ---- */
 
-/* A recorded step is over: nothing is told about right or wrong. */
+/* A recorded step is over: nothing is told about right or wrong. As AgentBench counts, where no
+ * element is right no action is, and a value given with CLICK is a word too many. */
 static void judge(web_env *e, int node, const web_reply *r, cmat_obs *obs)
 {
+    const bool lost =
+        node == WEB_NO_NODE || json_array_size(json_object_get(e->task, "positives")) == 0;
+    const char *value = r->op == WEB_CLICK && !e->agentbench ? "" : r->value;
     e->judged = true;
     e->element_right = is_right(e, node);
-    e->f1 = node == WEB_NO_NODE ? 0
-                                : web_action_f1(r->op, r->op == WEB_CLICK ? "" : r->value,
-                                                gold_op(e), gold_value(e));
+    e->f1 = lost ? 0 : web_action_f1(r->op, value, gold_op(e), gold_value(e));
     obs->done = true;
     if (node == WEB_NO_NODE) { /* AgentBench counts it so */
         obs->error = obs->invalid_action = true;
