@@ -8,6 +8,7 @@
 #include "core/rng.h"
 #include "core/text.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -158,6 +160,35 @@ static void test_files(void **state)
     free(data);
     free(path);
     free(dir);
+}
+
+/* What is no file keeps its place: a pipe (/dev/stdout, say) gets the bytes, a link its target. */
+static void test_special_files(void **state)
+{
+    char *fifo = cmat_path_join(folder, "fifo"), *link = cmat_path_join(folder, "link");
+    char *file = cmat_path_join(folder, "linked"), text[8] = "";
+    struct stat sb;
+    cmat_error err;
+    (void)state;
+
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    int fd = open(fifo, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    assert_int_equal(cmat_write_file(fifo, "hello", 5, &err), CMAT_OK);
+    assert_int_equal(read(fd, text, sizeof text), 5);
+    assert_string_equal(text, "hello");
+    close(fd);
+    assert_int_equal(cmat_write_file(file, "old", 3, &err), CMAT_OK);
+    assert_int_equal(cmat_rename(file, fifo, &err), CMAT_ERR_IO);
+    assert_non_null(strstr(err.msg, "is not a regular file"));
+    assert_true(lstat(fifo, &sb) == 0 && S_ISFIFO(sb.st_mode));
+    assert_int_equal(symlink("linked", link), 0);
+    assert_int_equal(cmat_write_file(link, "longer", 6, &err), CMAT_OK);
+    assert_true(lstat(link, &sb) == 0 && S_ISLNK(sb.st_mode));
+    assert_true(stat(file, &sb) == 0 && sb.st_size == 6);
+    free(fifo);
+    free(link);
+    free(file);
 }
 
 /* A file-size limit stands in for a full disk: one error, and the old content stays. */
@@ -344,15 +375,11 @@ static void test_options_nested(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error),
-        cmocka_unit_test(test_buf_and_arena),
-        cmocka_unit_test(test_rng),
-        cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_options_nested),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_error),     cmocka_unit_test(test_buf_and_arena),
+        cmocka_unit_test(test_rng),       cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_files),     cmocka_unit_test(test_special_files),
+        cmocka_unit_test(test_full_disk), cmocka_unit_test(test_options_nested),
+        cmocka_unit_test(test_json),      cmocka_unit_test(test_text),
         cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -50,20 +50,37 @@ done:
 }
 
 struct cmat_writer {
-    char *path, *tmp;
+    char *path, *tmp; /* tmp: NULL when a device or pipe is written as it is */
     FILE *f;
     size_t size;
     int error; /* the first errno */
 };
 
+/* Is there a device, a pipe or a socket of this name (/dev/stdout, /dev/null)? A file must not take
+ * its place. */
+static bool is_special(const char *path)
+{
+    struct stat sb;
+    return stat(path, &sb) == 0 && !S_ISREG(sb.st_mode) && !S_ISDIR(sb.st_mode);
+}
+
+/* What a link leads to, so that the link stays; else the path itself. The caller's to free(). */
+static char *link_target(const char *path)
+{
+    struct stat sb;
+    char *real = lstat(path, &sb) == 0 && S_ISLNK(sb.st_mode) ? realpath(path, NULL) : NULL;
+    return real ? real : cmat_xstrdup(path);
+}
+
 cmat_status cmat_writer_open(cmat_writer **out, const char *path, cmat_error *err)
 {
     cmat_writer *w = cmat_xcalloc(1, sizeof *w);
+    const bool special = is_special(path);
 
     *out = NULL;
-    w->path = cmat_xstrdup(path);
-    w->tmp = cmat_xasprintf("%s.tmp-%ld", path, (long)getpid());
-    w->f = fopen(w->tmp, "wb");
+    w->path = special ? cmat_xstrdup(path) : link_target(path);
+    w->tmp = special ? NULL : cmat_xasprintf("%s.tmp-%ld", w->path, (long)getpid());
+    w->f = fopen(special ? path : w->tmp, "wb");
     if (!w->f) {
         cmat_status st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", path, strerror(errno));
         free(w->path);
@@ -93,7 +110,8 @@ void cmat_writer_abort(cmat_writer *w)
         return;
     if (w->f)
         fclose(w->f);
-    unlink(w->tmp);
+    if (w->tmp)
+        unlink(w->tmp);
     free(w->path);
     free(w->tmp);
     free(w);
@@ -119,17 +137,17 @@ cmat_status cmat_writer_commit(cmat_writer *w, cmat_error *err)
     cmat_status st = CMAT_OK;
     int closed;
 
-    if (!w->error && (fflush(w->f) != 0 || fsync(fileno(w->f)) != 0))
+    if (!w->error && (fflush(w->f) != 0 || (w->tmp && fsync(fileno(w->f)) != 0)))
         w->error = errno;
     closed = fclose(w->f);
     w->f = NULL;
     if (!w->error && closed != 0)
         w->error = errno;
-    if (!w->error && rename(w->tmp, w->path) != 0)
+    if (!w->error && w->tmp && rename(w->tmp, w->path) != 0)
         w->error = errno;
     if (w->error)
         st = cmat_fail(err, CMAT_ERR_IO, "write %s: %s", w->path, strerror(w->error));
-    else
+    else if (w->tmp)
         sync_folder(w->path);
     cmat_writer_abort(w);
     return st;
@@ -187,10 +205,16 @@ void cmat_map_close(cmat_map *m)
 
 cmat_status cmat_rename(const char *from, const char *to, cmat_error *err)
 {
-    if (rename(from, to) != 0)
-        return cmat_fail(err, CMAT_ERR_IO, "write %s: %s", to, strerror(errno));
-    sync_folder(to);
-    return CMAT_OK;
+    if (is_special(to))
+        return cmat_fail(err, CMAT_ERR_IO, "write %s: is not a regular file", to);
+    char *target = link_target(to);
+    cmat_status st = rename(from, target) == 0
+                         ? CMAT_OK
+                         : cmat_fail(err, CMAT_ERR_IO, "write %s: %s", to, strerror(errno));
+    if (st == CMAT_OK)
+        sync_folder(target);
+    free(target);
+    return st;
 }
 
 cmat_status cmat_mkdir_p(const char *path, cmat_error *err)

@@ -8,8 +8,8 @@
 /* Reads a whole file of at most max bytes (CMAT_ERR_LIMIT above). *data is the caller's to free(),
  * with a NUL after its *len bytes. */
 cmat_status cmat_read_file(const char *path, size_t max, char **data, size_t *len, cmat_error *err);
-/* Writes path.tmp-PID, syncs, renames to path and syncs the folder. On failure path is as it was.
- */
+/* Writes path.tmp-PID, syncs, renames to path and syncs the folder. On failure path is as it was. A
+ * link stays and leads to the new file; a device or pipe (/dev/stdout) is written as it is. */
 cmat_status cmat_write_file(const char *path, const void *data, size_t len, cmat_error *err);
 
 /* A file mapped read-only. */
@@ -30,7 +30,8 @@ size_t cmat_writer_size(const cmat_writer *w);                   /* bytes added 
 cmat_status cmat_writer_commit(cmat_writer *w, cmat_error *err); /* frees w, also on failure */
 void cmat_writer_abort(cmat_writer *w); /* frees; removes what was written; accepts NULL */
 
-/* Gives a finished file its final name, replacing one of that name, and syncs the folder. */
+/* Gives a finished file its final name, replacing a regular file of that name (CMAT_ERR_IO: it is
+ * a device or pipe), and syncs the folder. */
 cmat_status cmat_rename(const char *from, const char *to, cmat_error *err);
 cmat_status cmat_mkdir_p(const char *path, cmat_error *err);
 bool cmat_path_exists(const char *path);

@@ -1,6 +1,7 @@
 /* env/db/domains.c - practice databases: the tables of a plan written and filled with rows. */
 #include "env/db/domains.h"
 #include "core/buf.h"
+#include "core/fs.h"
 #include "core/hash.h"
 #include "env/db/domain_plan.h"
 #include "env/db/schema.h"
@@ -442,8 +443,8 @@ cmat_status db_domain_make(const char *path, uint64_t seed, cmat_error *err)
     }
     if (sqlite3_close(m->db) != SQLITE_OK && m->st == CMAT_OK)
         m->st = cmat_fail(err, CMAT_ERR_IO, "domain: close %s", tmp);
-    if (m->st == CMAT_OK && rename(tmp, path) != 0)
-        m->st = cmat_fail(err, CMAT_ERR_IO, "domain: rename %s to %s failed", tmp, path);
+    if (m->st == CMAT_OK)
+        m->st = cmat_rename(tmp, path, err);
     if (m->st != CMAT_OK)
         unlink(tmp);
     cmat_status st = m->st;

@@ -1,6 +1,7 @@
 /* env/db/shop.c - the demo's database: a shop for the house and the outdoors. */
 #include "env/db/shop.h"
 #include "core/buf.h"
+#include "core/fs.h"
 #include "core/mem.h"
 #include "core/rng.h"
 #include <math.h>
@@ -752,8 +753,8 @@ cmat_status db_shop_make(const char *path, uint64_t seed, cmat_error *err)
 done:
     if (sqlite3_close(s->db) != SQLITE_OK && s->st == CMAT_OK)
         s->st = cmat_fail(err, CMAT_ERR_IO, "shop: close %s", tmp);
-    if (s->st == CMAT_OK && rename(tmp, path) != 0)
-        s->st = cmat_fail(err, CMAT_ERR_IO, "shop: rename %s to %s failed", tmp, path);
+    if (s->st == CMAT_OK)
+        s->st = cmat_rename(tmp, path, err);
     if (s->st != CMAT_OK)
         unlink(tmp);
     cmat_status st = s->st;
