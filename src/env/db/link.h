@@ -60,7 +60,9 @@ typedef struct {
 
 struct db_link { /* first member of each server's own struct */
     const db_link_ops *ops;
-    bool lost; /* the connection broke: nothing more can be asked */
+    const char
+        *product; /* what has answered, where the same table serves two: "MySQL"; else NULL */
+    bool lost;    /* the connection broke: nothing more can be asked */
 };
 
 extern const db_link_ops db_mariadb, db_postgres;

@@ -32,6 +32,7 @@ static cmat_status set_up(link_maria *l, cmat_error *err)
         "innodb_lock_wait_timeout = 3, lock_wait_timeout = 10, group_concat_max_len = 1048576, "
         "default_storage_engine = InnoDB";
     l->mariadb = strstr(mysql_get_server_info(l->db), "MariaDB") != NULL;
+    l->base.product = l->mariadb ? "MariaDB" : "MySQL";
     return db_link_do(&l->base, NULL, err, "%s", session);
 }
 

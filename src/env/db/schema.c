@@ -489,16 +489,35 @@ void db_literal_add(cmat_buf *out, const char *value)
     cmat_buf_putc(out, '\'');
 }
 
+/* The type as a short word: what can be stored, not how much ("varchar(190)" is text,
+ * "decimal(10,2)" decimal), so that the columns fit; a list of values stays. */
+static void type_text(const db_column *c, cmat_buf *out)
+{
+    const char *t = c->type;
+    if (!*t)
+        return;
+    cmat_buf_putc(out, ' ');
+    if (strncasecmp(t, "ENUM", 4) == 0 || strncasecmp(t, "SET(", 4) == 0) {
+        cmat_buf_puts(out, t);
+    } else if (strcasestr(t, "CHAR") || strcasestr(t, "TEXT") || strcasestr(t, "CLOB")) {
+        cmat_buf_puts(out, "text");
+    } else if (strncasecmp(t, "INTEGER", 7) == 0) {
+        cmat_buf_puts(out, "int");
+    } else if (strncasecmp(t, "DOUBLE", 6) == 0) {
+        cmat_buf_puts(out, "double");
+    } else {
+        for (; *t && *t != '('; t++)
+            cmat_buf_putc(out, (char)tolower((unsigned char)*t));
+    }
+}
+
 /* "customer_id int pk -> customers" */
 static void column_text(const db_schema *s, const db_table *t, const db_column *c,
                         const db_schema_prompt_options *o, cmat_buf *out)
 {
     db_name_add(out, c->name, o->quote);
-    if (o->types && *c->type) {
-        cmat_buf_putc(out, ' ');
-        for (const char *p = !strncasecmp(c->type, "INTEGER", 8) ? "int" : c->type; *p; p++)
-            cmat_buf_putc(out, (char)tolower((unsigned char)*p));
-    }
+    if (o->types)
+        type_text(c, out);
     if (c->pk)
         cmat_buf_puts(out, " pk");
     if (c->fk >= 0) {

@@ -113,8 +113,10 @@ cmat_status db_server_open(db_server **out, const char *url, cmat_error *err)
         s->ops->sweep(l);
         st = list_places(s, l, err);
     }
-    if (l)
+    if (l) {
+        s->product = l->product;
         l->ops->close(l);
+    }
     if (st != CMAT_OK) {
         db_server_unref(s);
         s = NULL;
@@ -142,7 +144,7 @@ void db_server_unref(db_server *s)
 
 const char *db_server_name(const db_server *s)
 {
-    return s->ops->name;
+    return s->product ? s->product : s->ops->name;
 }
 
 char db_server_quote(const db_server *s)

@@ -7,6 +7,7 @@
 struct db_server {
     atomic_int refs;
     const db_link_ops *ops;
+    const char *product; /* as the link told, or NULL */
     db_url url;
     struct db_place {
         char *name;
