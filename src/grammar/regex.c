@@ -93,9 +93,13 @@ static bool hex(reader *r, int n, uint32_t *cp)
     return true;
 }
 
-/* \d \w \s and their negations. ASCII, as in ECMA-262 without the v flag (but its \s). */
-static bool named_class(char c, grammar_points *p)
+/* \d \w \s and their negations: ASCII; in a schema, \s is ECMA-262's, which no pattern of ASCII
+ * spaces may be taken for: \S would let the others through. */
+static bool named_class(const reader *r, char c, grammar_points *p)
 {
+    static const grammar_range spaces[] = {{0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
+                                           {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f},
+                                           {0x3000, 0x3000}, {0xfeff, 0xfeff}};
     grammar_points q = {0};
     switch (c | 32) {
     case 'd':
@@ -110,6 +114,8 @@ static bool named_class(char c, grammar_points *p)
     case 's':
         grammar_points_add(&q, '\t', '\r');
         grammar_points_add(&q, ' ', ' ');
+        for (size_t i = 0; r->in_json && i < sizeof spaces / sizeof *spaces; i++)
+            grammar_points_add(&q, spaces[i].lo, spaces[i].hi);
         break;
     default:
         return false;
@@ -184,7 +190,7 @@ static bool class_item(reader *r, grammar_points *p, uint32_t *cp, bool *named)
     if (*r->at != '\\')
         return literal(r, cp);
     r->at++;
-    if (r->at < r->end && named_class(*r->at, p)) {
+    if (r->at < r->end && named_class(r, *r->at, p)) {
         r->at++;
         *named = true;
         return true;
@@ -296,7 +302,7 @@ static grammar_expr *atom(reader *r)
         return fail(r, start, CMAT_ERR_UNSUPPORTED,
                     "^ and $ are supported at the two ends of the whole only");
     case '\\':
-        if (r->at < r->end && named_class(*r->at, &p)) {
+        if (r->at < r->end && named_class(r, *r->at, &p)) {
             r->at++;
             return set_of(r, &p);
         }

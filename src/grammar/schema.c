@@ -27,6 +27,8 @@ static const struct {
 } keywords[] = {
     {"$schema", NOTE},
     {"$id", NOTE},
+    {"$anchor", NOTE}, /* see schema_resolve.c */
+    {"$dynamicAnchor", NOTE},
     {"$comment", NOTE},
     {"$defs", NOTE},
     {"definitions", NOTE},
@@ -35,6 +37,8 @@ static const struct {
     {"default", NOTE},
     {"examples", NOTE},
     {"deprecated", NOTE},
+    {SCHEMA_SILENT, NOTE},
+    {SCHEMA_DECLARED, NOTE},
     {"readOnly", NOTE},
     {"writeOnly", NOTE},
     {"type", TYPE},
@@ -323,7 +327,7 @@ static grammar_expr *literals(schema_reader *r, const json_t *s)
 {
     const json_t *one = json_object_get(s, "const"), *list = json_object_get(s, "enum");
     grammar_list alt = {0};
-    if (!one && json_array_size(list) == 0)
+    if (!one && !json_is_array(list))
         return schema_fail(r, CMAT_ERR_FORMAT, "\"enum\" is not a list of values");
     for (size_t i = 0; i < (one ? 1 : json_array_size(list)); i++) {
         const json_t *v = one ? one : json_array_get(list, i);
@@ -565,13 +569,14 @@ cmat_status cmat_grammar_json_schema(cmat_acceptor **out, const json_t *schema,
 {
     grammar_rules g = {.what = "schema"};
     cmat_error local = {0};
-    schema_reader r = {.g = &g, .root = schema, .err = &local};
+    json_t *root = schema_resolved(schema);
+    schema_reader r = {.g = &g, .root = root, .err = &local};
     grammar_expr *e;
     r.any = r.string = r.number = r.integer = r.key = -1;
     r.made = json_array();
     *out = NULL;
     cmat_buf_puts(&r.path, "#");
-    e = schema_value(&r, schema, NULL, NULL);
+    e = schema_value(&r, root, NULL, NULL);
     if (e)
         g.root = grammar_rule_new(&g, "#", e);
     read_refs(&r);
@@ -579,6 +584,7 @@ cmat_status cmat_grammar_json_schema(cmat_acceptor **out, const json_t *schema,
         free(r.refs[i].pointer);
     free(r.refs);
     json_decref(r.made);
+    json_decref(root);
     cmat_buf_clear(&r.path);
     if (r.failed) {
         grammar_rules_clear(&g);

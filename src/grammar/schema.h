@@ -4,6 +4,13 @@
 #include "core/buf.h"
 #include "grammar/rules.h"
 
+/* Keywords of our own. A schema with the first says what must hold, but its "properties" are not
+ * declared by it: they neither close the object to other names nor count as evaluated (what "not"
+ * and the branch not taken say). The second holds the names that are declared, where "properties"
+ * has others as well. */
+#define SCHEMA_SILENT "cmat:silent"
+#define SCHEMA_DECLARED "cmat:declared"
+
 typedef struct {
     char *pointer; /* "#/$defs/node"; of schemas that hold together: their text */
     const json_t *schema;
@@ -66,6 +73,10 @@ bool schema_is_fixed_only(const json_t *s);
 const json_t *schema_conjunction(schema_reader *r, const json_t *s);
 /* What fits when s does not; NULL: such a schema is not among those that are known. */
 json_t *schema_negation(const schema_reader *r, const json_t *s);
+/* The same as s (taken), which declares nothing (SCHEMA_SILENT). */
+json_t *schema_silent(json_t *s);
+/* The names that s declares: those of its "properties", as a rule; NULL: it declares none. */
+const json_t *schema_declared(const json_t *s);
 /* Alternatives of which a value fits exactly one, as alternatives of which it fits some; NULL:
  * failed. */
 json_t *schema_one_of(schema_reader *r, const json_t *list);
@@ -81,6 +92,8 @@ grammar_expr *schema_multiples(schema_reader *r, int64_t m, int64_t lo, int64_t 
 
 /* Whether no value fits both; false when that is not plain to see. */
 bool schema_exclusive(const schema_reader *r, const json_t *a, const json_t *b);
+/* A copy of the whole schema whose references into it are pointers from its root; the caller's. */
+json_t *schema_resolved(const json_t *root);
 /* The schema that a local pointer ("#", "#/a/b") names, or NULL. */
 const json_t *schema_find(const schema_reader *r, const char *pointer);
 /* Whether a value is of a type; "number" takes integers. */

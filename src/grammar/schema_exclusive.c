@@ -124,7 +124,7 @@ json_t *schema_one_of(schema_reader *r, const json_t *list)
                             "\"anyOf\" if that is fine",
                             k < i ? k : i, k < i ? i : k);
             else
-                json_array_append_new(all, no);
+                json_array_append_new(all, schema_silent(no));
         }
         json_array_append_new(out, json_array_size(all) == 1 ? json_incref(alt)
                                                              : json_pack("{s:O}", "allOf", all));

@@ -16,6 +16,7 @@ typedef struct {
     json_t *fixed;  /* the first list of values; NULL: none */
     int parts;
     bool nothing; /* no value fits */
+    bool silent;  /* what is being added declares nothing */
 } merger;
 
 static json_t *own(const json_t *v)
@@ -85,8 +86,34 @@ static json_t *joined_members(const json_t *a, const json_t *b, const char *keyw
     return x;
 }
 
+json_t *schema_silent(json_t *s)
+{
+    return json_is_object(s) ? json_pack("{s:b, s:[o]}", SCHEMA_SILENT, 1, "allOf", s) : s;
+}
+
+const json_t *schema_declared(const json_t *s)
+{
+    const json_t *names = json_object_get(s, SCHEMA_DECLARED);
+    return names || json_object_get(s, SCHEMA_SILENT) ? names : json_object_get(s, "properties");
+}
+
+static void merge_declared(merger *m, const json_t *s)
+{
+    const json_t *names = m->silent ? NULL : schema_declared(s);
+    json_t *all = json_object_get(m->flat, SCHEMA_DECLARED);
+    if (names) {
+        all = all ? json_copy(all) : json_object();
+        json_object_update(all, (json_t *)(uintptr_t)names);
+        json_object_set_new(m->flat, SCHEMA_DECLARED, all);
+        json_object_del(m->flat, SCHEMA_SILENT);
+    } else if (!all && json_object_get(s, "properties")) {
+        json_object_set_new(m->flat, SCHEMA_SILENT, json_true());
+    }
+}
+
 static void merge_object(merger *m, const json_t *s)
 {
+    merge_declared(m, s);
     const json_t *more = json_object_get(s, "additionalProperties");
     json_t *properties = joined_members(m->flat, s, "properties"),
            *patterns = joined_members(m->flat, s, "patternProperties");
@@ -208,6 +235,14 @@ static void add_new(merger *m, json_t *s)
 
 static void add_group(merger *m, json_t *list)
 {
+    for (size_t i = 0; m->silent && i < json_array_size(list); i++) {
+        if (i == 0) { /* the list may be the schema's own */
+            json_t *copy = json_copy(list);
+            json_decref(list);
+            list = copy;
+        }
+        json_array_set_new(list, i, schema_silent(own(json_array_get(list, i))));
+    }
     schema_keep(m->r, list);
     if (json_array_size(list) == 1)
         add(m, json_array_get(list, 0), false);
@@ -224,7 +259,7 @@ static void add_not(merger *m, const json_t *s)
         merge_lists(m->r, except, "enum", json_object_get(s, "enum"));
         json_object_set_new(m->flat, "not", except);
     } else if ((n = schema_negation(m->r, s))) {
-        add_new(m, n);
+        add_new(m, schema_silent(n));
     } else {
         schema_fail(m->r, CMAT_ERR_UNSUPPORTED, "\"not\" of such a schema is not supported");
     }
@@ -235,12 +270,13 @@ static void add_if(merger *m, const json_t *s)
     const json_t *cond = json_object_get(s, "if"), *then = json_object_get(s, "then"),
                  *otherwise = json_object_get(s, "else");
     json_t *no;
-    if (!then && !otherwise)
+    if (!then && !otherwise && !json_object_get(s, "unevaluatedProperties"))
         return;
     if (!(no = schema_negation(m->r, cond))) {
         schema_fail(m->r, CMAT_ERR_UNSUPPORTED, "\"if\" of such a schema is not supported");
         return;
     }
+    no = schema_silent(no);
     add_group(m, json_pack("[o, o]", then ? both(cond, then) : own(cond),
                            otherwise ? both(no, otherwise) : own(no)));
     json_decref(no);
@@ -263,7 +299,7 @@ static void add_dependent(merger *m, const json_t *s, bool schemas)
         } else if (json_array_extend(json_object_get(with, "required"), v) != 0) {
             schema_fail(m->r, CMAT_ERR_FORMAT, "\"dependentRequired\" is not of lists of names");
         }
-        add_group(m, json_pack("[o, o]", without, with));
+        add_group(m, json_pack("[o, o]", schema_silent(without), with));
     }
 }
 
@@ -325,6 +361,8 @@ static void add(merger *m, const json_t *s, bool outermost)
     }
     if (!schema_keywords_known(m->r, s))
         return;
+    const bool was_silent = m->silent;
+    m->silent |= json_object_get(s, SCHEMA_SILENT) != NULL;
     merge_object(m, s);
     merge_array(m, s);
     json_object_foreach((json_t *)(uintptr_t)s, name, v)
@@ -356,6 +394,7 @@ static void add(merger *m, const json_t *s, bool outermost)
             merge_keyword(m, name, v);
         }
     }
+    m->silent = was_silent;
 }
 
 /* ---- the whole ---- */

@@ -166,7 +166,7 @@ static grammar_expr *undeclared_pair(schema_reader *r, const json_t *s, const js
     if (json_object_size(patterns) == 0) {
         if (!more)
             more = json_object_get(s, "unevaluatedProperties");
-        if (!more && json_object_get(s, "properties"))
+        if (!more && schema_declared(s))
             return NULL;
         return json_is_false(more) ? NULL : other_pair(r, properties, more ? more : json_true());
     }
@@ -186,7 +186,9 @@ static const json_t *all_properties(schema_reader *r, const json_t *s)
 {
     const json_t *required = json_object_get(s, "required"),
                  *patterns = json_object_get(s, "patternProperties"),
-                 *more = json_object_get(s, "additionalProperties");
+                 *additional = json_object_get(s, "additionalProperties"),
+                 *unevaluated = additional ? NULL : json_object_get(s, "unevaluatedProperties"),
+                 *more = additional ? additional : unevaluated, *declared = schema_declared(s);
     json_t *all = json_object(), *p, *q;
     const char *name, *pattern;
     void *next;
@@ -207,9 +209,11 @@ static const json_t *all_properties(schema_reader *r, const json_t *s)
     }
     json_object_foreach_safe(all, next, name, p)
     {
+        bool evaluated = json_object_get(declared, name);
         json_object_foreach((json_t *)(uintptr_t)patterns, pattern, q)
         {
             const int match = schema_matches(pattern, name);
+            evaluated |= match == 1;
             if (match < 0)
                 return schema_fail(r, CMAT_ERR_UNSUPPORTED,
                                    "whether \"%.60s\" matches the pattern \"%.60s\"", name,
@@ -219,6 +223,10 @@ static const json_t *all_properties(schema_reader *r, const json_t *s)
                 json_object_set_new(
                     all, name, json_pack("{s:[O, O]}", "allOf", json_object_get(all, name), q));
         }
+        if (unevaluated && !evaluated)
+            json_object_set_new(
+                all, name,
+                json_pack("{s:[O, O]}", "allOf", json_object_get(all, name), unevaluated));
     }
     return all;
 }
