@@ -10,7 +10,7 @@
  * What an adapter was tuned on (adapter_base.h) is recorded in the safetensors' __metadata__, which
  * every reader ignores; PEFT warns of unknown keys in the JSON file.
  */
-#define PCRE2_CODE_UNIT_WIDTH 8
+#include "model/adapter_peft.h"
 #include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
@@ -21,24 +21,17 @@
 #include "model/safetensors.h"
 
 #include <math.h>
-#include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MODULE_MAX CMAT_MODULE_NAME_MAX /* "model.layers.N.self_attn.q_proj" */
-#define TENSOR_MAX (MODULE_MAX + 48)
-
-static void module_path(char out[MODULE_MAX], const cmat_arch *arch, int layer, int weight)
-{
-    cmat_module_name(out, arch, true, cmat_arch_module_of(arch, weight), layer);
-}
+#define TENSOR_MAX (CMAT_MODULE_NAME_MAX + 48)
 
 static void tensor_name(char out[TENSOR_MAX], const cmat_arch *arch, int layer, int weight,
                         char which)
 {
-    char module[MODULE_MAX];
-    module_path(module, arch, layer, weight);
+    char module[CMAT_MODULE_NAME_MAX];
+    cmat_peft_module(module, arch, layer, weight);
     snprintf(out, TENSOR_MAX, "base_model.model.%s.lora_%c.weight", module, which);
 }
 
@@ -48,202 +41,6 @@ int cmat_peft_hf_row(const cmat_model_config *c, int weight, int row)
         return row;
     int d = c->head_dim, in_head = row % d;
     return row - in_head + in_head % 2 * (d / 2) + in_head / 2;
-}
-
-/* ---- which modules a config names ---- */
-
-/* One of target_modules, exclude_modules as in PEFT: a list matches a module's whole path or its
- * end behind a dot; a string is a regular expression for the whole path. */
-typedef struct {
-    const json_t *list;
-    bool all;
-    pcre2_code *regex;
-    pcre2_match_data *match;
-} matcher;
-
-static void matcher_clear(matcher *m)
-{
-    pcre2_match_data_free(m->match);
-    pcre2_code_free(m->regex);
-}
-
-static cmat_status matcher_init(matcher *m, const json_t *v, const char *key, const char *what,
-                                cmat_error *err)
-{
-    const char *s = json_string_value(v);
-    *m = (matcher){0};
-    if (!v || json_is_null(v))
-        return CMAT_OK;
-    if (json_is_array(v)) {
-        size_t i;
-        json_t *item;
-        json_array_foreach(v, i, item)
-        {
-            if (!json_is_string(item))
-                return cmat_fail(err, CMAT_ERR_FORMAT,
-                                 "%s: %s holds something that is not a string", what, key);
-        }
-        m->list = v;
-        return CMAT_OK;
-    }
-    if (!s)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: %s is neither a list nor a string", what, key);
-    if (strcmp(s, "all-linear") == 0) {
-        m->all = true;
-        return CMAT_OK;
-    }
-    int code;
-    PCRE2_SIZE at;
-    m->regex = pcre2_compile(
-        (PCRE2_SPTR)s, PCRE2_ZERO_TERMINATED,
-        PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
-    if (!m->regex) {
-        PCRE2_UCHAR text[128];
-        pcre2_get_error_message(code, text, sizeof text);
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: %s: column %zu of the pattern: %s", what, key,
-                         (size_t)at + 1, text);
-    }
-    m->match = pcre2_match_data_create_from_pattern(m->regex, NULL);
-    return CMAT_OK;
-}
-
-static bool matcher_match(const matcher *m, const char *module)
-{
-    size_t i, n = strlen(module);
-    json_t *item;
-    if (m->regex) /* PCRE2's own match limit bounds the time; a pattern that reaches it matches
-                     nothing */
-        return pcre2_match(m->regex, (PCRE2_SPTR)module, n, 0, 0, m->match, NULL) > 0;
-    json_array_foreach(m->list, i, item)
-    {
-        const char *s = json_string_value(item);
-        size_t k = strlen(s);
-        if (k <= n && strcmp(module + n - k, s) == 0 && (k == n || module[n - k - 1] == '.'))
-            return true;
-    }
-    return m->all;
-}
-
-/* True when layers_to_transform (null, a number or a list) holds the layer. */
-static bool has_layer(const json_t *layers, int layer)
-{
-    size_t i;
-    json_t *item;
-    if (!layers || json_is_null(layers))
-        return true;
-    if (json_is_integer(layers))
-        return json_integer_value(layers) == layer;
-    json_array_foreach(layers, i, item)
-    {
-        if (json_is_integer(item) && json_integer_value(item) == layer)
-            return true;
-    }
-    return json_is_array(layers) && json_array_size(layers) == 0;
-}
-
-static cmat_status find_wanted(const cmat_model *m, const json_t *j, const char *what, bool *wanted,
-                               unsigned *targets, cmat_error *err)
-{
-    matcher in = {0}, out = {0};
-    cmat_status st =
-        matcher_init(&in, json_object_get(j, "target_modules"), "target_modules", what, err);
-    if (st == CMAT_OK)
-        st =
-            matcher_init(&out, json_object_get(j, "exclude_modules"), "exclude_modules", what, err);
-    *targets = 0;
-    for (int l = 0; st == CMAT_OK && l < m->config.n_layers; l++)
-        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
-            char module[MODULE_MAX];
-            module_path(module, m->config.arch, l, k);
-            bool want = matcher_match(&in, module) && !matcher_match(&out, module) &&
-                        has_layer(json_object_get(j, "layers_to_transform"), l);
-            wanted[l * CMAT_N_LAYER_WEIGHTS + k] = want;
-            *targets |= (unsigned)want << k;
-        }
-    if (st == CMAT_OK && !*targets)
-        st = cmat_fail(err, CMAT_ERR_FORMAT, "%s: target_modules name no matrix of this model",
-                       what);
-    matcher_clear(&in);
-    matcher_clear(&out);
-    return st;
-}
-
-/* ---- the config file ---- */
-
-/* True for null, false, 0, "", [] and {}: a feature that is off. */
-static bool is_off(const json_t *v)
-{
-    return !v || json_is_null(v) || json_is_false(v) ||
-           (json_is_integer(v) && json_integer_value(v) == 0) ||
-           (json_is_string(v) && json_string_length(v) == 0) ||
-           (json_is_array(v) && json_array_size(v) == 0) ||
-           (json_is_object(v) && json_object_size(v) == 0);
-}
-
-/* Features of PEFT that change the result and that the engine does not have. */
-static cmat_status check_features(const json_t *j, const char *what, cmat_error *err)
-{
-    static const char *const features[] = {"fan_in_fan_out",
-                                           "modules_to_save",
-                                           "lora_bias",
-                                           "target_parameters",
-                                           "use_qalora",
-                                           "layer_replication",
-                                           "trainable_token_indices",
-                                           "alora_invocation_tokens",
-                                           "megatron_config",
-                                           "arrow_config",
-                                           "monteclora_config",
-                                           "velora_config",
-                                           "kasa_config",
-                                           "use_bdlora"};
-    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
-        if (!is_off(json_object_get(j, features[i])))
-            return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: %s is not supported", what,
-                             features[i]);
-    const char *bias = cmat_json_str(j, "bias", "none");
-    if (strcmp(bias, "none") != 0)
-        return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s: bias \"%.40s\" is not supported", what,
-                         bias);
-    return CMAT_OK;
-}
-
-/* rank_pattern and alpha_pattern give some modules another rank or alpha. */
-static cmat_status check_pattern(const json_t *j, const char *key, double value, const char *what,
-                                 cmat_error *err)
-{
-    const char *module;
-    json_t *v;
-    json_object_foreach(json_object_get(j, key), module, v)
-    {
-        if (!json_is_number(v) || json_number_value(v) != value)
-            return cmat_fail(
-                err, CMAT_ERR_UNSUPPORTED,
-                "%s: %s gives %.60s a value other than %g: one for all modules is supported", what,
-                key, module, value);
-    }
-    return CMAT_OK;
-}
-
-static cmat_status read_config(const json_t *j, const char *what, cmat_lora_config *c,
-                               cmat_error *err)
-{
-    cmat_status st = check_features(j, what, err);
-    if (st != CMAT_OK)
-        return st;
-    const json_t *r = json_object_get(j, "r"), *alpha = json_object_get(j, "lora_alpha");
-    if (!json_is_integer(r) || json_integer_value(r) < 1 || json_integer_value(r) > INT32_MAX)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: r is not a rank", what);
-    if (!json_is_number(alpha))
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: lora_alpha is not a number", what);
-    c->rank = (int)json_integer_value(r);
-    c->alpha = (float)json_number_value(alpha);
-    c->dropout = (float)cmat_json_num(j, "lora_dropout", 0);
-    c->rslora = cmat_json_bool(j, "use_rslora", false);
-    c->dora = cmat_json_bool(j, "use_dora", false);
-    if ((st = check_pattern(j, "rank_pattern", c->rank, what, err)) != CMAT_OK)
-        return st;
-    return check_pattern(j, "alpha_pattern", json_number_value(alpha), what, err);
 }
 
 /* ---- the weights file ---- */
@@ -305,8 +102,8 @@ static cmat_status load_magnitude(const cmat_adapter *a, const cmat_safetensors 
                                   cmat_error *err)
 {
     const int n = cmat_module_rows(a->model, layer, weight);
-    char name[TENSOR_MAX], module[MODULE_MAX];
-    module_path(module, a->model->config.arch, layer, weight);
+    char name[TENSOR_MAX], module[CMAT_MODULE_NAME_MAX];
+    cmat_peft_module(module, a->model->config.arch, layer, weight);
     snprintf(name, sizeof name, "base_model.model.%s.lora_magnitude_vector", module);
     const cmat_safetensor *t = cmat_safetensors_find(s, name);
     if (!t) { /* files of other versions */
@@ -366,9 +163,7 @@ static cmat_status lora_load(cmat_adapter **out, const cmat_model *m, const char
     char *config_path = cmat_path_join(dir, CMAT_PEFT_CONFIG),
          *weights_path = cmat_path_join(dir, CMAT_PEFT_WEIGHTS);
     bool *wanted = cmat_xcalloc((size_t)m->config.n_layers * CMAT_N_LAYER_WEIGHTS, sizeof *wanted);
-    cmat_status st = read_config(j, config_path, &config, err);
-    if (st == CMAT_OK)
-        st = find_wanted(m, j, config_path, wanted, &config.targets, err);
+    cmat_status st = cmat_peft_config_read(m, j, config_path, &config, wanted, err);
     if (st == CMAT_OK && (st = cmat_adapter_make(out, m, &config, wanted, err)) != CMAT_OK)
         st = cmat_fail_prefix(err, st, "%s", config_path);
     if (st == CMAT_OK)
@@ -389,79 +184,6 @@ const char *cmat_peft_base_name(const cmat_model *m, const char *sha256)
     if (sha256 && strcmp(sha256, CMAT_DEFAULT_MODEL_SHA256) == 0)
         return "HuggingFaceTB/SmolLM2-135M-Instruct";
     return m->path ? cmat_path_base(m->path) : "";
-}
-
-/* A float as the shortest decimal that names it: 0.05f as 0.05. */
-static json_t *json_float(float f)
-{
-    char text[32];
-    if (f == floorf(f) && fabsf(f) < 1e9f)
-        return json_integer((json_int_t)f);
-    snprintf(text, sizeof text, "%.7g", (double)f);
-    if (strtof(text, NULL) != f)
-        return json_real((double)f);
-    return json_real(strtod(text, NULL));
-}
-
-/* null when every layer is adapted, else the list of those that are. */
-static json_t *json_layers(const cmat_adapter *a)
-{
-    json_t *list = json_array();
-    for (int l = 0; l < a->model->config.n_layers; l++)
-        for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++)
-            if (cmat_adapter_pair(a, l, k)->a) {
-                json_array_append_new(list, json_integer(l));
-                break;
-            }
-    if ((int)json_array_size(list) < a->model->config.n_layers)
-        return list;
-    json_decref(list);
-    return json_null();
-}
-
-/* The end of a module's path that names it in every layer: "q_proj", or "attn.c_proj" where the
- * network has a c_proj too. */
-static const char *module_suffix(const cmat_arch *arch, int weight, char path[MODULE_MAX])
-{
-    const char *last;
-    module_path(path, arch, 0, weight);
-    last = strrchr(path, '.') + 1;
-    for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++) {
-        char other[MODULE_MAX];
-        module_path(other, arch, 0, k);
-        if (strcmp(other, path) != 0 && strcmp(strrchr(other, '.') + 1, last) == 0) {
-            for (last--; last > path && last[-1] != '.';)
-                last--;
-            break;
-        }
-    }
-    return last;
-}
-
-static json_t *json_targets(const cmat_adapter *a)
-{
-    const cmat_arch *arch = a->model->config.arch;
-    json_t *list = json_array();
-    char path[MODULE_MAX];
-    for (int k = 0; k < CMAT_N_LAYER_WEIGHTS; k++)
-        if (a->config.targets >> k & 1 && cmat_arch_module_size(arch, k))
-            json_array_append_new(list, json_string(module_suffix(arch, k, path)));
-    return list;
-}
-
-static json_t *make_config(const cmat_adapter *a, const char *base)
-{
-    return json_pack(
-        "{s:n, s:s, s:s, s:n, s:b, s:b, s:b, s:n, s:o, s:o, s:o, s:n, s:s, s:i, s:{}, s:{}, s:n, "
-        "s:o, s:s,"
-        " s:b, s:b}",
-        "auto_mapping", "base_model_name_or_path", base, "bias", "none", "exclude_modules",
-        "fan_in_fan_out", 0, "inference_mode", 1, "init_lora_weights", 1, "layers_pattern",
-        "layers_to_transform", json_layers(a), "lora_alpha", json_float(a->config.alpha),
-        "lora_dropout", json_float(a->config.dropout), "modules_to_save", "peft_type", "LORA", "r",
-        a->config.rank, "rank_pattern", "alpha_pattern", "revision", "target_modules",
-        json_targets(a), "task_type", "CAUSAL_LM", "use_dora", (int)a->config.dora, "use_rslora",
-        (int)a->config.rslora);
 }
 
 /* B (n_out, rank) with its rows in HF's order; the caller's to free(). */
@@ -501,14 +223,14 @@ static void add_magnitude(cmat_safetensor *t, const cmat_adapter *a, int layer, 
     const cmat_lora_pair *p = cmat_adapter_pair(a, layer, weight);
     const cmat_type_info *info = cmat_type_get(type);
     const int n = cmat_module_rows(a->model, layer, weight);
-    char module[MODULE_MAX];
+    char module[CMAT_MODULE_NAME_MAX];
     float *m = cmat_xmalloc((size_t)n * sizeof *m);
     void *own = cmat_xmalloc((size_t)n * (size_t)info->block_bytes);
     for (int i = 0; i < n; i++)
         m[cmat_peft_hf_row(&a->model->config, weight, i)] = p->m[i];
     info->from_f32(m, own, (size_t)n);
     free(m);
-    module_path(module, a->model->config.arch, layer, weight);
+    cmat_peft_module(module, a->model->config.arch, layer, weight);
     *t = (cmat_safetensor){.name =
                                cmat_xasprintf("base_model.model.%s.lora_magnitude_vector", module),
                            .type = type,
@@ -555,7 +277,7 @@ static cmat_status lora_save(const cmat_adapter *a, const char *dir, cmat_type t
     const char *sha256 = cmat_model_hash((cmat_model *)a->model);
     char *config_path = cmat_path_join(dir, CMAT_PEFT_CONFIG),
          *weights_path = cmat_path_join(dir, CMAT_PEFT_WEIGHTS);
-    json_t *j = make_config(a, cmat_peft_base_name(a->model, sha256));
+    json_t *j = cmat_peft_config_make(a, cmat_peft_base_name(a->model, sha256));
     cmat_status st = save_weights(a, weights_path, type, err);
     if (st == CMAT_OK)
         st = cmat_json_save(config_path, j, err);

@@ -246,6 +246,15 @@ size_t jinja_chars(const char *s, size_t len); /* code points */
 /* As Python's str() or, quoted, repr(). */
 void jinja_print(jinja_run *r, cmat_buf *b, jinja_value v, bool quoted);
 const char *jinja_kind_name(jinja_value v);
+/* The items of a list, the keys of a dict, the characters of a string. false: cannot be iterated.
+ */
+bool jinja_iterate(jinja_run *r, jinja_value v, jinja_list **out);
+/* The shortest decimal that reads back as f, written as Python (json: its json.dumps) does. */
+void jinja_float_print(cmat_buf *b, double f, bool json);
+/* True, with a failure, when printing has gone too deep or too far. */
+bool jinja_too_deep(jinja_run *r, const cmat_buf *b);
+
+/* jinja_json.c */
 jinja_value jinja_from_json(jinja_run *r, json_t *j, int depth);
 /* As json.dumps. */
 typedef struct {
@@ -255,9 +264,6 @@ typedef struct {
 } jinja_json_style;
 void jinja_json(jinja_run *r, cmat_buf *b, jinja_value v, const jinja_json_style *style, int level,
                 const jinja_node *at);
-/* The items of a list, the keys of a dict, the characters of a string. false: cannot be iterated.
- */
-bool jinja_iterate(jinja_run *r, jinja_value v, jinja_list **out);
 
 /* Evaluated arguments of a call. */
 typedef struct {
@@ -314,6 +320,12 @@ jinja_value jinja_slice(jinja_run *r, const jinja_node *at, jinja_value v,
 int jinja_builtin_find(const char *name, size_t len);
 jinja_value jinja_builtin_call(jinja_run *r, const jinja_node *at, int builtin,
                                const jinja_args *args);
+
+/* jinja_operator.c: n is the operator, a and b its operands; of a comparison op is one of a chain.
+ */
+jinja_value jinja_binary(jinja_run *r, const jinja_node *n, jinja_value a, jinja_value b);
+bool jinja_relation(jinja_run *r, const jinja_node *n, int op, jinja_value a, jinja_value b);
+jinja_value jinja_sign(jinja_run *r, const jinja_node *n, jinja_value v); /* JN_NEG or JN_POS */
 
 /* jinja_eval.c */
 jinja_value jinja_eval(jinja_run *r, const jinja_node *n);
