@@ -25,7 +25,8 @@ static void file_write(const char *name, const void *data, size_t len)
 
 static void files_remove(void)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "model.gguf",
+    static const char *const names[] = {"tokenizer.json",        "tokenizer.model",
+                                        "qwen.tiktoken",         "model.gguf",
                                         "tokenizer_config.json", "generation_config.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path = cmat_path_join(folder, names[i]);
@@ -508,14 +509,70 @@ static int teardown(void **state)
     return 0;
 }
 
+/* The ranks of a vocabulary in the first Qwen's form: the same tokens come of them. */
+static void test_tiktoken(void **state)
+{
+    (void)state;
+    json_t *all = vectors_load(), *e, *c;
+    cmat_tokenizer *from = vector_open(all, "qwen2"), *t = NULL;
+    cmat_buf ranks = {0};
+    cmat_error err = {0};
+    size_t i, k;
+    int n = 0;
+    for (int id = 0; id < 420; id++) { /* behind them: what was added */
+        size_t len;
+        const char *bytes = cmat_tokenizer_bytes(from, id, &len);
+        char text[512];
+        assert_true(BASE64_ENCODE_RAW_LENGTH(len) < sizeof text);
+        base64_encode_raw(text, len, (const uint8_t *)bytes);
+        cmat_buf_printf(&ranks, "%.*s %d\n", (int)BASE64_ENCODE_RAW_LENGTH(len), text, id);
+    }
+    files_remove();
+    file_write("qwen.tiktoken", ranks.data, ranks.len);
+    if (open_here(&t, &err) != CMAT_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(cmat_tokenizer_n_vocab(t), 420 + 3 + 205);
+    assert_int_equal(cmat_tokenizer_find(t, "<|im_end|>"), 422);
+    assert_int_equal(cmat_tokenizer_find(t, "<|extra_204|>"), 420 + 3 + 204);
+    assert_true(cmat_tokenizer_is_special(t, 421) && cmat_tokenizer_is_end(t, 422));
+    json_array_foreach(all, i, e) if (strcmp(cmat_json_str(e, "name", ""), "qwen2") == 0)
+        json_array_foreach(json_object_get(e, "cases"), k, c)
+    {
+        const json_t *text = json_array_get(c, 0), *want = json_array_get(c, 1);
+        if (!json_is_array(want) || strstr(json_string_value(text), "[["))
+            continue;
+        assert_true(same(t, "qwen.tiktoken", text, want, false));
+        n++;
+    }
+    assert_true(n > 40);
+    cmat_tokenizer_free(t);
+    cmat_tokenizer_free(from);
+    static const char *const bad[] = {
+        "aGk= x\n", "aGk=\n", "!! 3\n", "aGk= 1\naGk= 1\n", "", "aGk= 99999999999\n", "= 0\n"};
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        file_write("qwen.tiktoken", bad[i], strlen(bad[i]));
+        assert_int_equal(open_here(&t, &err), CMAT_ERR_FORMAT);
+        assert_true(strstr(err.msg, "qwen.tiktoken") && !strchr(err.msg, '\n'));
+    }
+    files_remove();
+    cmat_buf_clear(&ranks);
+    json_decref(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_named),
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_long),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_merged_control),
-        cmocka_unit_test(test_chat_mask),  cmocka_unit_test(test_default_template),
-        cmocka_unit_test(test_spm_broken), cmocka_unit_test(test_byte_tokens),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_named),
+        cmocka_unit_test(test_tiktoken),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_merged_control),
+        cmocka_unit_test(test_chat_mask),
+        cmocka_unit_test(test_default_template),
+        cmocka_unit_test(test_spm_broken),
+        cmocka_unit_test(test_byte_tokens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

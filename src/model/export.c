@@ -100,11 +100,13 @@ static cmat_status write_it(cmat_model *m, const cmat_adapter *a, const char *pa
 
 static bool has_tokenizer(const char *dir)
 {
-    char *json = cmat_path_join(dir, "tokenizer.json"),
-         *spm = cmat_path_join(dir, "tokenizer.model");
-    const bool has = cmat_path_exists(json) || cmat_path_exists(spm);
-    free(json);
-    free(spm);
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "qwen.tiktoken"};
+    bool has = false;
+    for (size_t i = 0; i < 3; i++) {
+        char *path = cmat_path_join(dir, names[i]);
+        has |= cmat_path_exists(path);
+        free(path);
+    }
     return has;
 }
 

@@ -26,7 +26,7 @@ static cmat_status set_kind(job *j)
     cmat_tokenizer_spec *s = &j->spec;
     const bool bytes = s->model == CMAT_TOKENS_BYTE_BPE;
     const char *pre =
-        s->pre && !s->n_patterns ? s->pre : cmat_pretokenizer_name_of(s->patterns, s->n_patterns);
+        s->n_patterns ? cmat_pretokenizer_name_of(s->patterns, s->n_patterns) : s->pre;
     if (s->model == CMAT_TOKENS_UNIGRAM)
         return cmat_fail(j->err, CMAT_ERR_UNSUPPORTED,
                          "no GGUF is written of a model with a unigram tokenizer");
@@ -43,7 +43,7 @@ static cmat_status set_kind(job *j)
                 "before those that begin with one, too: these become other tokens");
         return CMAT_OK;
     }
-    if (!pre || s->n_patterns == 0)
+    if (!pre)
         return cmat_fail(j->err, CMAT_ERR_UNSUPPORTED,
                          "GGUF has no name for how this tokenizer cuts texts into pieces");
     if (s->prefix != CMAT_PREFIX_NONE)

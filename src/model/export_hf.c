@@ -47,10 +47,23 @@ static cmat_status copy_files(const cmat_model *m, const char *dir, const char *
                               cmat_error *err)
 {
     enum { MAX_FILE = 1 << 28 };
-    static const char *const files[] = {
-        "config.json", "generation_config.json",  "tokenizer.json",    "tokenizer_config.json",
-        "vocab.json",  "special_tokens_map.json", "tokenizer.model",   "added_tokens.json",
-        "merges.txt",  "chat_template.jinja",     "chat_template.json"};
+    static const char *const files[] = {"config.json",
+                                        "generation_config.json",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "vocab.json",
+                                        "special_tokens_map.json",
+                                        "tokenizer.model",
+                                        "added_tokens.json",
+                                        "qwen.tiktoken",
+                                        "tokenization_qwen.py",
+                                        "configuration_qwen.py",
+                                        "modeling_qwen.py",
+                                        "qwen_generation_utils.py",
+                                        "cpp_kernels.py",
+                                        "merges.txt",
+                                        "chat_template.jinja",
+                                        "chat_template.json"};
     cmat_status st = CMAT_OK;
     for (size_t i = 0; i < sizeof files / sizeof *files && st == CMAT_OK; i++) {
         char *source = cmat_path_join(m->path, files[i]), *to = cmat_path_join(dir, files[i]);

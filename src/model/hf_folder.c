@@ -263,7 +263,7 @@ cmat_status cmat_hf_folder_open(cmat_model **out, const char *folder, const cmat
 cmat_status cmat_hf_folder_hash(const char *folder, char hex[65], cmat_error *err)
 {
     static const char *const others[] = {"config.json", "tokenizer.json", "tokenizer.model",
-                                         "tokenizer_config.json"};
+                                         "qwen.tiktoken", "tokenizer_config.json"};
     cmat_hf_shards s;
     json_t *index;
     cmat_buf list = {0};

@@ -97,10 +97,16 @@ static bool ends_with(const char *s, const char *end)
 /* The files that cmat reads, at the top of the repository. */
 static bool belongs_to_model(const char *name)
 {
-    static const char *const names[] = {
-        "config.json",         "generation_config.json", "tokenizer.json",
-        "tokenizer.model",     "tokenizer_config.json",  "special_tokens_map.json",
-        "chat_template.jinja", "chat_template.json",     "model.safetensors.index.json"};
+    static const char *const names[] = {"config.json",
+                                        "generation_config.json",
+                                        "tokenizer.json",
+                                        "tokenizer.model",
+                                        "qwen.tiktoken",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "chat_template.jinja",
+                                        "chat_template.json",
+                                        "model.safetensors.index.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -1,9 +1,9 @@
 /* model/tokenizer.h - text to tokens and back: byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM),
  * SentencePiece's BPE with byte fallback (Llama 2, Mistral, Gemma, Phi-3) and its unigram model.
  *
- * Comes from a GGUF, from a tokenizer.json or from a SentencePiece tokenizer.model; what a file
- * asks for and cmat does not do is CMAT_ERR_UNSUPPORTED and named. Never changes after new: may be
- * used by several threads. */
+ * Comes from a GGUF, from a tokenizer.json, a SentencePiece tokenizer.model or a qwen.tiktoken;
+ * what a file asks for and cmat does not do is CMAT_ERR_UNSUPPORTED and named. Never changes after
+ * new: may be used by several threads. */
 #ifndef CMAT_MODEL_TOKENIZER_H
 #define CMAT_MODEL_TOKENIZER_H
 #include "cmat/error.h"
@@ -15,9 +15,10 @@ typedef struct cmat_tokenizer cmat_tokenizer;
 
 /* The bytes of tokens are copied; g may be closed afterwards. */
 cmat_status cmat_tokenizer_new(cmat_tokenizer **out, const cmat_gguf *g, cmat_error *err);
-/* From a model's folder: its tokenizer.json, else its tokenizer.model; what tokenizer_config.json,
- * generation_config.json and config.json add, where they are there. n_vocab: rows of the embedding
- * matrix (0: as many as tokens); ids beyond the file's tokens are there but stand for nothing. */
+/* From a model's folder: its tokenizer.json, else its tokenizer.model or qwen.tiktoken; what
+ * tokenizer_config.json, generation_config.json and config.json add, where they are there. n_vocab:
+ * rows of the embedding matrix (0: as many as tokens); ids beyond the file's tokens are there but
+ * stand for nothing. */
 cmat_status cmat_tokenizer_open(cmat_tokenizer **out, const char *folder, int n_vocab,
                                 cmat_error *err);
 void cmat_tokenizer_free(cmat_tokenizer *t);

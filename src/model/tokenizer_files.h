@@ -8,8 +8,9 @@
 /* What the tokenizer of a folder is read from. */
 typedef struct {
     json_t *tokenizer, *config, *generation, *model; /* NULL: not there */
-    char *spm;                                       /* the bytes of tokenizer.model */
-    size_t spm_len;
+    char *data; /* the bytes of tokenizer.model or qwen.tiktoken, when there is no tokenizer.json */
+    size_t len;
+    const char *data_name;
 } cmat_tokenizer_files;
 
 /* Reads a folder's files into *s, initialised by the caller, which borrows their texts; see
@@ -25,6 +26,9 @@ cmat_status cmat_tokenizer_read_json(cmat_tokenizer_spec *s, const json_t *file,
 /* A SentencePiece model (tokenizer.model). */
 cmat_status cmat_tokenizer_read_spm(cmat_tokenizer_spec *s, const void *data, size_t len,
                                     const char *what, cmat_error *err);
+/* The first Qwen's qwen.tiktoken; what it stands for is the spec's own. */
+cmat_status cmat_tokenizer_read_tiktoken(cmat_tokenizer_spec *s, const char *data, size_t len,
+                                         const char *what, cmat_error *err);
 /* What tokenizer_config.json adds: control tokens by name, added tokens, add_bos_token. */
 cmat_status cmat_tokenizer_read_config(cmat_tokenizer_spec *s, const json_t *config,
                                        const char *what, cmat_error *err);

@@ -110,13 +110,19 @@ static cmat_status files_load(cmat_tokenizer_files *f, const char *folder, cmat_
         (st = object_load(folder, "generation_config.json", &f->generation, err)) != CMAT_OK ||
         (st = object_load(folder, "config.json", &f->model, err)) != CMAT_OK || f->tokenizer)
         return st;
-    char *path = cmat_path_join(folder, "tokenizer.model");
-    if (!cmat_path_exists(path))
+    static const char *const names[] = {"tokenizer.model", "qwen.tiktoken"};
+    for (size_t i = 0; i < 2 && !f->data_name && st == CMAT_OK; i++) {
+        char *path = cmat_path_join(folder, names[i]);
+        if (cmat_path_exists(path)) {
+            st = cmat_read_file(path, MAX_FILE, &f->data, &f->len, err);
+            f->data_name = names[i];
+        }
+        free(path);
+    }
+    if (st == CMAT_OK && !f->data_name)
         st = cmat_fail(err, CMAT_ERR_NOT_FOUND,
-                       "%s: neither tokenizer.json nor tokenizer.model is there", folder);
-    else
-        st = cmat_read_file(path, MAX_FILE, &f->spm, &f->spm_len, err);
-    free(path);
+                       "%s: neither tokenizer.json nor tokenizer.model nor qwen.tiktoken is there",
+                       folder);
     return st;
 }
 
@@ -124,9 +130,11 @@ static cmat_status spec_read(cmat_tokenizer_spec *s, const cmat_tokenizer_files 
                              const char *folder, int n_vocab, cmat_error *err)
 {
     cmat_token_spec *last;
-    char *what = cmat_path_join(folder, f->tokenizer ? "tokenizer.json" : "tokenizer.model");
+    char *what = cmat_path_join(folder, f->tokenizer ? "tokenizer.json" : f->data_name);
     cmat_status st = f->tokenizer ? cmat_tokenizer_read_json(s, f->tokenizer, what, err)
-                                  : cmat_tokenizer_read_spm(s, f->spm, f->spm_len, what, err);
+                     : f->data_name[0] == 'q'
+                         ? cmat_tokenizer_read_tiktoken(s, f->data, f->len, what, err)
+                         : cmat_tokenizer_read_spm(s, f->data, f->len, what, err);
     free(what);
     what = cmat_path_join(folder, "tokenizer_config.json");
     if (st == CMAT_OK && f->config)
@@ -158,7 +166,7 @@ void cmat_tokenizer_files_close(cmat_tokenizer_files *f)
     json_decref(f->config);
     json_decref(f->generation);
     json_decref(f->model);
-    free(f->spm);
+    free(f->data);
 }
 
 cmat_status cmat_tokenizer_open(cmat_tokenizer **out, const char *folder, int n_vocab,
