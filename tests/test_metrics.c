@@ -165,6 +165,54 @@ static void test_macro(void **state)
     json_decref(tasks);
 }
 
+/* What success does not say: one list for tables and pages, and two runs compared by it. */
+static void test_means(void **state)
+{
+    (void)state;
+    static const char before[] =
+        "{\"success\": {\"n\": 3}, \"mean_score\": 0.5, \"measures\": {\"F1\": 0.25}, \"macro\": "
+        "{\"n_groups\": 2, \"success\": 0.75, \"whole\": 0.5, \"measures\": {\"F1\": 0.125}}, "
+        "\"tasks\": [{\"id\": \"a\", \"k\": 0, \"kind\": \"x\", \"score\": 0.5, \"measures\": "
+        "{\"F1\": 0.5}}, {\"id\": \"b\", \"k\": 0, \"kind\": \"x\", \"score\": 0, \"measures\": "
+        "{\"F1\": 0}}, {\"id\": \"only here\", \"k\": 0, \"score\": 1}]}";
+    static const char after[] =
+        "{\"tasks\": [{\"id\": \"a\", \"k\": 0, \"kind\": \"x\", \"score\": 1, \"measures\": "
+        "{\"F1\": 1}}, {\"id\": \"b\", \"k\": 0, \"kind\": \"x\", \"score\": 0, \"measures\": "
+        "{\"F1\": 0.25}}]}";
+    static const char *const names[] = {"score", "F1", "by group: success",
+                                        "by group: every step right", "by group: F1"};
+    const double values[] = {0.5, 0.25, 0.75, 0.5, 0.125};
+    json_t *a = json_loads(before, 0, NULL), *b = json_loads(after, 0, NULL), *c = NULL;
+    json_t *means = cmat_eval_means(a);
+    cmat_error err;
+    cmat_buf text = {0};
+    assert_int_equal(json_array_size(means), 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_string_equal(cmat_json_str(json_array_get(means, i), "name", ""), names[i]);
+        near(json_number_value(cmat_eval_mean_of(means, names[i])), values[i], 1e-12);
+    }
+    assert_null(cmat_eval_mean_of(means, "nothing"));
+    assert_int_equal(cmat_eval_compare(a, b, &c, &err), CMAT_OK);
+    const json_t *f1 = json_array_get(json_object_get(c, "means"), 1);
+    assert_string_equal(cmat_json_str(f1, "name", ""), "F1");
+    near(cmat_json_num(f1, "mean_a", 0), 0.25, 1e-12);
+    near(cmat_json_num(f1, "difference", 0), 0.375, 1e-12);
+    /* differences 0.5 and 0.25: standard deviation 0.25 / sqrt 2, of their mean 0.125 */
+    near(cmat_json_num(f1, "high", 0), 0.375 + CMAT_Z95 * 0.125, 1e-9);
+    cmat_eval_table_compare(c, "old", "new", &text);
+    assert_non_null(strstr(text.data, "mean F1: old 25.0 %, new 62.5 %: difference +37.5 points"));
+    cmat_buf_truncate(&text, 0);
+    cmat_eval_table_runs((const char *const[]){"old", "new"}, (const json_t *const[]){a, b}, 2,
+                         &text);
+    assert_non_null(strstr(text.data, "by group: F1"));
+    assert_non_null(strstr(text.data, "12.5"));
+    cmat_buf_clear(&text);
+    json_decref(means);
+    json_decref(a);
+    json_decref(b);
+    json_decref(c);
+}
+
 static void test_summary(void **state)
 {
     (void)state;
@@ -288,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_paired_difference),
         cmocka_unit_test(test_measures),
         cmocka_unit_test(test_macro),
+        cmocka_unit_test(test_means),
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_eval_run),
     };

@@ -2,6 +2,7 @@
  * from. */
 #include "api/api.h"
 #include "core/fs.h"
+#include "core/json.h"
 #include "core/mem.h"
 #include "eval/evaluate.h"
 
@@ -34,7 +35,9 @@ const cmat_option cmat_session_eval_option_table[] = {
     {"url-model", CMAT_OPT_STR, AT(url_model), "default", 0, 0, NULL, "NAME",
      "the server's name of the model", 0},
     {"run", CMAT_OPT_STR, AT(run), NULL, 0, 0, NULL, "DIR",
-     "keep episodes in DIR/store.db and go on from there when stopped", 'r'},
+     "keep episodes in DIR/store.db and go on from there when stopped; `cmat report DIR` draws "
+     "them",
+     'r'},
     CMAT_OPTION_TABLE(AT(agent), cmat_agent_option_table),
     {0},
 };
@@ -130,6 +133,26 @@ static void source_close(source *s)
     cmat_adapter_free(s->checker);
 }
 
+/* What `cmat report` draws a page from. */
+static cmat_status save_eval(const cmat_session *session, const char *env,
+                             const cmat_session_eval_options *o, const json_t *summary,
+                             cmat_error *err)
+{
+    char *path = cmat_path_join(o->run, "eval.json");
+    const char *model = o->url ? o->url : session ? session->model->path : NULL;
+    json_t *j = json_pack("{s:{s:s, s:s, s:s, s:o, s:{s:s}}, s:O}", "run", "command", "eval", "env",
+                          env, "cmat", CMAT_VERSION, "options",
+                          cmat_options_to_json(cmat_session_eval_option_table, o), "model", "path",
+                          model ? model : "", "summary", summary);
+    if (o->world)
+        json_object_set_new(json_object_get(j, "run"), "world",
+                            json_pack("{s:s}", "path", o->world));
+    const cmat_status st = cmat_json_save(path, j, err);
+    json_decref(j);
+    free(path);
+    return st;
+}
+
 static cmat_status evaluate(cmat_session *session, const char *env, cmat_session_eval_options *o,
                             json_t **summary, cmat_error *err)
 {
@@ -151,6 +174,8 @@ static cmat_status evaluate(cmat_session *session, const char *env, cmat_session
                               .opts = o->agent,
                               .label = "eval"};
         st = cmat_eval_run(&rc, &tasks, summary, err);
+        if (st == CMAT_OK && o->run)
+            st = save_eval(session, env, o, *summary, err);
     }
     source_close(&s);
     cmat_store_close(store);

@@ -41,7 +41,8 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 {
     report_opts *o = vopts;
     char *out = o->out ? cmat_xstrdup(o->out) : cmat_path_join(args[0], "report.html");
-    char *summary_path = cmat_path_join(args[0], "summary.json");
+    char *summary_path = cmat_path_join(args[0], "summary.json"),
+         *eval_path = cmat_path_join(args[0], "eval.json");
     json_t *summary = NULL;
     cmat_status st = CMAT_OK;
 
@@ -49,7 +50,10 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     if (!cmat_path_is_dir(args[0]))
         st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such run folder", args[0]);
     else if (o->common.json) {
-        summary = cmat_json_load(summary_path, err);
+        summary = cmat_json_load(cmat_path_exists(summary_path) || !cmat_path_exists(eval_path)
+                                     ? summary_path
+                                     : eval_path,
+                                 err);
         st = summary ? CMAT_OK : CMAT_ERR_FORMAT;
         if (summary)
             cli_print_json(summary);
@@ -60,6 +64,7 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     }
     json_decref(summary);
     free(summary_path);
+    free(eval_path);
     free(out);
     return st;
 }
@@ -71,9 +76,12 @@ const cli_command cli_report = {
     .text =
         "Draws success before and after with intervals, by round, by kind, errors, losses, and "
         "every episode step by\n"
-        "step, from what lies in the run folder. Works on unfinished runs too.\n\n"
+        "step, from what lies in the run folder. Works on unfinished runs too, and on the folder "
+        "of "
+        "`cmat eval --run`.\n\n"
         "Examples:\n"
         "  cmat report runs/shop\n"
+        "  cmat eval kg --world films.tsv --run runs/kg && cmat report runs/kg\n"
         "  cmat report --json runs/shop      the figures alone",
     .options = options,
     .opts_size = sizeof(report_opts),

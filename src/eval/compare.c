@@ -101,6 +101,7 @@ cmat_status cmat_eval_compare(const json_t *a, const json_t *b, json_t **out, cm
         json_object_set_new(*out, "only_b", json_integer((json_int_t)p.only_b));
         json_object_set_new(*out, "neither", json_integer((json_int_t)p.neither));
         json_object_set_new(*out, "by_kind", by_kind(a, kinds));
+        json_object_set_new(*out, "means", cmat_eval_compare_means(in_a, in_b));
     }
     json_decref(in_a);
     json_decref(in_b);

@@ -43,12 +43,22 @@ cmat_status cmat_eval_summary(cmat_store *store, const char *phase, int round,
                               const cmat_task_list *tasks, json_t **summary, cmat_error *err);
 /* Two runs over the same tasks, paired by id (the first sample): *out is a new reference:
  * {"n", "both", "only_a", "only_b", "neither", "rate_a", "rate_b", "difference", "low", "high",
- * "p", "by_kind": [{"kind", "n", "rate_a", "rate_b", "difference"}]}. The difference is b - a, its
- * interval Newcombe's, p by McNemar's exact test. CMAT_ERR_ARG: they have no task in common. */
+ * "p", "by_kind": [{"kind", "n", "rate_a", "rate_b", "difference"}],
+ * "means": [{"name", "n", "mean_a", "mean_b", "difference", "low", "high"}]}. The difference is
+ * b - a, its interval Newcombe's, p by McNemar's exact test; "means" has the score where it is not
+ * just 0 or 1, and the environment's measures, with the normal interval of the paired differences.
+ * CMAT_ERR_ARG: they have no task in common. */
 cmat_status cmat_eval_compare(const json_t *a, const json_t *b, json_t **out, cmat_error *err);
 
 /* The "macro" of a summary's "tasks", a new reference; NULL: none of them is a step. */
 json_t *cmat_eval_macro(const json_t *tasks);
+/* The figures of a summary that are told as means, in the order to show them: a new array of
+ * {"name", "mean": 0..1}, empty where success says all. */
+json_t *cmat_eval_means(const json_t *summary);
+/* The mean of that name, borrowed; NULL: none. */
+const json_t *cmat_eval_mean_of(const json_t *means, const char *name);
+/* "means" of a comparison, of objects id -> row of a summary's tasks: a new reference. */
+json_t *cmat_eval_compare_means(const json_t *in_a, const json_t *in_b);
 /* Success rate of a summary, 0..1. */
 double cmat_eval_rate(const json_t *summary);
 /* Appends plain text tables for a terminal. */

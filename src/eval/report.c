@@ -12,9 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One measurement: a column of the tables. */
+typedef struct {
+    const char *stage, *label;
+    bool whole; /* by kind and with all its episodes too */
+    const json_t *summary;
+} column;
+
+enum { MAX_COLUMNS = 8 };
 typedef struct {
     const char *dir;
     json_t *run, *state;
+    bool learned;                /* a run of the loop, not just one measurement */
+    column columns[MAX_COLUMNS]; /* those that are there, in the order a reader wants them */
+    size_t n_columns;
     cmat_store *store;
     cmat_buf out;
 } page;
@@ -69,25 +80,31 @@ static cmat_svg_bar bar_of(const char *label, const json_t *success)
                           .n = (size_t)cmat_json_int(success, "n", 0)};
 }
 
-/* The measurements on held-out tasks, in the order a reader wants them. */
-static const struct {
-    const char *stage, *label;
-} heldout[] = {{"heldout-before", "untuned"},           {"heldout-after", "tuned agent"},
-               {"heldout-off", "tuned, Checker off"},   {"heldout-facts", "tuned, Checker facts"},
-               {"heldout-both", "tuned, Checker both"}, {"heldout-lessons", "tuned, with lessons"}};
-enum { N_HELDOUT = sizeof heldout / sizeof *heldout };
+static const column measurements[] = {{"eval", "this run", true, NULL},
+                                      {"heldout-before", "untuned", true, NULL},
+                                      {"heldout-after", "tuned agent", true, NULL},
+                                      {"heldout-off", "tuned, Checker off", false, NULL},
+                                      {"heldout-facts", "tuned, Checker facts", false, NULL},
+                                      {"heldout-both", "tuned, Checker both", false, NULL},
+                                      {"heldout-lessons", "tuned, with lessons", false, NULL}};
+
+static void find_columns(page *p)
+{
+    for (size_t i = 0; i < sizeof measurements / sizeof *measurements; i++)
+        if (stage(p, measurements[i].stage)) {
+            p->columns[p->n_columns] = measurements[i];
+            p->columns[p->n_columns++].summary = stage(p, measurements[i].stage);
+        }
+}
 
 static void headline(page *p)
 {
-    cmat_svg_bar bars[N_HELDOUT];
-    size_t n = 0;
+    cmat_svg_bar bars[MAX_COLUMNS];
     const json_t *a = stage(p, "heldout-before"), *b = stage(p, "heldout-after");
     json_t *c = NULL;
 
-    for (size_t i = 0; i < N_HELDOUT; i++)
-        if (stage(p, heldout[i].stage))
-            bars[n++] =
-                bar_of(heldout[i].label, json_object_get(stage(p, heldout[i].stage), "success"));
+    for (size_t i = 0; i < p->n_columns; i++)
+        bars[i] = bar_of(p->columns[i].label, json_object_get(p->columns[i].summary, "success"));
     if (a && b && cmat_eval_compare(a, b, &c, NULL) == CMAT_OK)
         cmat_buf_printf(
             &p->out,
@@ -99,8 +116,11 @@ static void headline(page *p)
             100 * cmat_json_num(c, "low", 0), 100 * cmat_json_num(c, "high", 0),
             cmat_json_num(c, "p", 1));
     json_decref(c);
-    if (n)
-        cmat_svg_bars(&p->out, "Success on held-out tasks, with 95 % intervals (Wilson)", bars, n);
+    if (p->n_columns)
+        cmat_svg_bars(&p->out,
+                      p->learned ? "Success on held-out tasks, with 95 % intervals (Wilson)"
+                                 : "Success, with its 95 % interval (Wilson)",
+                      bars, p->n_columns);
 }
 
 static void by_round(page *p)
@@ -194,62 +214,38 @@ static const json_t *kind_of(const json_t *summary, const char *kind)
     return NULL;
 }
 
-static void by_kind(page *p)
+static void table_begin(page *p, const char *title, const char *what)
 {
-    const json_t *a = stage(p, "heldout-before"), *b = stage(p, "heldout-after");
-    size_t i;
-    json_t *k;
-
-    if (!a)
-        return;
-    cmat_buf_puts(&p->out,
-                  "<h2>By kind of task</h2>\n<table><tr><th>kind<th class=\"n\">untuned<th "
-                  "class=\"n\">tuned</tr>\n");
-    json_array_foreach(json_object_get(b ? b : a, "by_kind"), i, k)
-    {
-        const char *kind = cmat_json_str(k, "kind", "");
-        cmat_buf_puts(&p->out, "<tr><td>");
-        esc(p, kind);
-        cmat_buf_puts(&p->out, "</td>");
-        cell_rate(p, kind_of(a, kind));
-        cell_rate(p, b ? k : NULL);
-        cmat_buf_puts(&p->out, "</tr>\n");
-    }
-    cmat_buf_puts(&p->out, "</table>\n");
+    cmat_buf_printf(&p->out, "<h2>%s</h2>\n<table><tr><th>%s</th>", title, what);
 }
 
-/* One object of counts (outcomes, error kinds) over the held-out measurements, a column each. */
-static void counts_table(page *p, const char *member, const char *title)
+static void head_cell(page *p, const char *label)
 {
-    json_t *keys = json_object();
-    const char *key;
-    json_t *v;
+    cmat_buf_printf(&p->out, "<th class=\"n\">%s</th>", label);
+}
 
-    for (size_t i = 0; i < N_HELDOUT; i++)
-        json_object_foreach(json_object_get(stage(p, heldout[i].stage), member), key, v)
-            json_object_set_new(keys, key, json_null());
-    if (json_object_size(keys)) {
-        cmat_buf_printf(&p->out, "<h2>%s</h2>\n<table><tr><th></th>", title);
-        for (size_t i = 0; i < N_HELDOUT; i++)
-            if (stage(p, heldout[i].stage))
-                cmat_buf_printf(&p->out, "<th class=\"n\">%s</th>", heldout[i].label);
-        cmat_buf_puts(&p->out, "</tr>\n");
-        json_object_foreach(keys, key, v)
-        {
-            cmat_buf_puts(&p->out, "<tr><td>");
-            esc(p, key);
-            cmat_buf_puts(&p->out, "</td>");
-            for (size_t i = 0; i < N_HELDOUT; i++)
-                if (stage(p, heldout[i].stage))
-                    cmat_buf_printf(
-                        &p->out, "<td class=\"n\">%lld</td>",
-                        (long long)cmat_json_int(
-                            json_object_get(stage(p, heldout[i].stage), member), key, 0));
-            cmat_buf_puts(&p->out, "</tr>\n");
-        }
-        cmat_buf_puts(&p->out, "</table>\n");
-    }
-    json_decref(keys);
+static void head_end(page *p)
+{
+    for (size_t i = 0; i < p->n_columns; i++)
+        head_cell(p, p->columns[i].label);
+    cmat_buf_puts(&p->out, "</tr>\n");
+}
+
+static void row_begin(page *p, const char *name)
+{
+    cmat_buf_puts(&p->out, "<tr><td>");
+    esc(p, name);
+    cmat_buf_puts(&p->out, "</td>");
+}
+
+static void row_end(page *p)
+{
+    cmat_buf_puts(&p->out, "</tr>\n");
+}
+
+static void table_end(page *p)
+{
+    cmat_buf_puts(&p->out, "</table>\n");
 }
 
 static void number_cell(page *p, const json_t *v, double factor, const char *unit)
@@ -259,6 +255,89 @@ static void number_cell(page *p, const json_t *v, double factor, const char *uni
                         unit);
     else
         cmat_buf_puts(&p->out, "<td class=\"n\">-</td>");
+}
+
+static void by_kind(page *p)
+{
+    const json_t *last = NULL;
+    size_t i, c;
+    json_t *k;
+
+    for (c = 0; c < p->n_columns; c++)
+        if (p->columns[c].whole)
+            last = p->columns[c].summary;
+    if (!last)
+        return;
+    table_begin(p, "By kind of task", "kind");
+    for (c = 0; c < p->n_columns; c++)
+        if (p->columns[c].whole)
+            head_cell(p, p->columns[c].label);
+    row_end(p);
+    json_array_foreach(json_object_get(last, "by_kind"), i, k)
+    {
+        const char *kind = cmat_json_str(k, "kind", "");
+        row_begin(p, kind);
+        for (c = 0; c < p->n_columns; c++)
+            if (p->columns[c].whole)
+                cell_rate(p, kind_of(p->columns[c].summary, kind));
+        row_end(p);
+    }
+    table_end(p);
+}
+
+/* What an environment measures beside success: F1, element accuracy, averages by group. */
+static void means_table(page *p)
+{
+    json_t *all[MAX_COLUMNS], *m;
+    size_t i, most = 0;
+
+    for (i = 0; i < p->n_columns; i++) {
+        all[i] = cmat_eval_means(p->columns[i].summary);
+        if (json_array_size(all[i]) > json_array_size(all[most]))
+            most = i;
+    }
+    if (p->n_columns && json_array_size(all[most])) {
+        table_begin(p, "Further measures (means)", "");
+        head_end(p);
+        json_array_foreach(all[most], i, m)
+        {
+            const char *name = cmat_json_str(m, "name", "");
+            row_begin(p, name);
+            for (size_t c = 0; c < p->n_columns; c++)
+                number_cell(p, cmat_eval_mean_of(all[c], name), 100, " %");
+            row_end(p);
+        }
+        table_end(p);
+    }
+    for (i = 0; i < p->n_columns; i++)
+        json_decref(all[i]);
+}
+
+/* One object of counts (outcomes, error kinds), a column a measurement. */
+static void counts_table(page *p, const char *member, const char *title)
+{
+    json_t *keys = json_object();
+    const char *key;
+    json_t *v;
+
+    for (size_t i = 0; i < p->n_columns; i++)
+        json_object_foreach(json_object_get(p->columns[i].summary, member), key, v)
+            json_object_set_new(keys, key, json_null());
+    if (json_object_size(keys)) {
+        table_begin(p, title, "");
+        head_end(p);
+        json_object_foreach(keys, key, v)
+        {
+            row_begin(p, key);
+            for (size_t i = 0; i < p->n_columns; i++)
+                cmat_buf_printf(&p->out, "<td class=\"n\">%lld</td>",
+                                (long long)cmat_json_int(
+                                    json_object_get(p->columns[i].summary, member), key, 0));
+            row_end(p);
+        }
+        table_end(p);
+    }
+    json_decref(keys);
 }
 
 static void checker_table(page *p)
@@ -274,22 +353,18 @@ static void checker_table(page *p)
                 {"precision", "precision", " %", 100},
                 {"recall", "recall", " %", 100}};
 
-    cmat_buf_puts(&p->out, "<h2>The Checker</h2>\n<table><tr><th></th>");
-    for (size_t i = 0; i < N_HELDOUT; i++)
-        if (stage(p, heldout[i].stage))
-            cmat_buf_printf(&p->out, "<th class=\"n\">%s</th>", heldout[i].label);
-    cmat_buf_puts(&p->out, "</tr>\n");
+    table_begin(p, "The Checker", "");
+    head_end(p);
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-        cmat_buf_printf(&p->out, "<tr><td>%s</td>", rows[r].label);
-        for (size_t i = 0; i < N_HELDOUT; i++)
-            if (stage(p, heldout[i].stage))
-                number_cell(p,
-                            json_object_get(json_object_get(stage(p, heldout[i].stage), "checker"),
-                                            rows[r].member),
-                            rows[r].factor, rows[r].unit);
-        cmat_buf_puts(&p->out, "</tr>\n");
+        row_begin(p, rows[r].label);
+        for (size_t i = 0; i < p->n_columns; i++)
+            number_cell(
+                p,
+                json_object_get(json_object_get(p->columns[i].summary, "checker"), rows[r].member),
+                rows[r].factor, rows[r].unit);
+        row_end(p);
     }
-    cmat_buf_puts(&p->out, "</table>\n");
+    table_end(p);
 }
 
 static void costs(page *p)
@@ -299,20 +374,19 @@ static void costs(page *p)
                                              {"tokens", "tokens written"},
                                              {"seconds", "seconds"}};
 
-    cmat_buf_puts(&p->out, "<h2>Cost of an episode (means)</h2>\n<table><tr><th></th>");
+    table_begin(p, "Cost of an episode (means)", "");
     for (size_t c = 0; c < 4; c++)
-        cmat_buf_printf(&p->out, "<th class=\"n\">%s</th>", members[c][1]);
-    cmat_buf_puts(&p->out, "</tr>\n");
-    for (size_t i = 0; i < N_HELDOUT; i++) {
-        const json_t *cost = json_object_get(stage(p, heldout[i].stage), "cost");
-        if (!cost)
-            continue;
-        cmat_buf_printf(&p->out, "<tr><td>%s</td>", heldout[i].label);
+        head_cell(p, members[c][1]);
+    row_end(p);
+    for (size_t i = 0; i < p->n_columns; i++) {
+        row_begin(p, p->columns[i].label);
         for (size_t c = 0; c < 4; c++)
-            number_cell(p, json_object_get(cost, members[c][0]), 1, "");
-        cmat_buf_puts(&p->out, "</tr>\n");
+            number_cell(
+                p, json_object_get(json_object_get(p->columns[i].summary, "cost"), members[c][0]),
+                1, "");
+        row_end(p);
     }
-    cmat_buf_puts(&p->out, "</table>\n");
+    table_end(p);
 }
 
 static void identity(page *p)
@@ -327,25 +401,41 @@ static void identity(page *p)
     free(text);
 }
 
+static cmat_status load_json(const char *dir, const char *name, json_t **out, cmat_error *err)
+{
+    char *path = cmat_path_join(dir, name);
+    cmat_status st = CMAT_OK;
+    *out = NULL;
+    if (cmat_path_exists(path) && !(*out = cmat_json_load(path, err)))
+        st = CMAT_ERR_FORMAT;
+    free(path);
+    return st;
+}
+
+/* A run of the loop has run.json and state.json; `cmat eval --run` leaves eval.json. */
 static cmat_status load(page *p, cmat_error *err)
 {
-    char *run = cmat_path_join(p->dir, "run.json"), *state = cmat_path_join(p->dir, "state.json"),
-         *store = cmat_path_join(p->dir, "store.db");
-    cmat_status st = CMAT_OK;
-
-    if (!cmat_path_exists(run))
-        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s is no run folder: it has no run.json", p->dir);
-    else if (!(p->run = cmat_json_load(run, err)))
-        st = CMAT_ERR_FORMAT;
-    if (st == CMAT_OK && cmat_path_exists(state) && !(p->state = cmat_json_load(state, err)))
-        st = CMAT_ERR_FORMAT;
+    json_t *eval = NULL;
+    cmat_status st = load_json(p->dir, "run.json", &p->run, err);
+    p->learned = p->run != NULL;
+    if (st == CMAT_OK && p->learned)
+        st = load_json(p->dir, "state.json", &p->state, err);
+    else if (st == CMAT_OK && (st = load_json(p->dir, "eval.json", &eval, err)) == CMAT_OK &&
+             eval) {
+        p->run = json_incref(json_object_get(eval, "run"));
+        p->state = json_pack("{s:O*}", "eval", json_object_get(eval, "summary"));
+    }
+    json_decref(eval);
+    if (st == CMAT_OK && !p->run)
+        st = cmat_fail(err, CMAT_ERR_NOT_FOUND,
+                       "%s is no run folder: it has neither run.json nor eval.json", p->dir);
+    char *store = cmat_path_join(p->dir, "store.db");
     if (st == CMAT_OK && cmat_path_exists(store))
         st = cmat_store_open(&p->store, store, true, err);
+    free(store);
     if (!p->state)
         p->state = json_object();
-    free(run);
-    free(state);
-    free(store);
+    find_columns(p);
     return st;
 }
 
@@ -363,19 +453,22 @@ cmat_status cmat_report_run(const char *run_dir, const char *path, cmat_error *e
                   "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                   "<meta name=\"viewport\" content=\"width=device-width\"><title>cmat: ");
     esc(&p, cmat_path_base(world));
-    cmat_buf_printf(&p.out, "</title>\n%s</head><body>\n<h1>An agent for ", style);
+    cmat_buf_printf(&p.out, "</title>\n%s</head><body>\n<h1>%s", style,
+                    p.learned ? "An agent for " : "An evaluation on ");
     esc(&p, cmat_path_base(world));
     cmat_buf_puts(&p.out, "</h1>\n");
     headline(&p);
     by_round(&p);
     losses(&p);
     by_kind(&p);
+    means_table(&p);
     counts_table(&p, "outcomes", "How episodes ended");
     counts_table(&p, "error_kinds", "What went wrong");
     checker_table(&p);
     costs(&p);
-    for (size_t i = 0; st == CMAT_OK && p.store && i < 2; i++)
-        st = cmat_report_episodes(&p.out, p.store, heldout[i].stage, heldout[i].label, err);
+    for (size_t i = 0; st == CMAT_OK && p.store && i < p.n_columns; i++)
+        if (p.columns[i].whole)
+            st = cmat_report_episodes(&p.out, p.store, p.columns[i].stage, p.columns[i].label, err);
     identity(&p);
     cmat_buf_puts(&p.out, "</body></html>\n");
     if (st == CMAT_OK)

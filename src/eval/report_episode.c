@@ -38,6 +38,23 @@ static void attempt(cmat_buf *out, const json_t *a)
     block(out, "sent back", cmat_json_str(a, "objection", ""));
 }
 
+/* The score, where it says more than right or wrong, and the environment's measures. */
+static void figures(cmat_buf *out, const cmat_episode_row *row)
+{
+    const char *name;
+    json_t *v;
+    if (!(row->score > 0 && row->score < 1) && json_object_size(row->measures) == 0)
+        return;
+    cmat_buf_printf(out, " <span class=\"who\">score %.4g", row->score);
+    json_object_foreach((json_t *)row->measures, name, v)
+    {
+        cmat_buf_puts(out, ", ");
+        data(out, name);
+        cmat_buf_printf(out, " %.4g", json_number_value(v));
+    }
+    cmat_buf_puts(out, "</span>");
+}
+
 static bool episode(void *user, int64_t id, const cmat_episode_row *row)
 {
     walk *w = user;
@@ -55,6 +72,7 @@ static bool episode(void *user, int64_t id, const cmat_episode_row *row)
     data(w->out, row->kind ? row->kind : "");
     cmat_buf_puts(w->out, "</span> ");
     data(w->out, question);
+    figures(w->out, row);
     cmat_buf_puts(w->out, "</summary>\n");
     block(w->out, "what the Actor saw", cmat_json_str(row->json, "start", ""));
     json_array_foreach(json_object_get(row->json, "steps"), i, step)

@@ -135,6 +135,29 @@ static void end_row(cmat_buf *out)
     cmat_buf_putc(out, '\n');
 }
 
+/* A line a mean, of all runs that have it. */
+static void mean_rows(const json_t *const *summaries, size_t n, cmat_buf *out)
+{
+    json_t *names = cmat_eval_means(summaries[0]), *m;
+    size_t j;
+    json_array_foreach(names, j, m)
+    {
+        const char *name = cmat_json_str(m, "name", "");
+        cmat_buf_printf(out, "  %-*.*s", NAME_WIDTH, NAME_WIDTH, name);
+        for (size_t i = 0; i < n; i++) {
+            char cell[32] = "-";
+            json_t *means = cmat_eval_means(summaries[i]);
+            const json_t *v = cmat_eval_mean_of(means, name);
+            if (v)
+                snprintf(cell, sizeof cell, "%5.1f", 100 * json_number_value(v));
+            cmat_buf_printf(out, "  %-20s", cell);
+            json_decref(means);
+        }
+        end_row(out);
+    }
+    json_decref(names);
+}
+
 void cmat_eval_table_runs(const char *const *names, const json_t *const *summaries, size_t n,
                           cmat_buf *out)
 {
@@ -158,6 +181,7 @@ void cmat_eval_table_runs(const char *const *names, const json_t *const *summari
             rate_cell(out, find_kind(summaries[i], name));
         end_row(out);
     }
+    mean_rows(summaries, n, out);
 }
 
 void cmat_eval_table_compare(const json_t *c, const char *name_a, const char *name_b, cmat_buf *out)
@@ -173,4 +197,13 @@ void cmat_eval_table_compare(const json_t *c, const char *name_a, const char *na
         cmat_json_num(c, "p", 1), (long long)cmat_json_int(c, "both", 0), name_a,
         (long long)cmat_json_int(c, "only_a", 0), name_b, (long long)cmat_json_int(c, "only_b", 0),
         (long long)cmat_json_int(c, "neither", 0));
+    size_t i;
+    const json_t *m;
+    json_array_foreach(json_object_get(c, "means"), i, m) cmat_buf_printf(
+        out,
+        "mean %s: %s %.1f %%, %s %.1f %%: difference %+.1f points, 95 %% interval "
+        "[%+.1f, %+.1f]\n",
+        cmat_json_str(m, "name", ""), name_a, 100 * cmat_json_num(m, "mean_a", 0), name_b,
+        100 * cmat_json_num(m, "mean_b", 0), 100 * cmat_json_num(m, "difference", 0),
+        100 * cmat_json_num(m, "low", 0), 100 * cmat_json_num(m, "high", 0));
 }

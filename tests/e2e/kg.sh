@@ -35,10 +35,20 @@ has out "get_relations("
 has out "undone"
 has out "score: 0"
 
-expect 0 "$CMAT" eval kg --world films.tsv --tasks tasks.jsonl -n 4 --max-steps 4 --max-tokens 40 --out summary.json
+expect 0 "$CMAT" eval kg --world films.tsv --tasks tasks.jsonl -n 4 --max-steps 4 --max-tokens 40 --out summary.json --run run
 has out "Mean F1"
 has out "Mean exact match"
 has summary.json '"executability"'
+expect 0 "$CMAT" report run
+has run/report.html "An evaluation on films.tsv"
+has run/report.html "Further measures"
+has run/report.html "<td>exact match</td>"
+expect 0 "$CMAT" report --json run
+has out '"executability"'
+expect 0 "$CMAT" eval kg --world films.tsv --tasks tasks.jsonl -n 4 --max-steps 1 --max-tokens 8 --compare summary.json
+has out "mean executability: summary.json"
+expect 1 "$CMAT" report home
+has err "no run folder"
 expect 0 "$CMAT" eval kg --world films.tsv -n 2 --max-steps 2 --max-tokens 24 --style agentbench --json
 has out '"measures"'
 
