@@ -208,7 +208,7 @@ static void time_steps(const subject *s, cmat_rng *rng)
     double starting = 0, worst = 0;
     size_t n_steps = 0, n_episodes = 0;
     const double start = cmat_now();
-    while (cmat_now() - start < SECONDS) {
+    while (cmat_now() - start < SECONDS || n_episodes < AT_ONCE) {
         double one = 0;
         n_steps += play(s->env, &s->list.items[n_episodes++ % s->list.n], rng, &one);
         starting += one;

@@ -78,20 +78,29 @@ static bool send_message(int fd, uint32_t type, const void *a, size_t n, const v
     return send_all(fd, &h, sizeof h) && send_all(fd, a, n) && send_all(fd, b, m);
 }
 
-/* *left: seconds to wait in all. A moment in which the whole machine stood still hardly counts. */
+/* True once there is something to read. *left: seconds to wait in all. A moment in which the whole
+ * machine stood still hardly counts. */
+static bool wait_readable(int fd, double *left)
+{
+    while (*left > 0) {
+        struct pollfd f = {.fd = fd, .events = POLLIN};
+        const double before = cmat_now();
+        const int ready = poll(&f, 1, SLICE_MS);
+        const int why = errno;
+        const double passed = cmat_now() - before;
+        *left -= passed < 2e-3 * SLICE_MS ? passed : 2e-3 * SLICE_MS;
+        if (ready > 0)
+            return true;
+        if (ready < 0 && why != EINTR)
+            return false;
+    }
+    return false;
+}
+
 static bool receive_all(int fd, void *data, size_t n, double *left)
 {
     for (char *p = data; n > 0;) {
-        struct pollfd f = {.fd = fd, .events = POLLIN};
-        const double before = cmat_now();
-        if (*left <= 0)
-            return false;
-        const int ready = poll(&f, 1, SLICE_MS);
-        const double passed = cmat_now() - before;
-        *left -= passed < 2e-3 * SLICE_MS ? passed : 2e-3 * SLICE_MS;
-        if (ready == 0 || (ready < 0 && errno == EINTR))
-            continue;
-        if (ready < 0)
+        if (!wait_readable(fd, left))
             return false;
         ssize_t got = recv(fd, p, n, 0);
         if (got < 0 && errno == EINTR)
@@ -268,9 +277,9 @@ static int receive_socket(int from)
                        .msg_iovlen = 1,
                        .msg_control = control.room,
                        .msg_controllen = sizeof control.room};
-    struct pollfd f = {.fd = from, .events = POLLIN};
+    double left = KEEPER_MS / 1e3;
     int fd = -1;
-    if (poll(&f, 1, KEEPER_MS) <= 0 || recvmsg(from, &m, MSG_CMSG_CLOEXEC | MSG_PEEK) <= 0)
+    if (!wait_readable(from, &left) || recvmsg(from, &m, MSG_CMSG_CLOEXEC | MSG_PEEK) <= 0)
         return -2;
     if (h.type != BOX_OK)
         return -1; /* what it says instead is read by the caller */
