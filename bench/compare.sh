@@ -89,8 +89,8 @@ make_rows() {
     [ -z "${ROWS:-}" ] || return 0
     ROWS=$out/rows.jsonl
     [ ! -f "$ROWS" ] || return 0
-    [ -f "$out/shop.sqlite" ] || "$cmat" env shop --out "$out/shop.sqlite"
-    "$cmat" env domain --out "$out/practice.sqlite" --seed 3
+    [ -f "$out/shop.sqlite" ] || "$cmat" env make shop-db --out "$out/shop.sqlite"
+    "$cmat" env make practice-db --out "$out/practice.sqlite" --seed 3
     "$cmat" env tasks --database "$out/shop.sqlite" -n 20 --rows --slips 20 --out "$out/r1" -q
     "$cmat" env tasks --database "$out/practice.sqlite" -n 20 --rows --slips 20 --checker-rows "$out/r2" --out "$out/r3" -q
     "$cmat" env tasks house -n 3 --rows --style agentbench --out "$out/r4" -q
@@ -141,7 +141,7 @@ PY
 }
 
 episodes() {
-    [ -f "$out/shop.sqlite" ] || "$cmat" env shop --out "$out/shop.sqlite"
+    [ -f "$out/shop.sqlite" ] || "$cmat" env make shop-db --out "$out/shop.sqlite"
     "$cmat" env tasks --database "$out/shop.sqlite" -n 64 --split heldout --seed 5 --out "$out/tasks.jsonl" -q
     play cmat --model "$model"
     llama_server=$(program llama-server) || return 0

@@ -18,7 +18,7 @@ tasks() {
     rm "$work/all.jsonl"
 }
 
-[ -f "$work/practice.sqlite" ] || $cmat env domain --quiet --seed 501 --out "$work/practice.sqlite"
+[ -f "$work/practice.sqlite" ] || $cmat env make practice-db --quiet --seed 501 --out "$work/practice.sqlite"
 [ -f "$work/rows.jsonl" ] || tasks rows "$n_rows" -n 6000 --rows
 [ -f "$work/valid.jsonl" ] || tasks valid 40 -n 500 --rows --split valid
 [ -f "$work/heldout.jsonl" ] || tasks heldout 150 -n 1500 --split heldout

@@ -5,7 +5,7 @@
 # WikiTableQuestions: CC BY-SA 4.0.)
 #
 # OUT/rows.jsonl, valid.jsonl: the Actor's. Questions of both sets, questions and changes made from their tables, and tasks
-# about 3,000 practice databases of 24 kinds (`cmat env domain`; never a shop, which the demo holds out). A quarter of the
+# about 3,000 practice databases of 24 kinds (`cmat env make practice-db`; never a shop, which the demo holds out). A quarter of the
 # rows show lessons; some begin with a wrong action and the reason that it was sent back with; a few are in AgentBench's own
 # protocol (run, look, answer).
 # OUT/checker.jsonl, checker-valid.jsonl: the Checker's, as many to accept as to reject.
@@ -30,7 +30,7 @@ elif [ "$1" = --practice ]; then # OUT SPLIT N SEED...
     out=$2 split=$3 n=$4
     shift 4
     for seed; do
-        $cmat env domain --seed "$seed" --out "$out/parts/$seed.sqlite"
+        $cmat env make practice-db --seed "$seed" --out "$out/parts/$seed.sqlite"
         job "$out" "practice-$split-$seed" --seed "$seed" --database "$out/parts/$seed.sqlite" -n "$n" --split "$split"
         rm "$out/parts/$seed.sqlite"
     done

@@ -1,4 +1,4 @@
-/* cmd_env.c - `cmat env`: lists environments, makes the example shop, makes tasks, lets a person
+/* cmd_env.c - `cmat env`: lists environments, makes example databases, makes tasks, lets a person
  * play. */
 #include "agent/harvest.h"
 #include "cli/commands.h"
@@ -37,7 +37,7 @@ static const cmat_option options[] = {
     {"tasks", CMAT_OPT_STR, offsetof(env_opts, tasks), NULL, 0, 0, NULL, "FILE",
      "take tasks of this file or folder (JSONL, or a benchmark's own format)", 0},
     {"out", CMAT_OPT_STR, offsetof(env_opts, out), NULL, 0, 0, NULL, "FILE",
-     "where to write (shop, domain, tasks)", 'o'},
+     "where to write (make, tasks)", 'o'},
     {"questions", CMAT_OPT_STR, offsetof(env_opts, questions), NULL, 0, 0, NULL, "FILE",
      "WikiSQL questions (unpacked .jsonl) to make tasks with tables of their own from: -n selects, "
      "and below",
@@ -94,24 +94,41 @@ static cmat_status list(const env_opts *o, cmat_error *err)
     return CMAT_OK;
 }
 
+/* Example worlds, by name: `cmat env make NAME`. */
+static const struct {
+    const char *name;
+    cmat_status (*make)(const char *path, uint64_t seed, cmat_error *err);
+} examples[] = {{"shop-db", db_shop_make}, {"practice-db", db_domain_make}};
+
+static cmat_status make_example(const env_opts *o, const char *name, cmat_error *err)
+{
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        if (strcmp(examples[i].name, name) != 0)
+            continue;
+        if (!o->out)
+            return cmat_fail(err, CMAT_ERR_ARG, "--out FILE says where the database goes");
+        if (cmat_path_exists(o->out))
+            return cmat_fail(err, CMAT_ERR_STATE,
+                             "%s exists already; remove it first or name another", o->out);
+        return examples[i].make(o->out, (uint64_t)o->seed, err);
+    }
+    return cmat_fail(err, CMAT_ERR_ARG, "make what? shop-db or practice-db");
+}
+
+static cmat_status make(const env_opts *o, cmat_error *err)
+{
+    return make_example(o, o->env, err);
+}
+
+/* Their former names: "shop" is an environment too. */
 static cmat_status make_shop(const env_opts *o, cmat_error *err)
 {
-    if (!o->out)
-        return cmat_fail(err, CMAT_ERR_ARG, "--out FILE says where the shop's database goes");
-    if (cmat_path_exists(o->out))
-        return cmat_fail(err, CMAT_ERR_STATE, "%s exists already; remove it first or name another",
-                         o->out);
-    return db_shop_make(o->out, (uint64_t)o->seed, err);
+    return make_example(o, "shop-db", err);
 }
 
 static cmat_status make_domain(const env_opts *o, cmat_error *err)
 {
-    if (!o->out)
-        return cmat_fail(err, CMAT_ERR_ARG, "--out FILE says where the database goes");
-    if (cmat_path_exists(o->out))
-        return cmat_fail(err, CMAT_ERR_STATE, "%s exists already; remove it first or name another",
-                         o->out);
-    return db_domain_make(o->out, (uint64_t)o->seed, err);
+    return make_example(o, "practice-db", err);
 }
 
 static cmat_status open_env(const env_opts *o, cmat_env **env, cmat_error *err)
@@ -285,9 +302,8 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     static const struct {
         const char *name;
         cmat_status (*run)(const env_opts *o, cmat_error *err);
-    } verbs[] = {{"list", list},          {"show", show},        {"shop", make_shop},
-                 {"domain", make_domain}, {"tasks", make_tasks}, {"play", play},
-                 {"serve", serve}};
+    } verbs[] = {{"list", list}, {"show", show},   {"make", make},      {"tasks", make_tasks},
+                 {"play", play}, {"serve", serve}, {"shop", make_shop}, {"domain", make_domain}};
     const char *verb = n_args ? args[0] : "list";
     env_opts *o = vopts;
 
@@ -296,27 +312,29 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verbs[i].name, verb) == 0)
             return verbs[i].run(o, err);
-    return cmat_fail(
-        err, CMAT_ERR_ARG,
-        "there is no `cmat env %s`: list, show, tasks, play, serve, shop and domain are", verb);
+    return cmat_fail(err, CMAT_ERR_ARG,
+                     "there is no `cmat env %s`: list, show, make, tasks, play and serve are",
+                     verb);
 }
 
 const cli_command cli_env = {
     .name = "env",
-    .summary = "environments: list them, make the example shop, make tasks, play",
-    .usage = "[options] [list|show|tasks|play|serve|shop|domain] [ENV]",
+    .summary = "environments: list them, make example databases, make tasks, play",
+    .usage = "[options] [list|show|tasks|play|serve] [ENV], or make shop-db|practice-db",
     .text =
         "list   the environments of this build\n"
         "show   what ENV (db, unless named) tells the Actor, and what it can do\n"
-        "shop   writes the example shop's database (made by a seeded generator)\n"
-        "domain writes a practice database: --seed picks its kind (library, clinic ...), its "
-        "schema and rows\n"
+        "make   writes a database for db: shop-db, the example shop, or practice-db, of which "
+        "--seed picks the kind (library,\n"
+        "       clinic ...), schema and rows\n"
         "tasks  makes tasks with known answers (db: from a database), or reads --tasks, one a "
         "line\n"
-        "play   shows you what the Actor sees and takes your replies\n"
+        "play   shows you what the Actor sees and takes your replies; Tab completes, :undo takes "
+        "the "
+        "last one back\n"
         "serve  the shop as a small web site on this machine, with the tasks to begin\n\n"
         "Examples:\n"
-        "  cmat env shop --out examples/shop.sqlite\n"
+        "  cmat env make shop-db --out examples/shop.sqlite\n"
         "  cmat env tasks --database examples/shop.sqlite -n 10\n"
         "  cmat env tasks --database examples/shop.sqlite -n 500 --split heldout --out "
         "heldout.jsonl\n"

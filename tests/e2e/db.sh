@@ -4,10 +4,14 @@
 "$MAKE_TINY_MODEL" tiny.gguf 4096
 export CMAT_MODEL="$scratch/tiny.gguf"
 
-expect 0 "$CMAT" env shop --out shop.sqlite
-expect 1 "$CMAT" env shop --out shop.sqlite
+expect 0 "$CMAT" env make shop-db --out shop.sqlite
+expect 1 "$CMAT" env make shop-db --out shop.sqlite
 has err "exists already"
-expect 0 "$CMAT" env shop --out again.sqlite
+expect 2 "$CMAT" env make shop --out other.sqlite
+has err "shop-db or practice-db"
+expect 0 "$CMAT" env shop --out again.sqlite # its former name
+cmp -s shop.sqlite again.sqlite || fail "the same seed gives another shop"
+expect 0 "$CMAT" env make practice-db --seed 3 --out practice.sqlite
 expect 0 "$CMAT" env list
 has out "db"
 expect 0 "$CMAT" env tasks --database shop.sqlite -n 50 --out tasks.jsonl

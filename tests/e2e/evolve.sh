@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 "$MAKE_TINY_MODEL" tiny.gguf 4096
 export CMAT_MODEL="$scratch/tiny.gguf"
-"$CMAT" env shop --out shop.sqlite || fail "no shop"
+"$CMAT" env make shop-db --out shop.sqlite || fail "no shop"
 options="--database shop.sqlite --first-tasks 8 --round-tasks 2 --samples 2 --valid-tasks 4 --heldout-tasks 4 --rounds 2
 --max-tokens 16 --rank 4 --batch-tokens 1024 --quiet"
 

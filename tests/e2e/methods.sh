@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 "$MAKE_TINY_MODEL" tiny.gguf 4096
 export CMAT_MODEL="$scratch/tiny.gguf"
-"$CMAT" env shop --out shop.sqlite || fail "no shop"
+"$CMAT" env make shop-db --out shop.sqlite || fail "no shop"
 expect 0 "$CMAT" env tasks --database shop.sqlite -n 12 --rows --out rows.jsonl
 options="--quiet --max-steps 5 --save-every 1 --valid-share 0.2 --batch-tokens 2560"
 lstm="--method p-tuning --encoder lstm --encoder-hidden 16 --virtual-tokens 12"
