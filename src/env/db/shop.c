@@ -4,6 +4,7 @@
 #include "core/fs.h"
 #include "core/mem.h"
 #include "core/rng.h"
+#include "env/db/shop_bank.h"
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -20,214 +21,8 @@ enum {
     N_CUSTOMERS = 1600,
     N_ORDERS = 4400,
     N_REVIEWS = 2300,
-    FIRST_DAY = 0,   /* 1 January 2023 */
-    LAST_DAY = 1276, /* 30 June 2026 */
-    N_LEAVES = 24    /* categories that hold products */
-};
-
-static const char schema_sql[] =
-    "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA page_size=4096;"
-    "CREATE TABLE categories (category_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " department TEXT NOT NULL);"
-    "CREATE TABLE suppliers (supplier_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " country TEXT NOT NULL, email TEXT, rating REAL, since INTEGER NOT NULL);"
-    "CREATE TABLE products (product_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " category_id INTEGER NOT NULL REFERENCES categories(category_id),"
-    " supplier_id INTEGER NOT NULL REFERENCES suppliers(supplier_id), price REAL NOT NULL,"
-    " cost REAL NOT NULL, stock INTEGER NOT NULL, colour TEXT, weight_kg REAL, added_on DATE NOT "
-    "NULL);"
-    "CREATE TABLE employees (employee_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " job_title TEXT NOT NULL, city TEXT NOT NULL, salary REAL NOT NULL, hired_on DATE NOT NULL,"
-    " manager_id INTEGER REFERENCES employees(employee_id));"
-    "CREATE TABLE customers (customer_id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT "
-    "NULL UNIQUE,"
-    " phone TEXT, city TEXT NOT NULL, country TEXT NOT NULL, joined_on DATE NOT NULL,"
-    " points INTEGER NOT NULL DEFAULT 0);"
-    "CREATE TABLE addresses (address_id INTEGER PRIMARY KEY,"
-    " customer_id INTEGER NOT NULL REFERENCES customers(customer_id), street TEXT NOT NULL,"
-    " postcode TEXT NOT NULL, city TEXT NOT NULL, country TEXT NOT NULL, kind TEXT NOT NULL);"
-    "CREATE TABLE orders (order_id INTEGER PRIMARY KEY,"
-    " customer_id INTEGER NOT NULL REFERENCES customers(customer_id),"
-    " employee_id INTEGER REFERENCES employees(employee_id), placed_on DATE NOT NULL, status TEXT "
-    "NOT NULL,"
-    " channel TEXT NOT NULL, total REAL NOT NULL, note TEXT);"
-    "CREATE TABLE order_items (order_item_id INTEGER PRIMARY KEY,"
-    " order_id INTEGER NOT NULL REFERENCES orders(order_id),"
-    " product_id INTEGER NOT NULL REFERENCES products(product_id), quantity INTEGER NOT NULL,"
-    " unit_price REAL NOT NULL, discount INTEGER NOT NULL DEFAULT 0);"
-    "CREATE TABLE payments (payment_id INTEGER PRIMARY KEY,"
-    " order_id INTEGER NOT NULL REFERENCES orders(order_id), method TEXT NOT NULL, amount REAL NOT "
-    "NULL,"
-    " paid_on DATE);"
-    "CREATE TABLE shipments (shipment_id INTEGER PRIMARY KEY,"
-    " order_id INTEGER NOT NULL REFERENCES orders(order_id), carrier TEXT NOT NULL,"
-    " tracking_code TEXT NOT NULL UNIQUE, shipped_on DATE NOT NULL, delivered_on DATE);"
-    "CREATE TABLE reviews (review_id INTEGER PRIMARY KEY,"
-    " product_id INTEGER NOT NULL REFERENCES products(product_id),"
-    " customer_id INTEGER NOT NULL REFERENCES customers(customer_id), rating INTEGER NOT NULL,"
-    " title TEXT NOT NULL, comment TEXT, posted_on DATE NOT NULL);"
-    "CREATE TABLE returns (return_id INTEGER PRIMARY KEY,"
-    " order_item_id INTEGER NOT NULL REFERENCES order_items(order_item_id), reason TEXT NOT NULL,"
-    " refund REAL, returned_on DATE NOT NULL);"
-    "BEGIN;";
-
-static const char index_sql[] =
-    "CREATE INDEX idx_products_category ON products(category_id);"
-    "CREATE INDEX idx_addresses_customer ON addresses(customer_id);"
-    "CREATE INDEX idx_orders_customer ON orders(customer_id);"
-    "CREATE INDEX idx_items_order ON order_items(order_id);"
-    "CREATE INDEX idx_items_product ON order_items(product_id);"
-    "CREATE INDEX idx_payments_order ON payments(order_id);"
-    "CREATE INDEX idx_shipments_order ON shipments(order_id);"
-    "CREATE INDEX idx_reviews_product ON reviews(product_id);"
-    "COMMIT;";
-
-typedef struct {
-    const char *name, *department;
-    double low, high; /* usual prices */
-    double weight;    /* kg of a usual piece */
-    const char *nouns[8];
-} category;
-static const category categories[N_LEAVES] = {
-    {"Cookware",
-     "Kitchen",
-     14,
-     160,
-     1.6,
-     {"Frying Pan", "Saucepan", "Casserole", "Wok", "Stockpot", "Griddle"}},
-    {"Knives",
-     "Kitchen",
-     9,
-     140,
-     0.3,
-     {"Chef's Knife", "Paring Knife", "Bread Knife", "Cleaver", "Knife Block"}},
-    {"Tableware",
-     "Kitchen",
-     5,
-     70,
-     0.8,
-     {"Dinner Plate", "Soup Bowl", "Mug", "Teapot", "Serving Dish", "Carafe"}},
-    {"Coffee and Tea",
-     "Kitchen",
-     8,
-     320,
-     1.9,
-     {"Coffee Grinder", "Espresso Maker", "Kettle", "French Press", "Tea Infuser"}},
-    {"Baking",
-     "Kitchen",
-     4,
-     60,
-     0.7,
-     {"Cake Tin", "Rolling Pin", "Baking Tray", "Whisk", "Mixing Bowl", "Muffin Tin"}},
-    {"Bedding",
-     "Home",
-     15,
-     180,
-     1.4,
-     {"Duvet Cover", "Pillowcase", "Blanket", "Mattress Topper", "Quilt"}},
-    {"Bath",
-     "Home",
-     4,
-     65,
-     0.6,
-     {"Bath Towel", "Bath Mat", "Soap Dish", "Shower Curtain", "Bathrobe"}},
-    {"Lighting",
-     "Home",
-     12,
-     240,
-     1.8,
-     {"Desk Lamp", "Floor Lamp", "Pendant Light", "Lantern", "Night Light"}},
-    {"Rugs", "Home", 25, 420, 5.5, {"Wool Rug", "Runner", "Doormat", "Jute Rug", "Sheepskin"}},
-    {"Storage",
-     "Home",
-     6,
-     150,
-     2.2,
-     {"Basket", "Shelf", "Coat Rack", "Storage Box", "Drawer Organiser", "Laundry Bin"}},
-    {"Chairs",
-     "Furniture",
-     45,
-     390,
-     7.5,
-     {"Armchair", "Dining Chair", "Stool", "Rocking Chair", "Office Chair"}},
-    {"Tables",
-     "Furniture",
-     60,
-     690,
-     19,
-     {"Side Table", "Dining Table", "Coffee Table", "Writing Desk", "Console"}},
-    {"Garden Tools",
-     "Garden",
-     7,
-     130,
-     1.5,
-     {"Spade", "Rake", "Pruning Shears", "Trowel", "Watering Can", "Garden Fork"}},
-    {"Plants and Pots",
-     "Garden",
-     3,
-     95,
-     2.4,
-     {"Planter", "Flower Pot", "Herb Kit", "Hanging Basket", "Seed Tray"}},
-    {"Barbecue",
-     "Garden",
-     9,
-     540,
-     9,
-     {"Charcoal Grill", "Fire Bowl", "Grill Tongs", "Smoker Box", "Pizza Stone"}},
-    {"Tents",
-     "Outdoor",
-     70,
-     620,
-     4.2,
-     {"Dome Tent", "Tunnel Tent", "Tarp", "Bivouac", "Beach Shelter"}},
-    {"Sleeping Bags",
-     "Outdoor",
-     30,
-     340,
-     1.5,
-     {"Sleeping Bag", "Sleeping Mat", "Camping Pillow", "Hammock"}},
-    {"Backpacks",
-     "Outdoor",
-     25,
-     260,
-     1.1,
-     {"Daypack", "Trekking Pack", "Waist Pack", "Dry Bag", "Duffel"}},
-    {"Hiking",
-     "Outdoor",
-     6,
-     190,
-     0.6,
-     {"Trekking Poles", "Headlamp", "Compass", "Water Bottle", "Gaiters"}},
-    {"Cycling",
-     "Outdoor",
-     8,
-     210,
-     0.7,
-     {"Helmet", "Pannier", "Floor Pump", "Rear Light", "Bottle Cage", "Bell"}},
-    {"Board Games",
-     "Leisure",
-     9,
-     85,
-     0.9,
-     {"Strategy Game", "Card Game", "Dice Game", "Word Game", "Puzzle"}},
-    {"Crafts",
-     "Leisure",
-     4,
-     75,
-     0.5,
-     {"Knitting Kit", "Sketchbook", "Watercolour Set", "Loom", "Candle Kit"}},
-    {"Stationery",
-     "Leisure",
-     2,
-     60,
-     0.2,
-     {"Notebook", "Fountain Pen", "Desk Pad", "Letter Set", "Planner"}},
-    {"Pet Supplies",
-     "Leisure",
-     3,
-     120,
-     1.3,
-     {"Dog Bed", "Cat Tree", "Food Bowl", "Leash", "Scratching Post"}},
+    FIRST_DAY = 0,  /* 1 January 2023 */
+    LAST_DAY = 1276 /* 30 June 2026 */
 };
 
 static const char *const lines_[] = {"Alba",    "Borea",    "Calla", "Dorren",  "Elvan",   "Fjelle",
@@ -428,8 +223,8 @@ static void person(shop *s, char *name, size_t size, char *mail, size_t mail_siz
 static void make_suppliers(shop *s)
 {
     table(s, "INSERT INTO categories VALUES (?,?,?)");
-    for (int i = 0; i < N_LEAVES; i++)
-        row(s, "iss", i + 1, categories[i].name, categories[i].department);
+    for (int i = 0; i < DB_SHOP_CATEGORIES; i++)
+        row(s, "iss", i + 1, db_shop_categories[i].name, db_shop_categories[i].department);
     table(s, "INSERT INTO suppliers VALUES (?,?,?,?,?,?)");
     int order[LEN(makers_a) * LEN(makers_b)];
     for (int i = 0; i < LEN(order); i++)
@@ -447,7 +242,7 @@ static void make_suppliers(shop *s)
 }
 
 /* A price that ends as prices do. */
-static double shelf_price(shop *s, const category *c)
+static double shelf_price(shop *s, const db_shop_category *c)
 {
     double x =
         c->low * pow(c->high / c->low, (cmat_rng_double(&s->rng) + cmat_rng_double(&s->rng)) / 2);
@@ -458,19 +253,19 @@ static double shelf_price(shop *s, const category *c)
 static void make_products(shop *s)
 {
     table(s, "INSERT INTO products VALUES (?,?,?,?,?,?,?,?,?,?)");
-    enum { N_NAMES = N_LEAVES * 8 * LEN(lines_) };
+    enum { N_NAMES = DB_SHOP_CATEGORIES * 8 * LEN(lines_) };
     bool *used = cmat_xcalloc(N_NAMES, sizeof(bool));
     for (int id = 1; id <= N_PRODUCTS; id++) {
         int ci, noun, line, n_nouns = 0;
         do {
-            ci = pick(s, N_LEAVES);
-            for (n_nouns = 0; n_nouns < 8 && categories[ci].nouns[n_nouns]; n_nouns++)
+            ci = pick(s, DB_SHOP_CATEGORIES);
+            for (n_nouns = 0; n_nouns < 8 && db_shop_categories[ci].nouns[n_nouns]; n_nouns++)
                 ;
             noun = pick(s, n_nouns);
             line = pick(s, LEN(lines_));
         } while (used[(ci * 8 + noun) * LEN(lines_) + line]);
         used[(ci * 8 + noun) * LEN(lines_) + line] = true;
-        const category *c = &categories[ci];
+        const db_shop_category *c = &db_shop_categories[ci];
         char name[64];
         snprintf(name, sizeof name, "%s %s", lines_[line], c->nouns[noun]);
         double price = shelf_price(s, c);
@@ -744,11 +539,11 @@ cmat_status db_shop_make(const char *path, uint64_t seed, cmat_error *err)
         s->st = cmat_fail(err, CMAT_ERR_IO, "shop: create %s: %s", tmp, sqlite3_errmsg(s->db));
         goto done;
     }
-    if (sqlite3_exec(s->db, schema_sql, NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(s->db, db_shop_schema, NULL, NULL, NULL) != SQLITE_OK)
         fail(s);
     else
         make_all(s);
-    if (s->st == CMAT_OK && sqlite3_exec(s->db, index_sql, NULL, NULL, NULL) != SQLITE_OK)
+    if (s->st == CMAT_OK && sqlite3_exec(s->db, db_shop_indexes, NULL, NULL, NULL) != SQLITE_OK)
         fail(s);
 done:
     if (sqlite3_close(s->db) != SQLITE_OK && s->st == CMAT_OK)

@@ -6,6 +6,7 @@
  * functions), so that a new shell can take over when this one ends or has to be killed. */
 #include "env/os/box/io.h"
 #include "env/os/box/modes.h"
+#include "env/os/box/news.h"
 #include "env/os/box/procs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -192,91 +193,6 @@ static bool take_answer(void)
     return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
-static bool has_line(const char *text, const char *line, size_t n)
-{
-    for (const char *p = text; *p;) {
-        const char *end = strchrnul(p, '\n');
-        if ((size_t)(end - p) == n && memcmp(p, line, n) == 0)
-            return true;
-        p = *end ? end + 1 : end;
-    }
-    return false;
-}
-
-/* Variables that change by themselves or are the driver's own. */
-static bool passing_variable(const char *line, size_t n)
-{
-    static const char *const all[] = {"_",
-                                      "BASHOPTS",
-                                      "BASHPID",
-                                      "BASH_ARGC",
-                                      "BASH_ARGV",
-                                      "BASH_ARGV0",
-                                      "BASH_CMDS",
-                                      "BASH_COMMAND",
-                                      "BASH_EXECUTION_STRING",
-                                      "BASH_LINENO",
-                                      "BASH_REMATCH",
-                                      "BASH_SOURCE",
-                                      "BASH_SUBSHELL",
-                                      "BASH_VERSINFO",
-                                      "COMP_WORDBREAKS",
-                                      "DIRSTACK",
-                                      "EPOCHREALTIME",
-                                      "EPOCHSECONDS",
-                                      "EUID",
-                                      "FUNCNAME",
-                                      "GROUPS",
-                                      "HISTCMD",
-                                      "LINENO",
-                                      "PIPESTATUS",
-                                      "PPID",
-                                      "PWD",
-                                      "RANDOM",
-                                      "SECONDS",
-                                      "SHELLOPTS",
-                                      "SHLVL",
-                                      "SRANDOM",
-                                      "UID",
-                                      "BASH_ALIASES"};
-    if (n < 11 || memcmp(line, "declare -", 9) != 0)
-        return false;
-    const char *name = memchr(line + 9, ' ', n - 9);
-    if (!name)
-        return true;
-    size_t len = strcspn(++name, "=\n");
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strlen(all[i]) == len && memcmp(all[i], name, len) == 0)
-            return true;
-    return len > 6 && memcmp(name, "__box_", 6) == 0;
-}
-
-/* Appends the lines of `text` that `before` has not. */
-static void add_news(const char *text, const char *before, box_bytes *out)
-{
-    for (const char *p = text; *p;) {
-        const char *end = strchrnul(p, '\n');
-        const size_t n = (size_t)(end - p);
-        if (!passing_variable(p, n) && !has_line(before, p, n)) {
-            box_add(out, p, n);
-            box_add(out, "\n", 1);
-        }
-        p = *end ? end + 1 : end;
-    }
-}
-
-/* The functions but the driver's own, which `declare -f` prints first of those with its name. */
-static void add_functions(const char *text, box_bytes *out)
-{
-    const char *own = strstr(text, "__box_status ()"), *end = own ? strstr(own, "\n}\n") : NULL;
-    if (!end) {
-        box_add(out, text, strlen(text));
-        return;
-    }
-    box_add(out, text, (size_t)(own - text));
-    box_add(out, end + 3, strlen(end + 3));
-}
-
 static int read_answer(void)
 {
     const int status = atoi(part(0));
@@ -288,9 +204,9 @@ static int read_answer(void)
     }
     const char *variables = S.first.data, *options = variables + strlen(variables) + 1;
     S.state.len = 0;
-    add_news(part(2), variables, &S.state);
-    add_news(part(3), options, &S.state);
-    add_functions(part(4), &S.state);
+    box_news_lines(part(2), variables, &S.state);
+    box_news_lines(part(3), options, &S.state);
+    box_news_functions(part(4), &S.state);
     return status;
 }
 
