@@ -374,7 +374,7 @@ static void measure_all(int n_args, char **args)
     subject all[MAX_ENVS] = {{{0}, NULL, {0}, {0}, NULL, {0}}};
     const size_t n_episodes = n_args > 0 ? strtoul(args[0], NULL, 10) : 10000;
     size_t n = 0;
-    for (; cmat_envs[n] && n < MAX_ENVS; n++) {
+    for (; n < MAX_ENVS && cmat_envs[n]; n++) {
         all[n].name = cmat_envs[n]->name;
         strcpy(all[n].tasks, "-");
         snprintf(all[n].prefix, sizeof all[n].prefix, "%.14s.", all[n].name);
