@@ -359,9 +359,38 @@ static void test_snapshots(void **state)
     free(path);
 }
 
+static void test_flavour(void **state)
+{
+    (void)state;
+    static const struct {
+        db_flavour d;
+        const char *error, *instead;
+    } cases[] = {
+        {DB_FLAVOUR_SQLITE, "no such function: DATE_FORMAT", "strftime('%Y-%m', d)"},
+        {DB_FLAVOUR_MYSQL, "1305 (42000): FUNCTION shop.strftime does not exist",
+         "DATE_FORMAT(d, '%Y-%m')"},
+        {DB_FLAVOUR_MYSQL, "FUNCTION shop.to_char does not exist", "DATE_FORMAT(d, '%Y-%m')"},
+        {DB_FLAVOUR_POSTGRES, "function ifnull(text, unknown) does not exist. No function matches",
+         "COALESCE(a, b)"},
+        {DB_FLAVOUR_POSTGRES, "operator does not exist: date ~~ unknown",
+         "CAST(x AS TEXT) LIKE '...'"},
+        {DB_FLAVOUR_POSTGRES, "function fly(text) does not exist", NULL},
+        {DB_FLAVOUR_POSTGRES, "relation \"function\" does not exist", NULL},
+        {DB_FLAVOUR_SQLITE, "wrong number of arguments to function strftime()", NULL},
+        {DB_FLAVOUR_SQLITE, "", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *got = db_flavour_instead(cases[i].d, cases[i].error);
+        if (cases[i].instead)
+            assert_string_equal(got, cases[i].instead);
+        else
+            assert_null(got);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flavour),
         cmocka_unit_test(test_prompt_and_hints),
         cmocka_unit_test(test_select_episode),
         cmocka_unit_test(test_write_episode),

@@ -143,6 +143,16 @@ static void test_facts(void **unused)
     j = facts_of(env, "SQL: SELECT FROM WHERE", CMAT_FACT_BAD);
     assert_true(json_is_false(json_object_get(j, "parses")));
     json_decref(j);
+    /* another server's function: what it is here is told */
+    cmat_facts f = {0};
+    assert_int_equal(
+        cmat_env_dry_run(env, "SQL: SELECT strftime('%m', placed_on) FROM orders", &f, NULL),
+        CMAT_OK);
+    assert_int_equal(f.verdict, CMAT_FACT_BAD);
+    assert_non_null(strstr(f.text.data, db_world_server->kind == PRIVATE_MARIADB
+                                            ? "\nnote: here it is DATE_FORMAT(d, '%Y-%m')"
+                                            : "\nnote: here it is to_char(d, 'YYYY-MM')"));
+    cmat_facts_clear(&f);
     j = facts_of(env, "SQL: SELECT * FROM orders WHERE customer_id = 2", CMAT_FACT_OK);
     assert_int_equal(cmat_json_int(j, "rows", -1), 2);
     assert_true(json_real_value(json_object_get(j, "cost")) > 0);

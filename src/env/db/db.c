@@ -218,8 +218,9 @@ static void db_prompt(cmat_env *env, cmat_buf *out)
     db_schema_prompt_options o = DB_SCHEMA_PROMPT_DEFAULT;
     o.quote = db_world_quote(e->home, false);
     if (e->home->server && !e->agentbench)
-        cmat_buf_printf(out, "It is a database of %s: write its SQL.\n",
-                        db_server_name(e->home->server));
+        cmat_buf_printf(
+            out, "It is a database of %s: write its SQL. The month of a date d is %s.\n",
+            db_server_name(e->home->server), db_flavour_month(db_world_flavour(e->home)));
     cmat_buf_puts(out, "Tables:\n");
     db_schema_prompt(&e->home->schema, &o, out);
 }

@@ -13,6 +13,7 @@
 #ifndef CMAT_ENV_DB_H
 #define CMAT_ENV_DB_H
 #include "core/acceptor.h"
+#include "env/db/flavour.h"
 #include "env/db/schema.h"
 #include "env/db/server.h"
 #include "env/db/sqlite.h"
@@ -43,6 +44,7 @@ cmat_status db_world_connect(const db_world *w, db_conn **out, const db_conn_opt
  * task whose SQL is MySQL's wherever it runs. */
 char db_world_quote(const db_world *w, bool benchmark);
 bool db_world_mysql(const db_world *w, bool benchmark);
+db_flavour db_world_flavour(const db_world *w);
 db_world *db_world_ref(db_world *w);
 void db_world_unref(db_world *w); /* accepts NULL */
 

@@ -103,7 +103,10 @@ static void explain_error(finder *f, const db_result *r)
         set(f, "parses", json_false());
         bad(f, "it does not parse: %s", r->error);
     } else {
+        const char *instead = db_flavour_instead(db_world_flavour(f->e->world), r->error);
         bad(f, "%s", r->error);
+        if (instead)
+            note(f, "here it is %s", instead);
     }
     cmat_buf_clear(&where);
 }

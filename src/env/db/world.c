@@ -100,6 +100,13 @@ bool db_world_mysql(const db_world *w, bool benchmark)
     return benchmark || (w->server && db_server_mysql(w->server));
 }
 
+db_flavour db_world_flavour(const db_world *w)
+{
+    return !w->server                   ? DB_FLAVOUR_SQLITE
+           : db_server_mysql(w->server) ? DB_FLAVOUR_MYSQL
+                                        : DB_FLAVOUR_POSTGRES;
+}
+
 db_world *db_world_ref(db_world *w)
 {
     atomic_fetch_add(&w->refs, 1);
