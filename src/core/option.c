@@ -446,25 +446,29 @@ static void wrap(FILE *out, const char *text, int indent, int width)
 
 static void help_one(const cmat_option *o, FILE *out)
 {
-    char left[64], text[512], letter[8] = "    ";
-    const char *arg = o->arg                     ? o->arg
+    enum { LEFT = 30, WIDTH = 90 };
+    cmat_buf left = {0}, text = {0};
+    const char *arg = o->type == CMAT_OPT_ENUM   ? o->of
+                      : o->arg                   ? o->arg
                       : o->type == CMAT_OPT_BOOL ? ""
                       : o->type == CMAT_OPT_STR  ? "TEXT"
                                                  : "N";
-    int n;
 
+    cmat_buf_puts(&left, "  ");
     if (o->letter)
-        snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name,
-             *arg || o->type == CMAT_OPT_ENUM ? " " : "",
-             o->type == CMAT_OPT_ENUM ? (const char *)o->of : arg);
-    n = snprintf(text, sizeof text, "%s", o->text ? o->text : "");
+        cmat_buf_printf(&left, "-%c, ", o->letter);
+    else
+        cmat_buf_puts(&left, "    ");
+    cmat_buf_printf(&left, "--%s%s%s", o->name, *arg ? " " : "", arg);
+    cmat_buf_puts(&text, o->text ? o->text : "");
     if (o->def && *o->def && strcmp(o->def, "false") != 0)
-        snprintf(text + n, sizeof text - (size_t)n, " [%s]", o->def);
-    fprintf(out, "%-30s", left);
-    if (strlen(left) >= 30)
-        fprintf(out, "\n%30s", "");
-    wrap(out, text, 30, 90);
+        cmat_buf_printf(&text, " [%s]", o->def);
+    fprintf(out, "%-*s", LEFT, cmat_buf_str(&left));
+    if (left.len >= LEFT)
+        fprintf(out, "\n%*s", LEFT, "");
+    wrap(out, cmat_buf_str(&text), LEFT, WIDTH);
+    cmat_buf_clear(&left);
+    cmat_buf_clear(&text);
 }
 
 void cmat_options_help(const cmat_option *table, FILE *out)

@@ -20,6 +20,8 @@ expect 2 "$CMAT" generate --temprature 1 hello
 has err "did you mean temperature?"
 expect 2 "$CMAT" generate --top-p 2 hello
 has err "outside 0 to 1"
+expect 0 "$CMAT" tune --help
+has out "prefix-tuning|full" # however long the words are
 expect 2 "$CMAT" env nonsense
 expect 2 "$CMAT" evolve db
 has err "--world FILE (an SQLite file, or a server's database: mysql://..., postgresql://...) is needed"
