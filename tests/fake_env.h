@@ -2,7 +2,8 @@
  *
  * Replies: "look" shows the task's "world" text; "say X" ends the episode, right when X is the
  * task's "gold"; "fail" is an error; "break" ends the world; "forbidden" is an invalid action;
- * anything else has an invalid format and ends the episode. A dry run finds "badcol" in an action wrong and notes "zero". */
+ * anything else has an invalid format and ends the episode. A dry run finds "badcol" in an action
+ * wrong and notes "zero". */
 #ifndef FAKE_ENV_H
 #define FAKE_ENV_H
 #include "env/env.h"

@@ -247,12 +247,9 @@ static void test_outcomes(void **state)
     static const struct {
         const char *reply, *outcome;
         int n;
-    } cases[] = {{"say wrong", "completed", 1},
-                 {"what?", "invalid format", 1},
-                 {"forbidden", "invalid action", 1},
-                 {"look", "task limit", 4},
-                 {"fail", "task limit", 4},
-                 {"break", "task error", 1}};
+    } cases[] = {{"say wrong", "completed", 1},      {"what?", "invalid format", 1},
+                 {"forbidden", "invalid action", 1}, {"look", "task limit", 4},
+                 {"fail", "task limit", 4},          {"break", "task error", 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         script s = {.replies = (const char *const[]){cases[i].reply, NULL}};
         result r = play(&s, CMAT_CHECKER_OFF, 2, NULL, NULL);

@@ -45,10 +45,9 @@ static bool is_gap(char c)
 
 static bool is_packed(const char *text, size_t len)
 {
-    static const char *const magics[] = {
-        "\xfd"
-        "7zXZ",
-        "\x1f\x8b", "PK\x03\x04"}; /* xz, gzip, zip */
+    static const char *const magics[] = {("\xfd"
+                                          "7zXZ"),
+                                         "\x1f\x8b", "PK\x03\x04"}; /* xz, gzip, zip */
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
         if (len >= strlen(magics[i]) && memcmp(text, magics[i], strlen(magics[i])) == 0)
             return true;
