@@ -191,6 +191,24 @@ static void test_special_files(void **state)
     free(file);
 }
 
+static void test_packed(void **state)
+{
+    static const struct {
+        const char *data, *how;
+    } cases[] = {{"\xfd\x37zXZ and more", "xz -dk a.json"},
+                 {"\x1f\x8b\x08", "gunzip -k a.json"},
+                 {"PK\x03\x04..", "unzip a.json"}};
+    cmat_error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(cmat_check_unpacked("a.json", cases[i].data, strlen(cases[i].data), &err),
+                         CMAT_ERR_FORMAT);
+        assert_non_null(strstr(err.msg, cases[i].how));
+    }
+    assert_int_equal(cmat_check_unpacked("a.json", "\x1f", 1, &err), CMAT_OK);
+    assert_int_equal(cmat_check_unpacked("a.json", "{\"a\": 1}", 8, &err), CMAT_OK);
+}
+
 /* A file-size limit stands in for a full disk: one error, and the old content stays. */
 static void test_full_disk(void **state)
 {
@@ -375,11 +393,17 @@ static void test_options_nested(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error),     cmocka_unit_test(test_buf_and_arena),
-        cmocka_unit_test(test_rng),       cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_files),     cmocka_unit_test(test_special_files),
-        cmocka_unit_test(test_full_disk), cmocka_unit_test(test_options_nested),
-        cmocka_unit_test(test_json),      cmocka_unit_test(test_text),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_buf_and_arena),
+        cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_special_files),
+        cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_options_nested),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_text),
         cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

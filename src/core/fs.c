@@ -277,3 +277,17 @@ char *cmat_data_home(void)
     home = getenv("HOME");
     return cmat_path_join(home && *home ? home : "/tmp", ".local/share/cmat");
 }
+
+cmat_status cmat_check_unpacked(const char *path, const void *data, size_t len, cmat_error *err)
+{
+    static const struct {
+        char magic[8];
+        const char *unpack;
+    } kinds[] = {{"\xfd\x37zXZ", "xz -dk"}, {"\x1f\x8b", "gunzip -k"}, {"PK\x03\x04", "unzip"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (len >= strlen(kinds[i].magic) &&
+            memcmp(data, kinds[i].magic, strlen(kinds[i].magic)) == 0)
+            return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is packed; unpack it first: %s %s", path,
+                             kinds[i].unpack, path);
+    return CMAT_OK;
+}

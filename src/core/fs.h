@@ -8,6 +8,8 @@
 /* Reads a whole file of at most max bytes (CMAT_ERR_LIMIT above). *data is the caller's to free(),
  * with a NUL after its *len bytes. */
 cmat_status cmat_read_file(const char *path, size_t max, char **data, size_t *len, cmat_error *err);
+/* CMAT_ERR_FORMAT: what was read of `path` is packed (xz, gzip, zip); says how to unpack it. */
+cmat_status cmat_check_unpacked(const char *path, const void *data, size_t len, cmat_error *err);
 /* Writes path.tmp-PID, syncs, renames to path and syncs the folder. On failure path is as it was. A
  * link stays and leads to the new file; a device or pipe (/dev/stdout) is written as it is. */
 cmat_status cmat_write_file(const char *path, const void *data, size_t len, cmat_error *err);

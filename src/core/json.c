@@ -134,13 +134,8 @@ json_t *cmat_jsonl_load(const char *path, cmat_error *err)
 
     if (cmat_read_file(path, MAX_JSON, &data, &len, err) != CMAT_OK)
         return NULL;
-    if (len >= 6 && memcmp(data,
-                           "\xfd"
-                           "7zXZ",
-                           6) == 0) {
-        cmat_fail(err, CMAT_ERR_FORMAT, "%s: packed by xz; unpack it first: xz -dk %s", path, path);
+    if (cmat_check_unpacked(path, data, len, err) != CMAT_OK)
         goto done;
-    }
     if (data[strspn(data, " \t\r\n")] == '[') {
         rows = cmat_json_parse(data, len, path, err);
         goto done;

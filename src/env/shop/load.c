@@ -12,17 +12,6 @@
 
 /* ---- entries of a file ---- */
 
-static cmat_status packed(const char *path, const cmat_map *m, cmat_error *err)
-{
-    if (m->len >= 5 && memcmp(m->data,
-                              "\xfd"
-                              "7zXZ",
-                              5) == 0)
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is packed; unpack it first: xz -dk %s", path,
-                         path);
-    return CMAT_OK;
-}
-
 /* Parses text whose bytes may be anything. */
 static json_t *parse(const char *s, size_t n, const char *what, cmat_error *err)
 {
@@ -82,7 +71,7 @@ cmat_status shop_file_read(const char *path, each_entry *each, void *arg, cmat_e
         at++;
     if (m.len > SHOP_FILE_MAX)
         st = cmat_fail(err, CMAT_ERR_LIMIT, "%s: is larger than 1 GiB", path);
-    else if ((st = packed(path, &m, err)) == CMAT_OK)
+    else if ((st = cmat_check_unpacked(path, m.data, m.len, err)) == CMAT_OK)
         st = at < m.len && m.data[at] == '[' ? read_array(&m, path, each, arg, err)
                                              : read_lines(&m, path, each, arg, err);
     cmat_map_close(&m);

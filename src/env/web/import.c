@@ -43,17 +43,6 @@ static bool is_gap(char c)
     return isspace((unsigned char)c) || c == ',';
 }
 
-static bool is_packed(const char *text, size_t len)
-{
-    static const char *const magics[] = {("\xfd"
-                                          "7zXZ"),
-                                         "\x1f\x8b", "PK\x03\x04"}; /* xz, gzip, zip */
-    for (size_t i = 0; i < sizeof magics / sizeof *magics; i++)
-        if (len >= strlen(magics[i]) && memcmp(text, magics[i], strlen(magics[i])) == 0)
-            return true;
-    return false;
-}
-
 cmat_status web_import_text(const char *text, size_t len, const char *what, cmat_task_list *out,
                             cmat_error *err)
 {
@@ -62,8 +51,8 @@ cmat_status web_import_text(const char *text, size_t len, const char *what, cmat
     char place[512];
     cmat_status st = CMAT_OK;
     size_t used;
-    if (is_packed(text, len))
-        return cmat_fail(err, CMAT_ERR_FORMAT, "%s: is packed; unpack it first", what);
+    if ((st = cmat_check_unpacked(what, text, len, err)) != CMAT_OK)
+        return st;
     while (p < end && isspace((unsigned char)*p))
         p++;
     const bool array = p < end && *p == '[';
