@@ -3,6 +3,7 @@
 #ifndef ARCH_UTIL_H
 #define ARCH_UTIL_H
 #include "core/json.h"
+#include "model/engine.h"
 #include "model_util.h"
 #include <math.h>
 #include <stdio.h>
@@ -65,6 +66,24 @@ static inline double distance(const float *x, const float *want, size_t n)
         sum += pow((double)want[i], 2);
     }
     return sqrt(diff / sum);
+}
+
+/* From the logits that a file of vectors has for tokens_of. */
+static inline double logits_distance(cmat_model *m, const char *name, const char *file)
+{
+    const size_t n = N * (size_t)m->config.n_vocab;
+    char *path = vector_path(name, file);
+    cmat_safetensors *s = NULL;
+    int32_t tokens[N];
+    float *logits = cmat_xmalloc(n * sizeof *logits);
+    tokens_of(tokens);
+    assert_int_equal(cmat_safetensors_open(&s, path, NULL), CMAT_OK);
+    assert_int_equal(cmat_model_logits(m, NULL, tokens, N, logits, NULL), CMAT_OK);
+    const double d = distance(logits, cmat_safetensors_find(s, "logits")->data, n);
+    cmat_safetensors_close(s);
+    free(logits);
+    free(path);
+    return d;
 }
 
 #endif

@@ -91,20 +91,9 @@ static void export_ok(cmat_model *m, const cmat_adapter *a, const char *out,
 
 static void check_logits(cmat_model *m, const char *name, const char *file, const char *what)
 {
-    const size_t V = (size_t)m->config.n_vocab;
-    char *path = vector_path(name, file);
-    cmat_safetensors *s = NULL;
-    int32_t tokens[N];
-    float *logits = cmat_xmalloc(N * V * sizeof *logits);
-    tokens_of(tokens);
-    assert_int_equal(cmat_safetensors_open(&s, path, NULL), CMAT_OK);
-    assert_int_equal(cmat_model_logits(m, NULL, tokens, N, logits, NULL), CMAT_OK);
-    const double d = distance(logits, cmat_safetensors_find(s, "logits")->data, N * V);
+    const double d = logits_distance(m, name, file);
     if (!(d < 1e-4))
         fail_msg("%s, %s: logits %.2e from PyTorch's", name, what, d);
-    cmat_safetensors_close(s);
-    free(logits);
-    free(path);
 }
 
 /* What the engine goes by is the same, however it was told. */

@@ -58,25 +58,14 @@ static void at_once(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
+        const char *name = i ? "phi3" : "qwen", *file = "logits_long.safetensors";
         cmat_model *m = i ? open_phi() : open_qwen(false);
-        const size_t V = (size_t)m->config.n_vocab;
-        char *path = vector_path(i ? "phi3" : "qwen", "logits_long.safetensors");
-        cmat_safetensors *s = NULL;
-        int32_t tokens[N];
-        float *logits = cmat_xmalloc(N * V * sizeof *logits);
-        tokens_of(tokens);
-        assert_int_equal(cmat_safetensors_open(&s, path, NULL), CMAT_OK);
-        assert_int_equal(cmat_model_logits(m, NULL, tokens, N, logits, NULL), CMAT_OK);
-        const double d = distance(logits, cmat_safetensors_find(s, "logits")->data, N * V);
+        const double d = logits_distance(m, name, file);
         if (!(d < 1e-4))
-            fail_msg("%s: logits %.2e from the reference's", i ? "phi3" : "qwen", d);
+            fail_msg("%s: logits %.2e from the reference's", name, d);
         m->config.n_stretches = 0; /* without the change the border would not be seen */
-        assert_int_equal(cmat_model_logits(m, NULL, tokens, N, logits, NULL), CMAT_OK);
-        assert_true(distance(logits, cmat_safetensors_find(s, "logits")->data, N * V) > 1e-3);
-        cmat_safetensors_close(s);
+        assert_true(logits_distance(m, name, file) > 1e-3);
         cmat_model_free(m);
-        free(logits);
-        free(path);
     }
 }
 
