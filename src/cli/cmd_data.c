@@ -165,16 +165,19 @@ static cmat_status preview(const data_opts *o, const cmat_model *m, const cmat_d
         }
         cmat_train_set_clear(&set);
     }
-    if (st == CMAT_OK && o->common.json)
-        cli_print_json(json_pack("{s:O, s:I, s:I, s:I, s:I, s:I}", "preview", list, "rows",
-                                 (json_int_t)ds->n, "left_out", (json_int_t)left_out, "tokens",
-                                 (json_int_t)n_tokens, "loss_tokens", (json_int_t)n_loss, "longest",
-                                 (json_int_t)longest));
-    else if (st == CMAT_OK)
+    if (st == CMAT_OK && o->common.json) {
+        json_t *all =
+            json_pack("{s:O, s:I, s:I, s:I, s:I, s:I}", "preview", list, "rows", (json_int_t)ds->n,
+                      "left_out", (json_int_t)left_out, "tokens", (json_int_t)n_tokens,
+                      "loss_tokens", (json_int_t)n_loss, "longest", (json_int_t)longest);
+        cli_print_json(all);
+        json_decref(all);
+    } else if (st == CMAT_OK) {
         printf(
             "%zu rows (%zu left out), %zu tokens, %.1f %% of them learned, the longest row %zu\n",
             ds->n, left_out, n_tokens, n_tokens ? 100.0 * (double)n_loss / (double)n_tokens : 0,
             longest);
+    }
     json_decref(list);
     return st;
 }
