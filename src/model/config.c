@@ -115,7 +115,7 @@ void cmat_config_dynamic_ntk(cmat_model_config *c, int n_orig)
         cmat_rope_stretch *s = &c->stretches[c->n_stretches++];
         s->above = above;
         s->rope = c->rope;
-        cmat_rope_ntk(&s->rope, c->n_rot, 4 * (float)(above / n_orig) - 1);
+        cmat_rope_ntk(&s->rope, c->n_rot, (float)(4 * (above / n_orig) - 1));
     }
 }
 

@@ -150,7 +150,7 @@ cmat_status db_conn_mysql_md5(db_conn *c, const char *table, char hex[33], cmat_
     /* MySQL's group_concat_max_len; of no rows it gives NULL, and md5(NULL) is NULL. */
     cmat_md5_hex(cmat_buf_str(&h.b), h.b.len > 1024 ? 1024 : h.b.len, hex);
     if (h.n == 0)
-        strcpy(hex, "None");
+        memcpy(hex, "None", sizeof "None");
     free(h.hashes);
     cmat_buf_clear(&h.b);
     return st;

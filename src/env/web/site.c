@@ -195,7 +195,7 @@ static const json_t *menu_at(const json_t *site, const char *path, bool *is_goal
         items = json_is_object(item) ? json_object_get(item, "items") : NULL;
         p = end;
     }
-    *is_goal &= item && json_is_string(item) && depth == json_array_size(goal);
+    *is_goal &= json_is_string(item) && depth == json_array_size(goal);
     return item;
 }
 
@@ -212,7 +212,7 @@ static bool menu_page(const json_t *site, web_site_state *st, const char *path, 
         text(out, menu_label(item));
         cmat_buf_puts(out, "</h2>");
     }
-    if (item && json_is_string(item)) {
+    if (json_is_string(item)) {
         cmat_buf_puts(out, "<p>This is the page ");
         text(out, menu_label(item));
         cmat_buf_puts(out, ".</p>");

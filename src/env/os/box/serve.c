@@ -313,7 +313,7 @@ static void stop_job(job *j, const box_procs *before)
     if (j->pid > 0)
         kill(j->pid, SIGKILL);
     for (int round = 0; round < 3; round++)
-        if (box_procs_kill_new(before, j->pid > 0 ? S.shell : S.shell) == 0)
+        if (box_procs_kill_new(before, S.shell) == 0)
             break;
     if (j->pid == 0 && S.shell > 0 && !await_answer(GRACE_MS)) {
         drop_shell();
