@@ -62,7 +62,8 @@ const cli_command cli_evolve = {
         "  cmat evolve db --database examples/shop.sqlite\n"
         "  cmat evolve db --database mine.sqlite --rounds 3 --first-tasks 2000 --run runs/long\n"
         "  cmat evolve kg --world films.tsv\n"
-        "  cmat evolve house --config recipes/house.yaml\n"
+        "  cmat evolve db --config recipes/demo.yaml --database mine.sqlite\n"
+        "  cmat evolve house --first-tasks 200 --heldout-tasks 30 --max-steps 25 --max-tokens 40\n"
         "  cmat evolve web --tasks train.jsonl --valid valid.jsonl --heldout heldout.jsonl",
     .options = options,
     .opts_size = sizeof(evolve_opts),

@@ -11,6 +11,9 @@ for c in $commands; do
     expect 0 "$CMAT" "$c" --help
     has out "Examples:"
     has out "usage: cmat $c"
+    for f in $(grep -o 'recipes/[a-z-]*\.[a-z]*' out); do
+        [ -e "$CMAT_TEST_ROOT/$f" ] || fail "$c --help names $f, which is not there"
+    done
 done
 expect 0 "$CMAT" --version
 has out "cmat "
