@@ -6,7 +6,8 @@ prompt: 512 and 2,048 tokens, logits of the last position. tune: LoRA of rank 16
 of 512, AdamW, loss on every token. full: the same with all weights tuned. samples: LoRA on the tokenised samples
 that bench_samples wrote, sorted by length (what transformers' group_by_length comes to), 4 to a batch, padded to
 the longest, labels -100 where there is no loss; padding does not count as tokens. One figure a line: name, unit,
-median, least, most; for tuning also the peak memory of a process of its own."""
+median, least, most; for tuning also the peak memory of a process of its own. MODEL may be a folder as Hugging Face
+lays it out. In the environment: DEVICE=cuda (the peak is then the device's), BATCH=N sequences at once."""
 import json
 import multiprocessing
 import os
@@ -15,7 +16,8 @@ import statistics
 import sys
 import time
 
-PROMPTS, LENGTH, BATCH = (512, 2048), 512, 4
+PROMPTS, LENGTH, BATCH = (512, 2048), 512, int(os.environ.get("BATCH", 4))
+DEVICE = os.environ.get("DEVICE", "cpu")
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -30,10 +32,13 @@ def load(path, dtype, threads):
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    options = {"gguf_file": os.path.basename(path), "dtype": getattr(torch, dtype)}
+    options = {"dtype": getattr(torch, dtype)}
+    if os.path.isdir(path):
+        return torch, transformers.AutoModelForCausalLM.from_pretrained(path, **options).to(DEVICE)
+    options["gguf_file"] = os.path.basename(path)
     if hasattr(transformers, "GgufConfig"):  # newer ones keep weights packed unless told: slower here
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    return torch, transformers.AutoModelForCausalLM.from_pretrained(os.path.dirname(path), **options)
+    return torch, transformers.AutoModelForCausalLM.from_pretrained(os.path.dirname(path), **options).to(DEVICE)
 
 
 def prompt(path, dtype, repeats, threads):
@@ -66,12 +71,18 @@ def trainer(path, dtype, threads, lora):
         model(**batch).loss.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         optimizer.step()
+        if DEVICE != "cpu":
+            torch.cuda.synchronize()
         return time.perf_counter() - t
     return torch, model, step
 
 
 def peak(name):
-    figure(f"{name}_memory", [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024], "MiB")
+    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if DEVICE != "cpu":
+        import torch
+        mib = torch.cuda.max_memory_reserved() / 2**20
+    figure(f"{name}_memory", [mib], "MiB")
 
 
 def tune(path, dtype, repeats, threads, lora=True):
@@ -79,7 +90,7 @@ def tune(path, dtype, repeats, threads, lora=True):
     name = f"tune_{dtype}" if lora else f"tune_full_{dtype}"
     values = []
     for i in range(repeats + 1):
-        tokens = torch.randint(20, model.config.vocab_size, (BATCH, LENGTH))
+        tokens = torch.randint(20, model.config.vocab_size, (BATCH, LENGTH), device=DEVICE)
         values.append(BATCH * LENGTH / step(input_ids=tokens, labels=tokens))
     figure(name, values[1:])
     peak(name)

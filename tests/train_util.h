@@ -10,7 +10,8 @@
 #define OK(call) assert_ok((call), &err, __LINE__)
 
 static cmat_error err;
-static cmat_model *model; /* the test opens it */
+static cmat_model *model;             /* the test opens it */
+static const cmat_kernel_ops *kernel; /* that tunes; NULL: the model's own */
 
 static inline void assert_ok(cmat_status st, const cmat_error *e, int line)
 {
@@ -64,8 +65,19 @@ static inline void fixture_init(fixture *f, const cmat_train_set *set,
     cmat_plan_init(&f->p, &f->c, true, 3, 0);
     cmat_batch_init(&f->b, max_rows);
     OK(cmat_pass_new(&f->pass, model, adapters, n,
-                     &(cmat_pass_options){.max_rows = max_rows, .keep = keep, .backward = true},
+                     &(cmat_pass_options){
+                         .max_rows = max_rows, .keep = keep, .backward = true, .kernel = kernel},
                      &err));
+}
+
+/* The first adapter's gradients, in the host's memory: the caller frees them. */
+static inline float *host_grads(const fixture *f)
+{
+    const size_t n = f->adapters[0]->n_params;
+    float *grads = cmat_xmalloc(n * sizeof *grads);
+    f->pass->k->download(grads, f->pass->grads[0], n * sizeof *grads);
+    OK(f->pass->k->check(&err));
+    return grads;
 }
 
 static inline void fixture_clear(fixture *f)

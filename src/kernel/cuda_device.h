@@ -33,9 +33,10 @@ void *cmat_cuda_send(int slot, const void *host, size_t bytes);
 /* NULL, or why cuBLAS cannot be had. */
 const char *cmat_cuda_blas_open(void);
 
+/* At least one, which is what an empty array takes: a grid of none is an error. */
 static inline unsigned cmat_cuda_blocks(size_t n, size_t each)
 {
-    size_t blocks = (n + each - 1) / each;
-    return (unsigned)(blocks < 65535 * 16 ? blocks : 65535 * 16);
+    const size_t blocks = (n + each - 1) / each, most = 65535 * 16;
+    return (unsigned)(blocks == 0 ? 1 : blocks < most ? blocks : most);
 }
 #endif

@@ -136,7 +136,8 @@ typedef struct cmat_kernel_ops {
 
     /* Faster tables multiply quantised W in integers, with x rounded to 16 bits in blocks of 32:
      * 1e-5 of a row's size (matmul_backward: 14 bits and W to 13, 2e-4, or bfloat16, 2e-3, as in
-     * products of weights that are tuned). A row of y depends on its row of x only, not on T. */
+     * products of weights that are tuned). A row of y depends on its row of x only, not on T (but
+     * on a device, whose library sums in another order for other T). */
     /* y (T, n_out) = x (T, n_in) W^T, y rows ldy floats apart, x rows ldx apart; accumulate: += */
     void (*matmul)(float *y, int ldy, const float *x, int ldx, const cmat_weight *w, int T,
                    bool accumulate);
