@@ -8,6 +8,7 @@
 #include "env/db/env.h"
 #include "env/db/render.h"
 #include "env/env.h"
+#include "player.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,15 +105,6 @@ static void expect(cmat_env *env, const char *reply, const char *want)
     cmat_obs_clear(&obs);
 }
 
-static double score(cmat_env *env)
-{
-    double s = -1;
-    cmat_error err = {0};
-    if (cmat_env_score(env, &s, &err) != CMAT_OK)
-        fail_msg("%s", err.msg);
-    return s;
-}
-
 #define TASK(instruction, more) \
     "{\"id\": \"t\", \"env\": \"db\", \"instruction\": \"" instruction "\", " more "}"
 
@@ -160,13 +152,13 @@ static void test_select_episode(void **state)
         step(env, "Final: SELECT name FROM customers WHERE city = 'Porto' ORDER BY name DESC;");
     assert_true(obs.done);
     cmat_obs_clear(&obs);
-    assert_true(score(env) == 1);
+    assert_true(player_score(env) == 1);
     reset(env, task);
     expect(env, "Answer: [\"Rui\", \"Ana Lima\"]", "");
-    assert_true(score(env) == 1);
+    assert_true(player_score(env) == 1);
     reset(env, task);
     expect(env, "Answer: [\"Rui\"]", "");
-    assert_true(score(env) == 0);
+    assert_true(player_score(env) == 0);
     cmat_env_close(env);
     char *after = file_hash(path);
     assert_string_equal(before, after);
@@ -190,10 +182,10 @@ static void test_write_episode(void **state)
     reset(b, task);
     expect(a, "Final: UPDATE customers SET city='Porto' WHERE customer_id = 2", "1 row changed");
     expect(b, "SQL: SELECT city FROM customers WHERE customer_id = 2", "Oslo"); /* its own copy */
-    assert_true(score(a) == 1);
-    assert_true(score(b) == 0);
+    assert_true(player_score(a) == 1);
+    assert_true(player_score(b) == 0);
     expect(b, "SQL: UPDATE customers SET city = 'Porto'", "4 rows changed");
-    assert_true(score(b) == 0);
+    assert_true(player_score(b) == 0);
     assert_string_equal(a->ops->error_kind(b), "wrong column");
     reset(b, task);
     expect(b, "SQL: SELECT city FROM customers WHERE customer_id = 2", "Oslo"); /* fresh again */
@@ -242,26 +234,6 @@ static char *dev_file(void)
     return cmat_path_join(root ? root : ".", "../shared/data/db/agentbench_dev.jsonl");
 }
 
-static double run_oracle(cmat_env *env, const cmat_task *t)
-{
-    cmat_obs obs = {0};
-    cmat_error err = {0};
-    if (cmat_env_reset(env, t, &obs, &err) != CMAT_OK)
-        fail_msg("%s", err.msg);
-    while (!env->done) {
-        cmat_buf reply = {0};
-        if (!env->ops->oracle(env, &reply))
-            break;
-        if (cmat_env_step(env, cmat_buf_str(&reply), &obs, &err) != CMAT_OK)
-            fail_msg("%s", err.msg);
-        if (obs.error)
-            print_message("%s\n-> %s\n", cmat_buf_str(&reply), cmat_buf_str(&obs.text));
-        cmat_buf_clear(&reply);
-    }
-    cmat_obs_clear(&obs);
-    return score(env);
-}
-
 static void oracle_in_style(const char *style)
 {
     char *path = dev_file();
@@ -277,7 +249,7 @@ static void oracle_in_style(const char *style)
     cmat_env *env = open_env(NULL, style);
     int writes = 0, reads = 0, right_writes = 0, right_reads = 0;
     for (size_t i = 0; i < tasks.n; i++) {
-        double s = run_oracle(env, &tasks.items[i]);
+        double s = player_oracle(env, &tasks.items[i], PLAYER_FOREIGN_GOLD);
         bool write = !strcmp(cmat_json_str(tasks.items[i].json, "type", ""), "write");
         writes += write;
         reads += !write;
@@ -347,11 +319,11 @@ static void test_snapshots(void **state)
     expect(env, "SQL: SELECT COUNT(*) FROM customers", "4");
     assert_int_equal(cmat_env_restore(env, &mid, &err), CMAT_OK);
     expect(env, "Final: DELETE FROM orders WHERE order_id IN (11, 13, 14)", "3 rows");
-    assert_true(score(env) == 1);
+    assert_true(player_score(env) == 1);
     /* Not ours: refused, and all is as it was. */
     s.state.len = 5;
     assert_int_equal(cmat_env_restore(env, &s, &err), CMAT_ERR_STATE);
-    assert_true(score(env) == 1);
+    assert_true(player_score(env) == 1);
     cmat_env_snapshot_clear(&s);
     cmat_env_snapshot_clear(&mid);
     cmat_env_close(env);

@@ -81,8 +81,8 @@ cmat_status cmat_session_export(cmat_session *s, const char *out, const char *op
                                 char **result, cmat_error *err);
 
 /* Plays tasks in an environment (`cmat env list`) and sums up. Options: those of `cmat eval`.
- * s may be
- * NULL when "url" names a server. *result: the summary, as `--out` writes it. */
+ * s may be NULL when "url" names a server, or "actor" is "oracle". *result: the summary, as `--out`
+ * writes it. */
 cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *options, char **result,
                               cmat_error *err);
 

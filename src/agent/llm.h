@@ -82,9 +82,12 @@ typedef struct {
         .max_body = 8u << 20, .max_connections = 16, .n_ctx = 8192             \
     }
 void cmat_llm_remote_set_limits(cmat_llm *llm, const cmat_llm_remote_limits *limits);
-/* scripted: fn answers each request with a malloc'd string, for tests. */
+/* scripted: fn answers each request with a malloc'd string (NULL: none), for what needs no model.
+ */
 cmat_llm *cmat_llm_scripted_new(char *(*fn)(void *user, const cmat_llm_request *req), void *user);
-/* For tests: the context (default 4096), and what counts as a token is a started 4 bytes. */
+/* The context (default 4096); what counts as a token is a started 4 bytes. */
 void cmat_llm_scripted_set_n_ctx(cmat_llm *llm, int n_ctx);
+/* How a request that fn has no answer to fails (default CMAT_ERR_NOT_FOUND); text is borrowed. */
+void cmat_llm_scripted_set_missing(cmat_llm *llm, cmat_status status, const char *text);
 void cmat_llm_free(cmat_llm *llm);
 #endif

@@ -1,4 +1,5 @@
-/* llm_scripted.c - answers come from a function: for tests, which need no weights then.
+/* llm_scripted.c - answers come from a function: for tests and worked answers, which need no
+ * weights then.
  *
  * Requests wait in a queue and are answered in the order of their submission, a few at a poll, as a
  * batching engine would. */
@@ -12,6 +13,8 @@ typedef struct {
     char *(*fn)(void *user, const cmat_llm_request *req);
     void *user;
     int n_ctx;
+    cmat_status missing; /* of a request without an answer */
+    const char *missing_text;
     cmat_llm_reply *queue; /* (n) answered, not yet polled */
     size_t n, cap;
 } scripted_llm;
@@ -39,7 +42,7 @@ static cmat_status scripted_submit(cmat_llm *llm, const cmat_llm_request *req, c
         r.text = cmat_xstrdup("");
     } else if (!(r.text = s->fn(s->user, req))) {
         r.text = cmat_xstrdup("");
-        r.status = cmat_fail(&r.err, CMAT_ERR_NOT_FOUND, "scripted: no answer to this request");
+        r.status = cmat_fail(&r.err, s->missing, "%s", s->missing_text);
     }
     r.n_tokens = scripted_count(llm, r.text);
     s->queue = cmat_xgrow(s->queue, &s->cap, s->n + 1, sizeof *s->queue);
@@ -98,10 +101,18 @@ cmat_llm *cmat_llm_scripted_new(char *(*fn)(void *user, const cmat_llm_request *
     s->fn = fn;
     s->user = user;
     s->n_ctx = 4096;
+    s->missing = CMAT_ERR_NOT_FOUND;
+    s->missing_text = "scripted: no answer to this request";
     return &s->llm;
 }
 
 void cmat_llm_scripted_set_n_ctx(cmat_llm *llm, int n_ctx)
 {
     ((scripted_llm *)llm)->n_ctx = n_ctx;
+}
+
+void cmat_llm_scripted_set_missing(cmat_llm *llm, cmat_status status, const char *text)
+{
+    ((scripted_llm *)llm)->missing = status;
+    ((scripted_llm *)llm)->missing_text = text;
 }

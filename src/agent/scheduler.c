@@ -101,13 +101,24 @@ static cmat_status advance(run *r, cmat_episode *e, cmat_llm_reply *reply, cmat_
     return cmat_episode_done(e) ? keep(r, e, err) : CMAT_OK;
 }
 
+/* Whether the store has it, and it ended by its own doing. */
+static cmat_status find_one(run *r, const cmat_task *task, int k, bool *found, cmat_error *err)
+{
+    const cmat_run_config *c = r->config;
+    *found = false;
+    if (!c->store)
+        return CMAT_OK;
+    cmat_status st = cmat_store_drop_episode(c->store, c->phase, c->round, task->id, k,
+                                             cmat_outcome_names[CMAT_OUTCOME_TASK_ERROR], err);
+    return st != CMAT_OK
+               ? st
+               : cmat_store_has_episode(c->store, c->phase, c->round, task->id, k, found, err);
+}
+
 static cmat_status start_one(run *r, const cmat_task *task, int k, cmat_error *err)
 {
-    bool found = false;
-    cmat_status st = CMAT_OK;
-    if (r->config->store)
-        st = cmat_store_has_episode(r->config->store, r->config->phase, r->config->round, task->id,
-                                    k, &found, err);
+    bool found;
+    cmat_status st = find_one(r, task, k, &found, err);
     if (st != CMAT_OK)
         return st;
     if (found) {

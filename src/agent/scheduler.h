@@ -2,7 +2,8 @@
  *
  * Everything that ends is put into the store before it counts as done. What the store holds already
  * (same phase, round, task, sample) is not run again, so that a run that was stopped goes on where
- * it was. With the same seed, model and lessons an episode does not depend on which others run
+ * it was; only what ended by a task error, which was not the Actor's, is tried once more. With the
+ * same seed, model and lessons an episode does not depend on which others run
  * beside it. */
 #ifndef CMAT_AGENT_SCHEDULER_H
 #define CMAT_AGENT_SCHEDULER_H

@@ -77,6 +77,8 @@ cmat_status cmat_api_model_open(cmat_model **out, const char *name, cmat_error *
 /* What is wrong with a call before its model is opened: CMAT_ERR_ARG, CMAT_ERR_NOT_FOUND. */
 cmat_status cmat_api_check_eval(const char *env, const cmat_session_eval_options *o,
                                 cmat_error *err);
+/* False: a server or the tasks' gold acts. */
+bool cmat_api_eval_needs_model(const cmat_session_eval_options *o);
 cmat_status cmat_api_check_evolve(const char *env, const cmat_evolve_options *o, cmat_error *err);
 /* A call's options out of its JSON text (may be NULL) over the defaults. On failure *opts is
  * cleared. */

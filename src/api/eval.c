@@ -1,8 +1,10 @@
 /* eval.c - cmat_session_eval and cmat_session_evolve: tasks of an environment, played and learned
  * from. */
+#include "agent/oracle.h"
 #include "api/api.h"
 #include "core/fs.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "eval/evaluate.h"
 
@@ -25,7 +27,8 @@ const cmat_option cmat_session_eval_option_table[] = {
      "of tasks that are made", 0},
     {"style", CMAT_OPT_STR, AT(style), "short", 0, 0, NULL, "NAME",
      "prompt style: short, agentbench", 0},
-    {"actor", CMAT_OPT_STR, AT(actor), NULL, 0, 0, NULL, "DIR", "the Actor's adapter", 'a'},
+    {"actor", CMAT_OPT_STR, AT(actor), NULL, 0, 0, NULL, "DIR",
+     "the Actor's adapter; oracle: the tasks' gold actions are played, without a model", 'a'},
     {"checker-adapter", CMAT_OPT_STR, AT(checker_adapter), NULL, 0, 0, NULL, "DIR",
      "the Checker's adapter", 0},
     {"url", CMAT_OPT_STR, AT(url), NULL, 0, 0, NULL, "URL",
@@ -35,8 +38,8 @@ const cmat_option cmat_session_eval_option_table[] = {
     {"url-model", CMAT_OPT_STR, AT(url_model), "default", 0, 0, NULL, "NAME",
      "the server's name of the model", 0},
     {"run", CMAT_OPT_STR, AT(run), NULL, 0, 0, NULL, "DIR",
-     "keep episodes in DIR/store.db and go on from there when stopped; `cmat report DIR` draws "
-     "them",
+     "keep episodes in DIR/store.db and go on from there when stopped (task errors are tried "
+     "again); `cmat report DIR` draws them",
      'r'},
     CMAT_OPTION_TABLE(AT(agent), cmat_agent_option_table),
     {0},
@@ -55,6 +58,16 @@ static cmat_status no_env(const char *env, cmat_error *err)
     return st;
 }
 
+static bool plays_gold(const cmat_session_eval_options *o)
+{
+    return o->actor && strcmp(o->actor, "oracle") == 0;
+}
+
+bool cmat_api_eval_needs_model(const cmat_session_eval_options *o)
+{
+    return !o->url && !plays_gold(o);
+}
+
 cmat_status cmat_api_check_eval(const char *env, const cmat_session_eval_options *o,
                                 cmat_error *err)
 {
@@ -65,6 +78,13 @@ cmat_status cmat_api_check_eval(const char *env, const cmat_session_eval_options
     if (!o->tasks && !o->world && ops->world)
         return cmat_fail(err, CMAT_ERR_ARG, "--tasks FILE or --world FILE (%s) is needed",
                          ops->world);
+    if (plays_gold(o) && o->url)
+        return cmat_fail(err, CMAT_ERR_ARG, "--actor oracle and --url: only one can act");
+    if (plays_gold(o) && o->agent.checker != CMAT_CHECKER_OFF &&
+        o->agent.checker != CMAT_CHECKER_FACTS)
+        return cmat_fail(err, CMAT_ERR_ARG,
+                         "--actor oracle has no model for --checker %s: off or facts",
+                         cmat_checker_names[o->agent.checker]);
     return CMAT_OK;
 }
 
@@ -97,15 +117,22 @@ typedef struct {
     cmat_engine *engine;
     cmat_adapter *actor, *checker;
     cmat_llm *llm;
+    cmat_oracle_stuck stuck;
 } source;
 
-static cmat_status source_open(source *s, cmat_session *session, const cmat_session_eval_options *o,
-                               cmat_error *err)
+static cmat_status source_open(source *s, cmat_session *session, const char *env,
+                               const cmat_session_eval_options *o, cmat_error *err)
 {
     cmat_engine_options eo = {.n_seqs = (int)o->agent.concurrency,
                               .n_ctx = session ? (int)session->opts.n_ctx : 0};
     cmat_status st = CMAT_OK;
 
+    if (plays_gold(o)) {
+        if (!cmat_env_find(env)->oracle)
+            return cmat_fail(err, CMAT_ERR_UNSUPPORTED, "%s has no worked answers to play", env);
+        s->llm = cmat_llm_oracle_new(&s->stuck);
+        return CMAT_OK;
+    }
     if (o->url)
         return cmat_llm_remote_new(&s->llm, o->url, o->url_model, getenv("OPENAI_API_KEY"), err);
     if (!session)
@@ -139,7 +166,7 @@ static cmat_status save_eval(const cmat_session *session, const char *env,
                              cmat_error *err)
 {
     char *path = cmat_path_join(o->run, "eval.json");
-    const char *model = o->url ? o->url : session ? session->model->path : NULL;
+    const char *model = o->url ? o->url : session && !plays_gold(o) ? session->model->path : NULL;
     json_t *j = json_pack("{s:{s:s, s:s, s:s, s:o, s:{s:s}}, s:O}", "run", "command", "eval", "env",
                           env, "cmat", CMAT_VERSION, "options",
                           cmat_options_to_json(cmat_session_eval_option_table, o), "model", "path",
@@ -164,8 +191,9 @@ static cmat_status evaluate(cmat_session *session, const char *env, cmat_session
 
     if (st == CMAT_OK && (st = get_tasks(env, o, &tasks, err)) == CMAT_OK &&
         (st = cmat_store_open(&store, path, false, err)) == CMAT_OK &&
-        (st = source_open(&s, session, o, err)) == CMAT_OK) {
-        o->agent.record_facts = true;
+        (st = source_open(&s, session, env, o, err)) == CMAT_OK) {
+        /* Where nobody looks at facts, no dry run is worth its time. */
+        o->agent.record_facts |= o->agent.checker != CMAT_CHECKER_OFF;
         cmat_run_config rc = {.env = env,
                               .env_opts = {.path = o->world, .style = o->style},
                               .llm = s.llm,
@@ -176,6 +204,9 @@ static cmat_status evaluate(cmat_session *session, const char *env, cmat_session
         st = cmat_eval_run(&rc, &tasks, summary, err);
         if (st == CMAT_OK && o->run)
             st = save_eval(session, env, o, *summary, err);
+        if (s.stuck.n > 0)
+            cmat_warn("%zu of %zu tasks have no gold action where one is asked for (first: %s)",
+                      s.stuck.n, tasks.n, s.stuck.first);
     }
     source_close(&s);
     cmat_store_close(store);

@@ -63,7 +63,7 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     cmat_status st = cmat_api_check_eval(args[0], &o->eval, err);
 
     (void)n_args;
-    if (st == CMAT_OK && !o->eval.url)
+    if (st == CMAT_OK && cmat_api_eval_needs_model(&o->eval))
         st = cli_session_open(&s, o->model, NULL, 4096, err);
     if (st == CMAT_OK)
         st = cmat_session_eval(s, args[0], eval, &text, err);
@@ -92,6 +92,7 @@ const cli_command cli_eval = {
         "  cmat eval db --tasks dev.jsonl --style agentbench --checker off --out base.json\n"
         "  cmat eval db --tasks dev.jsonl --actor runs/wiki/adapters/actor --compare base.json\n"
         "  cmat eval house --tasks json_2.1.1/valid_seen -n 20\n"
+        "  cmat eval os --actor oracle        the gold actions: what a perfect Actor would get\n"
         "  cmat eval web --tasks mind2web/data/test_task --style agentbench\n"
         "  cmat eval kg --world http://127.0.0.1:3001/sparql --tasks dev.json --style agentbench\n"
         "  cmat eval db --tasks dev.jsonl --url http://127.0.0.1:8080/v1",

@@ -300,6 +300,24 @@ cmat_status cmat_store_has_episode(cmat_store *s, const char *phase, int round, 
     return st;
 }
 
+cmat_status cmat_store_drop_episode(cmat_store *s, const char *phase, int round,
+                                    const char *task_id, int k, const char *outcome,
+                                    cmat_error *err)
+{
+    sqlite3_stmt *q = NULL;
+    cmat_status st = cmat_store_prepare(
+        s, &q, "DELETE FROM episodes WHERE phase=? AND round=? AND task_id=? AND k=? AND outcome=?",
+        "delete an episode", err);
+    if (st != CMAT_OK)
+        return st;
+    cmat_store_bind(q, 1, phase);
+    sqlite3_bind_int(q, 2, round);
+    cmat_store_bind(q, 3, task_id);
+    sqlite3_bind_int(q, 4, k);
+    cmat_store_bind(q, 5, outcome);
+    return cmat_store_run(s, q, "delete an episode", err);
+}
+
 /* Binds the filter "(?1 IS NULL OR phase=?1) AND (?2 < 0 OR round=?2)". */
 static void bind_filter(sqlite3_stmt *q, const char *phase, int round)
 {

@@ -56,6 +56,10 @@ cmat_status cmat_store_put_episode(cmat_store *s, const cmat_episode_row *row,
 /* Whether an episode of this key is there. */
 cmat_status cmat_store_has_episode(cmat_store *s, const char *phase, int round, const char *task_id,
                                    int k, bool *found, cmat_error *err);
+/* Deletes the episode of this key when it ended with that outcome. */
+cmat_status cmat_store_drop_episode(cmat_store *s, const char *phase, int round,
+                                    const char *task_id, int k, const char *outcome,
+                                    cmat_error *err);
 /* Calls fn for each episode of a phase (NULL: all) and round (-1: all), ordered by phase, round,
  * task id, k, so that the order does not depend on when they ended. Strings and json are borrowed
  * during the call (json is NULL unless with_json). fn returning false ends the walk (CMAT_OK). fn

@@ -29,6 +29,18 @@ expect 0 "$CMAT" eval db --database shop.sqlite -n 4 --max-tokens 24 --out base.
 has out "success"
 expect 0 "$CMAT" eval db --database shop.sqlite -n 4 --max-tokens 24 --compare base.json --json
 has out '"comparison"'
+all_right db --database shop.sqlite --tasks tasks.jsonl
+all_right db --database shop.sqlite -n 20 --style agentbench
+expect 2 "$CMAT" eval db --database shop.sqlite --actor oracle --checker both
+one_line err
+sed 's/"gold": *\[[^]]*\],*//; s/"answer": *\[[^]]*\],*//' tasks.jsonl | head -n 2 >goldless.jsonl
+expect 0 "$CMAT" eval db --database shop.sqlite --tasks goldless.jsonl --actor oracle
+has err "2 of 2 tasks have no gold action"
+# dry runs are made where somebody looks at them
+expect 0 "$CMAT" eval db --database shop.sqlite -n 2 --actor oracle --run facts
+expect 0 "$CMAT" eval db --database shop.sqlite -n 2 --actor oracle --checker off --run blind
+grep -q '"facts"' facts/store.db || fail "no facts were kept"
+grep -q '"facts"' blind/store.db && fail "facts were looked for with --checker off"
 [ "$before" = "$(sha256sum shop.sqlite)" ] || fail "the user's database was changed"
 
 # not a database, not there, not readable

@@ -27,6 +27,7 @@ has out "undone"
 has out "go to garbagecan 1"
 has out "score: 0 (1 step)"
 
+all_right house --tasks tasks.jsonl
 expect 0 "$CMAT" eval house --tasks tasks.jsonl -n 2 --max-steps 3 --max-tokens 24
 has out "success"
 expect 0 "$CMAT" eval house -n 2 --max-steps 2 --max-tokens 24 --style agentbench --json

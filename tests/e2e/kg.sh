@@ -35,6 +35,7 @@ has out "get_relations("
 has out "undone"
 has out "score: 0"
 
+all_right kg --world films.tsv --tasks tasks.jsonl
 expect 0 "$CMAT" eval kg --world films.tsv --tasks tasks.jsonl -n 4 --max-steps 4 --max-tokens 40 --out summary.json --run run
 has out "Mean F1"
 has out "Mean exact match"

@@ -66,6 +66,7 @@ if command -v script >/dev/null; then
     has typed "score: 1 (2 steps)"
 fi
 
+all_right os --tasks tasks.jsonl
 all_done
 [ "$(wc -l <rows.jsonl)" = 4 ] || fail "the oracle does not solve all 4"
 has eval.out "success"

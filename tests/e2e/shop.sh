@@ -47,6 +47,7 @@ expect 1 "$CMAT" env play shop --world own
 has err "line 1"
 one_line err
 
+all_right shop --tasks tasks.jsonl
 expect 0 "$CMAT" eval shop --tasks tasks.jsonl -n 2 --max-steps 3 --max-tokens 24
 expect 0 "$CMAT" eval shop -n 2 --max-steps 2 --max-tokens 24 --style agentbench --json
 has out '"comparison"'

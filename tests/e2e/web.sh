@@ -35,6 +35,7 @@ has out "undone"
 has out "TYPE 2: "
 has out "score: 0"
 
+all_right web --tasks tasks.jsonl
 expect 0 "$CMAT" eval web --tasks tasks.jsonl -n 2 --max-steps 3 --max-tokens 24
 has out "success"
 cat >steps.jsonl <<'END'
