@@ -239,8 +239,8 @@ const cmat_option cmat_session_evolve_option_table[] = {
      'w'},
     {"database", CMAT_OPT_STR, AT(world), NULL, 0, 0, NULL, "FILE", "db's name for --world", 'd'},
     {"run", CMAT_OPT_STR, AT(run_dir), NULL, 0, 0, NULL, "DIR",
-     "the run folder (default: runs/ and the world's or ENV's name); an unfinished run in it is "
-     "gone on with",
+     "the run folder (default: runs/WORLD's name, without a world runs/env-ENV); an unfinished run "
+     "in it is gone on with",
      'r'},
     {"start", CMAT_OPT_STR, AT(start), NULL, 0, 0, NULL, "DIR",
      "the Actor starts with this adapter instead of a new one", 0},
@@ -279,7 +279,7 @@ static cmat_status evolve(cmat_session *s, const char *env, cmat_evolve_options 
 
     o->env = env;
     if (!o->run_dir)
-        o->run_dir = cmat_api_default_run(o->world ? o->world : env);
+        o->run_dir = o->world ? cmat_api_default_run(o->world) : cmat_xasprintf("runs/env-%s", env);
     o->agent.seed = o->seed;
     st = cmat_evolve_run(o, s->model, &summary, err);
     if (st == CMAT_OK) {

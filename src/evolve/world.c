@@ -80,30 +80,39 @@ static cmat_status make_split(cmat_loop *l, cmat_env *env, int split, size_t n, 
     return st;
 }
 
-static cmat_status make_tasks(cmat_loop *l, cmat_error *err)
+/* Opens the world that tasks are made from, and looks for the files that are named: what is missing
+ * is said before a run folder is made. */
+static cmat_status open_world(const cmat_evolve_options *o, cmat_env **env, cmat_error *err)
 {
-    const cmat_evolve_options *o = l->o;
     const cmat_env_options eo = {.path = o->world, .style = o->style, .seed = (uint64_t)o->seed};
-    size_t n_train = (size_t)(o->first_tasks + (o->rounds - 1) * o->round_tasks);
-    cmat_env *env;
+    const char *const files[] = {o->tasks, o->valid, o->heldout};
     cmat_status st;
 
-    if ((st = cmat_env_open(&env, o->env, &eo, err)) != CMAT_OK)
+    *env = NULL;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i] && !cmat_path_exists(files[i]))
+            return cmat_fail(err, CMAT_ERR_NOT_FOUND, "tasks %s: no such file", files[i]);
+    if ((st = cmat_env_open(env, o->env, &eo, err)) != CMAT_OK)
         return st;
     if (!(o->tasks && o->valid && o->heldout) &&
-        (!env->ops->generate || (env->ops->world && !o->world))) {
-        st = cmat_fail(err, CMAT_ERR_ARG,
-                       "%s: without %s, files of tasks, validation and held-out tasks are needed",
-                       o->env, env->ops->world ? env->ops->world : "a generator");
-        cmat_env_close(env);
-        return st;
-    }
+        (!(*env)->ops->generate || ((*env)->ops->world && !o->world)))
+        return cmat_fail(err, CMAT_ERR_ARG,
+                         "%s: without %s, files of tasks, validation and held-out tasks are needed",
+                         o->env, (*env)->ops->world ? (*env)->ops->world : "a generator");
+    return CMAT_OK;
+}
+
+static cmat_status make_tasks(cmat_loop *l, cmat_env *env, cmat_error *err)
+{
+    const cmat_evolve_options *o = l->o;
+    size_t n_train = (size_t)(o->first_tasks + (o->rounds - 1) * o->round_tasks);
+    cmat_status st;
+
     if ((st = make_split(l, env, 0, n_train, "train", o->tasks, &l->train, err)) == CMAT_OK &&
         (st = make_split(l, env, 1, (size_t)o->valid_tasks, "valid", o->valid, &l->valid, err)) ==
             CMAT_OK)
         st = make_split(l, env, 2, (size_t)o->heldout_tasks, "heldout", o->heldout, &l->heldout,
                         err);
-    cmat_env_close(env);
     if (st == CMAT_OK)
         cmat_info("tasks: %zu to learn from, %zu for choosing, %zu held out", l->train.n,
                   l->valid.n, l->heldout.n);
@@ -116,24 +125,27 @@ cmat_status cmat_loop_open(cmat_loop *l, const cmat_evolve_options *o, cmat_mode
     cmat_engine_options eo = {.n_ctx = 4096, .n_seqs = (int)o->agent.concurrency};
     json_t *identity = NULL;
     char *store = NULL;
+    cmat_env *env = NULL;
     cmat_status st;
 
     *l = (cmat_loop){.o = o, .model = model, .dir.lock = -1};
     if (eo.n_ctx > model->config.n_ctx)
         eo.n_ctx = model->config.n_ctx;
-    if ((st = cmat_prompts_load(&l->prompts, NULL, err)) != CMAT_OK ||
+    if ((st = open_world(o, &env, err)) != CMAT_OK ||
+        (st = cmat_prompts_load(&l->prompts, NULL, err)) != CMAT_OK ||
         (st = identity_new(l, &identity, err)) != CMAT_OK ||
         (st = cmat_run_dir_open(&l->dir, o->run_dir, identity, err)) != CMAT_OK)
         goto done;
     store = cmat_run_dir_path(&l->dir, "store.db");
     if ((st = cmat_store_open(&l->store, store, false, err)) != CMAT_OK ||
-        (st = make_tasks(l, err)) != CMAT_OK ||
+        (st = make_tasks(l, env, err)) != CMAT_OK ||
         (st = cmat_model_prepare(model, CMAT_USE_DECODE | CMAT_USE_PROMPT | CMAT_USE_BACKWARD,
                                  err)) != CMAT_OK ||
         (st = cmat_engine_new(&l->engine, model, &eo, err)) != CMAT_OK)
         goto done;
     st = cmat_llm_local_new(&l->llm, l->engine, model, err);
 done:
+    cmat_env_close(env);
     json_decref(identity);
     free(store);
     if (st != CMAT_OK)

@@ -45,11 +45,16 @@ expect 1 "$CMAT" evolve db $options --start nowhere --run none
 # another world than a database: several steps an episode, nothing to name
 expect 0 "$CMAT" evolve house --first-tasks 4 --round-tasks 2 --samples 1 --valid-tasks 4 --heldout-tasks 4 --rounds 2 \
     --max-tokens 8 --max-steps 3 --rank 4 --batch-tokens 1024 --quiet --json
-[ -s runs/house/report.html ] || fail "no report of the house"
+[ -s runs/env-house/report.html ] || fail "no report of the house"
 has out '"env": "house"'
-grep -q "An agent for house" runs/house/report.html || fail "the report does not name its environment"
+grep -q "An agent for house" runs/env-house/report.html || fail "the report does not name its environment"
 expect 2 "$CMAT" evolve kg
 has err "a graph"
+expect 1 "$CMAT" evolve kg --world nowhere.nt
+one_line err
+expect 1 "$CMAT" evolve db $options --tasks nowhere.jsonl --run nowhere
+one_line err
+[ -e runs/nowhere ] || [ -e nowhere ] && fail "a run folder was left for a world that is not there"
 expect 0 "$CMAT" memory --run whole list
 expect 0 "$CMAT" report --json whole
 has out '"comparison"'
