@@ -1,4 +1,6 @@
 /* test_os_box.c - the sandbox itself: its walls, its limits, many at once, what is left of them. */
+#include "core/cancel.h"
+#include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
 #include "env/os/os.h"
@@ -6,12 +8,14 @@
 #include "os_player.h"
 #include "player.h"
 #include <dirent.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,7 +32,7 @@ static void test_selfcheck(void **unused)
     cmat_error err;
     size_t i;
     assert_int_equal(os_host_open(&host, &err), CMAT_OK);
-    if (os_selfcheck(host, &report, &err) != CMAT_OK)
+    if (os_selfcheck(host, 0, &report, &err) != CMAT_OK)
         print_error("%s\n", err.msg);
     assert_true(json_array_size(report) >= 60);
     json_array_foreach(report, i, item)
@@ -50,6 +54,78 @@ static void test_without_bubblewrap(void **unused)
     setenv("PATH", path, 1);
     assert_non_null(cmat_env_find("os"));
     free(path);
+}
+
+/* ---- a sandbox that does not answer ---- */
+
+static void *interrupt(void *unused)
+{
+    (void)unused;
+    usleep(100000);
+    cmat_cancel_set(true);
+    return NULL;
+}
+
+/* A bubblewrap that starts nothing: the check ends with the program, or after its time. */
+static void test_no_answer(void **unused)
+{
+    (void)unused;
+    if (!os_player_works())
+        skip();
+    char dir[] = "/var/tmp/cmat-bwrap-XXXXXX" /* the keeper covers /tmp */,
+         *path = cmat_xstrdup(getenv("PATH"));
+    static const char script[] = "#!/bin/sh\nexec sleep 5\n";
+    os_host *host;
+    json_t *report = NULL;
+    cmat_error err;
+    pthread_t thread;
+    assert_non_null(mkdtemp(dir));
+    char *fake = cmat_path_join(dir, "bwrap"), *paths = cmat_xasprintf("%s:%s", dir, path);
+    assert_int_equal(cmat_write_file(fake, script, sizeof script - 1, &err), CMAT_OK);
+    assert_int_equal(chmod(fake, 0755) + chmod(dir, 0755), 0);
+    setenv("PATH", paths, 1);
+    assert_int_equal(os_host_open(&host, &err), CMAT_OK);
+    setenv("PATH", path, 1);
+
+    double start = cmat_now();
+    assert_int_equal(os_selfcheck(host, 0.2, &report, &err), CMAT_ERR_IO);
+    assert_non_null(strstr(err.msg, "does not answer"));
+    assert_null(report);
+    assert_int_equal(pthread_create(&thread, NULL, interrupt, NULL), 0);
+    assert_int_equal(os_selfcheck_once(host, &err), CMAT_ERR_CANCELLED);
+    assert_string_equal(err.msg, "os: interrupted");
+    pthread_join(thread, NULL);
+    assert_true(cmat_now() - start < 30);
+    cmat_cancel_set(false);
+    os_host_unref(host);
+    remove(fake);
+    remove(dir);
+    free(paths);
+    free(path);
+    free(fake);
+}
+
+/* In an episode the step ends at once, and what it was is not told. */
+static void test_interrupted(void **unused)
+{
+    (void)unused;
+    if (!os_player_works())
+        skip();
+    cmat_env *env = os_player_open("short");
+    cmat_task t = os_player_task();
+    cmat_obs obs = {0};
+    cmat_error err;
+    pthread_t thread;
+    player_reset(env, &t, &obs);
+    const double start = cmat_now();
+    assert_int_equal(pthread_create(&thread, NULL, interrupt, NULL), 0);
+    assert_int_equal(cmat_env_step(env, "Bash: sleep 50", &obs, &err), CMAT_ERR_CANCELLED);
+    pthread_join(thread, NULL);
+    assert_true(cmat_now() - start < 30);
+    cmat_obs_clear(&obs);
+    cmat_env_close(env);
+    cmat_cancel_set(false);
+    cmat_task_clear(&t);
 }
 
 /* ---- limits ---- */
@@ -147,6 +223,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_bubblewrap),
         cmocka_unit_test(test_selfcheck),
+        cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_many),
     };

@@ -1,5 +1,6 @@
 /* cmd_doctor.c - `cmat doctor`: what this machine has, and what that means for cmat. */
 #include "cli/commands.h"
+#include "core/cancel.h"
 #include "core/fs.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -79,7 +80,7 @@ static json_t *examine_sandbox(void)
     cmat_status st = os_host_open(&host, &err);
 
     if (st == CMAT_OK)
-        st = os_selfcheck(host, &report, &err);
+        st = os_selfcheck(host, 0, &report, &err);
     json_array_foreach(report, i, item) held +=
         strcmp(json_string_value(json_object_get(item, "result")), "held") == 0;
     json_object_set_new(j, "works", json_boolean(st == CMAT_OK));
@@ -231,7 +232,8 @@ static cmat_status run_sandbox(const doctor_opts *o, cmat_error *err)
     else if (json_array_size(json_object_get(s, "list")) > 0)
         print_attempts(s);
     if (!json_is_true(json_object_get(s, "works")))
-        st = cmat_fail(err, CMAT_ERR_STATE, "%s", json_string_value(json_object_get(s, "error")));
+        st = cmat_fail(err, cmat_cancelled() ? CMAT_ERR_CANCELLED : CMAT_ERR_STATE, "%s",
+                       json_string_value(json_object_get(s, "error")));
     json_decref(s);
     return st;
 }

@@ -77,6 +77,17 @@ one_line err
 echo '[{"description": "d", "evaluation": {}}]' >bad.json
 expect 1 "$CMAT" env tasks os --tasks bad.json
 one_line err
+# a sandbox that does not answer: the first signal ends the check with one line
+mute=$(mktemp -d /var/tmp/cmat-e2e-XXXXXX) # the sandbox covers /tmp
+printf '#!/bin/sh\nexec sleep 20\n' >"$mute/bwrap" && chmod 755 "$mute" "$mute/bwrap"
+PATH="$mute:$PATH" "$CMAT" doctor --sandbox >out 2>err &
+pid=$!
+sleep 0.3
+kill -TERM $pid
+wait $pid && fail "doctor --sandbox is content with a sandbox that does not answer"
+has err "interrupted"
+one_line err
+rm -r "$mute"
 expect 1 env PATH=/nowhere "$CMAT" env play os --tasks two.jsonl
 has err "bubblewrap is missing"
 one_line err

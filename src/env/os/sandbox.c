@@ -5,11 +5,13 @@
 #include "env/os/sandbox_impl.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,7 +23,8 @@ enum {
     KEEPER_MS = 60000,
     MARGIN_MS = 30000,
     SCRIPT_MAX = 1 << 20,
-    SLICE_MS = 250
+    SLICE_MS = 250,
+    CLOSE_MS = 20000
 };
 
 const box_limits os_limits_default = {.memory = 512 << 20,
@@ -40,9 +43,10 @@ const box_limits os_limits_small = {.memory = 96 << 20,
 struct os_sandbox {
     os_host *host;
     pid_t keeper;
-    int socket; /* to the keeper */
-    int box[2]; /* to the servers of the live box and the trial's; -1: none */
-    bool lost;  /* the keeper has gone or does not answer: nothing works any more */
+    int socket;      /* to the keeper */
+    int box[2];      /* to the servers of the live box and the trial's; -1: none */
+    bool lost;       /* the keeper has gone or does not answer: nothing works any more */
+    double patience; /* seconds left to wait for answers, of all calls together */
     bool background;
     cmat_buf cwd, state; /* of the shell */
     box_times times;
@@ -54,6 +58,8 @@ struct os_sandbox {
 static cmat_status lose(os_sandbox *s, const char *why, cmat_error *err)
 {
     s->lost = true;
+    if (cmat_cancelled())
+        return cmat_fail(err, CMAT_ERR_CANCELLED, "os: interrupted");
     return cmat_fail(err, CMAT_ERR_IO, "os: the sandbox's keeper %s", why);
 }
 
@@ -78,29 +84,35 @@ static bool send_message(int fd, uint32_t type, const void *a, size_t n, const v
     return send_all(fd, &h, sizeof h) && send_all(fd, a, n) && send_all(fd, b, m);
 }
 
-/* True once there is something to read. *left: seconds to wait in all. A moment in which the whole
- * machine stood still hardly counts. */
-static bool wait_readable(int fd, double *left)
+/* Waits a moment for something to read: 1 there is, 0 not yet, -1 cannot be waited for. Takes what
+ * has passed off *left; a moment in which the whole machine stood still hardly counts. */
+static int wait_slice(int fd, double *left)
 {
-    while (*left > 0) {
-        struct pollfd f = {.fd = fd, .events = POLLIN};
-        const double before = cmat_now();
-        const int ready = poll(&f, 1, SLICE_MS);
-        const int why = errno;
-        const double passed = cmat_now() - before;
-        *left -= passed < 2e-3 * SLICE_MS ? passed : 2e-3 * SLICE_MS;
-        if (ready > 0)
-            return true;
-        if (ready < 0 && why != EINTR)
-            return false;
-    }
-    return false;
+    struct pollfd f = {.fd = fd, .events = POLLIN};
+    const double before = cmat_now();
+    const int ready = poll(&f, 1, SLICE_MS), why = errno;
+    const double passed = cmat_now() - before;
+    *left -= passed < 2e-3 * SLICE_MS ? passed : 2e-3 * SLICE_MS;
+    return ready < 0 && why == EINTR ? 0 : ready;
 }
 
-static bool receive_all(int fd, void *data, size_t n, double *left)
+/* True once there is something to read; false when *left seconds are over, the sandbox's patience
+ * is, or the program is to end. */
+static bool wait_readable(os_sandbox *s, int fd, double *left)
+{
+    int ready = 0;
+    while (ready == 0 && *left > 0 && s->patience > 0 && !cmat_cancelled()) {
+        const double before = *left;
+        ready = wait_slice(fd, left);
+        s->patience -= before - *left;
+    }
+    return ready > 0;
+}
+
+static bool receive_all(os_sandbox *s, int fd, void *data, size_t n, double *left)
 {
     for (char *p = data; n > 0;) {
-        if (!wait_readable(fd, left))
+        if (!wait_readable(s, fd, left))
             return false;
         ssize_t got = recv(fd, p, n, 0);
         if (got < 0 && errno == EINTR)
@@ -114,14 +126,14 @@ static bool receive_all(int fd, void *data, size_t n, double *left)
 }
 
 /* *text is the caller's to free(), with a NUL after it. */
-static bool receive_message(int fd, box_head *h, char **text, int ms)
+static bool receive_message(os_sandbox *s, int fd, box_head *h, char **text, int ms)
 {
     double left = ms / 1e3;
     *text = NULL;
-    if (!receive_all(fd, h, sizeof *h, &left) || h->len > BOX_MESSAGE_MAX)
+    if (!receive_all(s, fd, h, sizeof *h, &left) || h->len > BOX_MESSAGE_MAX)
         return false;
     char *p = malloc((size_t)h->len + 1);
-    if (!p || !receive_all(fd, p, h->len, &left)) {
+    if (!p || !receive_all(s, fd, p, h->len, &left)) {
         free(p);
         return false;
     }
@@ -135,7 +147,7 @@ static cmat_status keeper_answer(os_sandbox *s, char **text, size_t *len, cmat_e
 {
     box_head h;
     char *p;
-    if (!receive_message(s->socket, &h, &p, KEEPER_MS))
+    if (!receive_message(s, s->socket, &h, &p, KEEPER_MS))
         return lose(s, "does not answer", err);
     cmat_status st = h.type == BOX_OK ? CMAT_OK : cmat_fail(err, CMAT_ERR_STATE, "os: %s", p);
     if (st == CMAT_OK && text) {
@@ -202,7 +214,7 @@ static cmat_status introduce(os_sandbox *s, const box_limits *limits, cmat_error
     cmat_buf_add(&b, s->host->root, strlen(s->host->root) + 1);
     bool sent = send_message(s->socket, BOX_CONFIG, &c, sizeof c, b.data, b.len);
     cmat_buf_clear(&b);
-    if (!sent || !receive_message(s->socket, &h, &text, KEEPER_MS))
+    if (!sent || !receive_message(s, s->socket, &h, &text, KEEPER_MS))
         return lose(s, "does not answer", err);
     cmat_status st =
         h.type == BOX_MAP_ME ? CMAT_OK : cmat_fail(err, CMAT_ERR_UNSUPPORTED, "os: %s", text);
@@ -224,6 +236,7 @@ cmat_status os_sandbox_open(os_sandbox **out, os_host *host, const box_limits *l
     s->socket = pair[0];
     s->box[0] = s->box[1] = -1;
     s->times.n = 1;
+    s->patience = INFINITY;
     const int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, 10);
     cmat_status st = spawn_keeper(s, theirs, err);
     close(pair[1]);
@@ -244,6 +257,30 @@ static void close_box(os_sandbox *s, int which)
     s->box[which] = -1;
 }
 
+/* One that does not end by itself is killed; its boxes die with it (bwrap --die-with-parent). */
+static void end_keeper(const os_sandbox *s)
+{
+    const int ended = pidfd_open(s->keeper, 0);
+    double left = s->lost || ended < 0 ? 0 : cmat_cancelled() ? 2 : CLOSE_MS / 1e3;
+    int ready = 0;
+    while (ready == 0 && left > 0)
+        ready = wait_slice(ended, &left);
+    if (ready == 0)
+        kill(s->keeper, SIGKILL);
+    /* Even that waits while it is frozen; then it is left to the end of the program. */
+    for (left = CLOSE_MS / 1e3; ready == 0 && ended >= 0 && left > 0;)
+        ready = wait_slice(ended, &left);
+    if (ended >= 0)
+        close(ended);
+    while (waitpid(s->keeper, NULL, ended >= 0 && ready == 0 ? WNOHANG : 0) < 0 && errno == EINTR)
+        ;
+}
+
+void os_sandbox_set_patience(os_sandbox *s, double seconds)
+{
+    s->patience = seconds;
+}
+
 void os_sandbox_close(os_sandbox *s)
 {
     if (!s)
@@ -251,12 +288,8 @@ void os_sandbox_close(os_sandbox *s)
     close_box(s, BOX_LIVE);
     close_box(s, BOX_TRIAL);
     close(s->socket); /* the keeper ends its boxes, then itself */
-    if (s->keeper > 0) {
-        if (s->lost)
-            kill(s->keeper, SIGKILL); /* its boxes die with it (bwrap --die-with-parent) */
-        while (waitpid(s->keeper, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
+    if (s->keeper > 0)
+        end_keeper(s);
     os_host_unref(s->host);
     cmat_buf_clear(&s->cwd);
     cmat_buf_clear(&s->state);
@@ -265,7 +298,7 @@ void os_sandbox_close(os_sandbox *s)
 
 /* ---- boxes ---- */
 
-static int receive_socket(int from)
+static int receive_socket(os_sandbox *s)
 {
     box_head h;
     union {
@@ -279,14 +312,15 @@ static int receive_socket(int from)
                        .msg_controllen = sizeof control.room};
     double left = KEEPER_MS / 1e3;
     int fd = -1;
-    if (!wait_readable(from, &left) || recvmsg(from, &m, MSG_CMSG_CLOEXEC | MSG_PEEK) <= 0)
+    if (!wait_readable(s, s->socket, &left) ||
+        recvmsg(s->socket, &m, MSG_CMSG_CLOEXEC | MSG_PEEK) <= 0)
         return -2;
     if (h.type != BOX_OK)
         return -1; /* what it says instead is read by the caller */
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
         if (c->cmsg_type == SCM_RIGHTS)
             memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    return recv(from, &h, sizeof h, 0) == (ssize_t)sizeof h ? fd : -2;
+    return recv(s->socket, &h, sizeof h, 0) == (ssize_t)sizeof h ? fd : -2;
 }
 
 static cmat_status start_box(os_sandbox *s, int which, cmat_error *err)
@@ -297,7 +331,7 @@ static cmat_status start_box(os_sandbox *s, int which, cmat_error *err)
         return cmat_fail(err, CMAT_ERR_STATE, "os: the sandbox has ended");
     if (!send_message(s->socket, BOX_BEGIN, &b, sizeof b, NULL, 0))
         return lose(s, "has gone", err);
-    const int fd = receive_socket(s->socket);
+    const int fd = receive_socket(s);
     if (fd == -1)
         return keeper_answer(s, NULL, NULL, err);
     if (fd < 0)
@@ -466,11 +500,16 @@ cmat_status os_sandbox_run(os_sandbox *s, const os_run *r, os_output *out, cmat_
         out->status = 126;
         return CMAT_OK;
     }
-    const bool ok = send_message(s->box[which], BOX_RUN, b.data, b.len, NULL, 0) &&
-                    receive_message(s->box[which], &h, &p, (int)(r->timeout * 1000) + MARGIN_MS) &&
-                    take_result(s, r, &h, p, out);
+    const bool ok =
+        send_message(s->box[which], BOX_RUN, b.data, b.len, NULL, 0) &&
+        receive_message(s, s->box[which], &h, &p, (int)(r->timeout * 1000) + MARGIN_MS) &&
+        take_result(s, r, &h, p, out);
     cmat_buf_clear(&b);
     free(p);
+    if (!ok && cmat_cancelled()) {
+        close_box(s, which);
+        return cmat_fail(err, CMAT_ERR_CANCELLED, "os: interrupted");
+    }
     if (!ok) {
         close_box(s, which); /* its server sees that and ends; the keeper clears up */
         out->died = true;

@@ -31,6 +31,9 @@ typedef struct os_sandbox os_sandbox;
 cmat_status os_sandbox_open(os_sandbox **out, os_host *host, const box_limits *limits,
                             cmat_error *err);
 void os_sandbox_close(os_sandbox *s); /* accepts NULL; ends everything in it */
+/* Waits for answers for so long, in all further calls together; without it each call has a limit of
+ * its own. */
+void os_sandbox_set_patience(os_sandbox *s, double seconds);
 /* The first file system again, a new box, a new shell in cwd. */
 cmat_status os_sandbox_fresh(os_sandbox *s, const char *cwd, cmat_error *err);
 /* Says that step k (1, 2, ...) begins: files changed from now on count as its. */
@@ -54,7 +57,7 @@ typedef struct {
     bool died;      /* the whole box ended; the next run starts it again */
 } os_output;
 void os_output_clear(os_output *o);
-/* What goes wrong inside is output, not an error. */
+/* What goes wrong inside is output, not an error. CMAT_ERR_CANCELLED: the program is to end. */
 cmat_status os_sandbox_run(os_sandbox *s, const os_run *r, os_output *out, cmat_error *err);
 /* The shell's folder. Borrowed until the next run. */
 const char *os_sandbox_cwd(const os_sandbox *s);

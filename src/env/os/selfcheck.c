@@ -213,6 +213,16 @@ static void note(json_t *report, const char *wall, const char *attempt, const ch
         report, json_pack("{s:s, s:s, s:s}", "wall", wall, "attempt", attempt, "result", result));
 }
 
+/* Runs it; an attempt that takes the box along, or is not answered, ends the check. */
+static cmat_status attempt(os_sandbox *s, const os_run *r, const char *name, os_output *o,
+                           cmat_error *err)
+{
+    cmat_status st = os_sandbox_run(s, r, o, err);
+    return st == CMAT_OK && o->died
+               ? cmat_fail(err, CMAT_ERR_IO, "os: the sandbox does not answer to \"%s\"", name)
+               : st;
+}
+
 /* All in one run: the helper prints a word a line. */
 static cmat_status try_calls(os_sandbox *s, const bait *b, json_t *report, cmat_error *err)
 {
@@ -224,7 +234,7 @@ static cmat_status try_calls(os_sandbox *s, const bait *b, json_t *report, cmat_
         argv[3 + 2 * i] = bait_arg(b, calls[i].arg);
     }
     const os_run r = {.argv = argv, .timeout = 30};
-    cmat_status st = os_sandbox_run(s, &r, &o, err);
+    cmat_status st = attempt(s, &r, "system calls", &o, err);
     const char *p = cmat_buf_str(&o.out);
     for (size_t i = 0; st == CMAT_OK && i < n; i++) {
         const size_t len = strcspn(p, "\n");
@@ -248,7 +258,7 @@ static cmat_status try_command(os_sandbox *s, const bait *b, size_t i, json_t *r
         "echo held; rm -rf /opt/*",
         b->file, b->mark, commands[i].script);
     const os_run r = {.script = script, .timeout = 30};
-    cmat_status st = os_sandbox_run(s, &r, &o, err);
+    cmat_status st = attempt(s, &r, commands[i].attempt, &o, err);
     const char *said = cmat_buf_str(&o.out);
     if (st == CMAT_OK)
         note(report, commands[i].wall, commands[i].attempt,
@@ -285,6 +295,7 @@ static cmat_status try_excess(os_sandbox *s, size_t i, const char **result, cmat
  */
 typedef struct {
     os_host *host;
+    double seconds;
     size_t i; /* in excesses */
     const char *result;
     cmat_status st;
@@ -293,17 +304,21 @@ typedef struct {
     bool started;
 } wait_job;
 
-static cmat_status open_small(os_sandbox **s, os_host *host, cmat_error *err)
+static cmat_status open_small(os_sandbox **s, os_host *host, double seconds, cmat_error *err)
 {
     cmat_status st = os_sandbox_open(s, host, &os_limits_small, err);
-    return st == CMAT_OK ? os_sandbox_fresh(*s, "/", err) : st;
+    if (st == CMAT_OK) {
+        os_sandbox_set_patience(*s, seconds);
+        st = os_sandbox_fresh(*s, "/", err);
+    }
+    return st;
 }
 
 static void *run_wait(void *p)
 {
     wait_job *j = p;
     os_sandbox *s = NULL;
-    j->st = open_small(&s, j->host, &j->err);
+    j->st = open_small(&s, j->host, j->seconds, &j->err);
     if (j->st == CMAT_OK)
         j->st = try_excess(s, j->i, &j->result, &j->err);
     os_sandbox_close(s);
@@ -316,10 +331,10 @@ static bool waits(size_t i)
 }
 
 /* jobs: (N_EXCESSES). */
-static void start_waits(wait_job *jobs, os_host *host)
+static void start_waits(wait_job *jobs, os_host *host, double seconds)
 {
     for (size_t i = 0; i < N_EXCESSES; i++) {
-        jobs[i] = (wait_job){.host = host, .i = i};
+        jobs[i] = (wait_job){.host = host, .seconds = seconds, .i = i};
         if (waits(i) &&
             !(jobs[i].started = pthread_create(&jobs[i].thread, NULL, run_wait, &jobs[i]) == 0))
             run_wait(&jobs[i]);
@@ -432,8 +447,9 @@ static cmat_status verdict(const json_t *report, cmat_error *err)
     return CMAT_OK;
 }
 
-cmat_status os_selfcheck(os_host *host, json_t **report, cmat_error *err)
+cmat_status os_selfcheck(os_host *host, double seconds, json_t **report, cmat_error *err)
 {
+    const double patience = seconds > 0 ? seconds : OS_SELFCHECK_SECONDS;
     os_sandbox *s = NULL;
     bait b = {.tcp = -1, .local = -1};
     wait_job jobs[N_EXCESSES];
@@ -443,11 +459,11 @@ cmat_status os_selfcheck(os_host *host, json_t **report, cmat_error *err)
         st = cmat_fail(err, CMAT_ERR_IO, "os: the self-check cannot be prepared: %s",
                        strerror(errno));
     if (st == CMAT_OK)
-        st = open_small(&s, host, err);
+        st = open_small(&s, host, patience, err);
     json_t *r = json_array();
     const bool open = st == CMAT_OK;
     if (open)
-        start_waits(jobs, host);
+        start_waits(jobs, host, patience);
     if (st == CMAT_OK)
         st = try_calls(s, &b, r, err);
     for (size_t i = 0; st == CMAT_OK && i < sizeof commands / sizeof *commands; i++)
@@ -476,9 +492,9 @@ cmat_status os_selfcheck_once(os_host *host, cmat_error *err)
     pthread_mutex_lock(&host->mutex);
     if (!host->checked) {
         host->check = (cmat_error){.status = CMAT_OK};
-        os_selfcheck(host, &report, &host->check);
+        os_selfcheck(host, 0, &report, &host->check);
         json_decref(report);
-        host->checked = true;
+        host->checked = host->check.status != CMAT_ERR_CANCELLED;
     }
     const cmat_status st = host->check.status;
     if (st != CMAT_OK && err)
