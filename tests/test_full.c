@@ -184,7 +184,7 @@ static void gradients_are_slopes(void **state)
     (void)state;
     cmat_model *plain = model;
     cmat_train_set set;
-    make_set(&set, 6, 1, 2);
+    make_set(&set, 6, 12, 10, 1, 2);
     model = model_with_everything();
     for (int keep = 0; keep < 3; keep += 2) {
         cmat_adapter *a = new_full();
@@ -235,7 +235,7 @@ static void tuning_makes_a_model(void **state)
     char *dir = tiny_tmp_path("full"), *path = cmat_path_join(dir, CMAT_FULL_MODEL_FILE);
     model = tiny_model_open(&tiny, NULL);
     cmat_adapter *whole = new_full(), *part = NULL, *none[2];
-    make_set(&set, 8, 1, 3);
+    make_set(&set, 8, 12, 10, 1, 3);
     o.max_steps = 5;
     o.batch_tokens = 110;
     o.lr = 1e-2;
@@ -285,20 +285,6 @@ static void tuning_makes_a_model(void **state)
     free(path);
 }
 
-static int open_model(void **state)
-{
-    (void)state;
-    model = tiny_model_open(&tiny_model_small, NULL);
-    return 0;
-}
-
-static int close_model(void **state)
-{
-    (void)state;
-    cmat_model_free(model);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,5 +292,5 @@ int main(void)
         cmocka_unit_test(gradients_are_slopes),
         cmocka_unit_test(tuning_makes_a_model),
     };
-    return cmocka_run_group_tests(tests, open_model, close_model);
+    return cmocka_run_group_tests(tests, open_small_model, close_model);
 }

@@ -7,20 +7,6 @@
 #include "train_util.h"
 #include <stdio.h>
 
-static int open_model(void **state)
-{
-    (void)state;
-    model = tiny_model_open(&tiny_model_small, NULL);
-    return 0;
-}
-
-static int close_model(void **state)
-{
-    (void)state;
-    cmat_model_free(model);
-    return 0;
-}
-
 typedef struct {
     const char *name; /* of the folder of vectors */
     cmat_prompt_config config;
@@ -252,7 +238,7 @@ static void gradients_are_slopes(void **state)
 {
     (void)state;
     cmat_train_set set;
-    make_set(&set, 6, 1, 2);
+    make_set(&set, 6, 12, 10, 1, 2);
     for (int i = 0; i < N_METHODS; i++)
         for (int keep = 0; keep < 3 && !methods[i].dora; keep++) { /* see the next test */
             cmat_adapter *a = new_adapter(&methods[i], 4);
@@ -288,7 +274,7 @@ static void doras_gradients_are_slopes(void **state)
 {
     (void)state;
     cmat_train_set set;
-    make_set(&set, 6, 1, 2);
+    make_set(&set, 6, 12, 10, 1, 2);
     for (int keep = 0; keep < 3; keep++) {
         cmat_adapter *a = new_lora(true, 4), *none = NULL;
         fixture f;
@@ -336,7 +322,7 @@ static void methods_share_a_batch(void **state)
     for (int i = 0; i < N_METHODS; i++)
         a[i] = new_adapter(&methods[i], (uint64_t)i);
     a[N_METHODS] = new_lora(false, 9);
-    make_set(&set, 3 * N, N, 6);
+    make_set(&set, 3 * N, 12, 10, N, 6);
     fixture_init(&together, &set, a, N, 400, true, CMAT_KEEP_F32);
     fixture_init(&apart, &set, a, N, 60, false, CMAT_KEEP_F32);
     assert_true(together.p.n_batches < apart.p.n_batches);
@@ -361,7 +347,7 @@ static void tuning_learns_and_resumes(void **state)
     (void)state;
     cmat_train_set set;
     cmat_tune_options o = default_options();
-    make_set(&set, 8, 1, 3);
+    make_set(&set, 8, 12, 10, 1, 3);
     o.max_steps = 6;
     o.batch_tokens = 110;
     o.lr = 2e-2;
@@ -399,7 +385,7 @@ static void loaded_adapters_go_on(void **state)
     (void)state;
     cmat_train_set set;
     cmat_tune_options o = default_options();
-    make_set(&set, 8, 1, 3);
+    make_set(&set, 8, 12, 10, 1, 3);
     o.max_steps = 2;
     o.batch_tokens = 110;
     for (int i = 0; i < N_METHODS; i++) {
@@ -644,5 +630,5 @@ int main(void)
         cmocka_unit_test(wrong_options_are_told),
         cmocka_unit_test(first_values_are_the_text),
     };
-    return cmocka_run_group_tests(tests, open_model, close_model);
+    return cmocka_run_group_tests(tests, open_small_model, close_model);
 }

@@ -1,37 +1,14 @@
 /* Tuning: gradients against finite differences, packing, the loop, resuming after a kill. */
 #include "core/fs.h"
-#include "core/mem.h"
 #include "model/adapter.h"
-#include "model/model.h"
-#include "tiny_model.h"
 #include "train/checkpoint.h"
-#include "train/pass.h"
-#include "train/train.h"
-#include <math.h>
-#include <setjmp.h>
+#include "train_util.h"
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-#define OK(call) assert_ok((call), &err, __LINE__)
-
-static void assert_ok(cmat_status st, const cmat_error *err, int line)
-{
-    if (st != CMAT_OK)
-        fail_msg("line %d: %s: %s", line, cmat_status_name(st), err->msg);
-}
-
-static cmat_error err;
-static cmat_model *model;
-static const cmat_kernel_ops *kernel; /* NULL: the model's own */
 
 static int open_model(void **state)
 {
@@ -45,13 +22,6 @@ static int open_model(void **state)
     unlink(path);
     free(path);
     return st != CMAT_OK;
-}
-
-static int close_model(void **state)
-{
-    (void)state;
-    cmat_model_free(model);
-    return 0;
 }
 
 /* An adapter whose B is not zero, so that every gradient flows. */
@@ -77,109 +47,24 @@ static void randomise(cmat_adapter *a, uint64_t seed)
         a->params[i] = 0.1F * (float)cmat_rng_normal(&rng);
 }
 
-/* n samples that begin with one of two texts, then differ; loss on some of the last tokens. */
-static void make_set(cmat_train_set *set, int n, int prefix, int own, int n_adapters, uint64_t seed)
-{
-    cmat_rng rng;
-    int32_t tokens[512];
-    float weights[512];
-    *set = (cmat_train_set){0};
-    cmat_rng_init(&rng, seed);
-    for (int i = 0; i < n; i++) {
-        int len = prefix + own + (int)cmat_rng_below(&rng, 5);
-        for (int j = 0; j < len; j++) {
-            tokens[j] = j < prefix ? (j * 7 + 31 * (i % 2)) % 250 : (int)cmat_rng_below(&rng, 250);
-            weights[j] = j < prefix + 4 || j % 5 == 0 ? 0.0F : 0.5F + 0.5F * (float)(i % 3);
-        }
-        cmat_train_set_add(set, tokens, weights, len, i % n_adapters);
-    }
-}
-
-static cmat_tune_options default_options(void)
-{
-    cmat_tune_options o = {0};
-    OK(cmat_options_init(cmat_tune_option_table, &o, &err));
-    return o;
-}
-
-typedef struct {
-    cmat_clusters c;
-    cmat_plan p;
-    cmat_batch b;
-    cmat_pass *pass;
-} fixture;
-
-static void fixture_init(fixture *f, const cmat_train_set *set, cmat_adapter *const *adapters,
-                         int n, int max_rows, bool share, cmat_keep keep)
-{
-    OK(cmat_clusters_init(&f->c, set, max_rows, share, &err));
-    cmat_plan_init(&f->p, &f->c, true, 3, 0);
-    cmat_batch_init(&f->b, max_rows);
-    const cmat_pass_options o = {
-        .kernel = kernel, .max_rows = max_rows, .keep = keep, .backward = true};
-    OK(cmat_pass_new(&f->pass, model, adapters, n, &o, &err));
-}
-
-static void fixture_clear(fixture *f)
-{
-    cmat_pass_free(f->pass);
-    cmat_batch_clear(&f->b);
-    cmat_plan_clear(&f->p);
-    cmat_clusters_clear(&f->c);
-}
-
-/* Sum of losses over all batches; with gradients of scale * that sum when backward. */
-static double run_all(fixture *f, bool backward, float scale, bool dropout)
-{
-    float scales[CMAT_TUNE_MAX_ADAPTERS];
-    double loss[CMAT_TUNE_MAX_ADAPTERS] = {0}, sum = 0;
-    for (int i = 0; i < CMAT_TUNE_MAX_ADAPTERS; i++)
-        scales[i] = scale;
-    if (backward)
-        cmat_pass_zero_grads(f->pass);
-    f->pass->dropout = dropout;
-    for (size_t i = 0; i < f->p.n_batches; i++) {
-        f->pass->drop_seed = 100 + i;
-        cmat_batch_fill(&f->b, &f->c, &f->p, i);
-        cmat_pass_forward(f->pass, &f->b, backward);
-        cmat_pass_loss(f->pass, &f->b, backward ? scales : NULL, loss);
-        if (backward)
-            cmat_pass_backward(f->pass, &f->b);
-    }
-    for (int i = 0; i < CMAT_TUNE_MAX_ADAPTERS; i++)
-        sum += loss[i];
-    return sum;
-}
-
-/* Relative size of the difference of two vectors. */
-static double difference(const float *a, const float *b, size_t n)
-{
-    double d = 0, s = 0;
-    for (size_t i = 0; i < n; i++) {
-        d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-        s += (double)a[i] * (double)a[i];
-    }
-    return sqrt(d / (s + 1e-30));
-}
-
 /* (L(p + h dir) - L(p - h dir)) / 2h for one matrix p of n elements. */
-static double slope(fixture *f, float *p, const float *dir, size_t n, double h, bool dropout)
+static double slope(fixture *f, float *p, const float *dir, size_t n, double h)
 {
     float *saved = cmat_xmalloc(n * sizeof *saved);
     memcpy(saved, p, n * sizeof *saved);
     for (size_t i = 0; i < n; i++)
         p[i] = saved[i] + (float)h * dir[i];
-    double up = run_all(f, false, 0, dropout);
+    double up = run_all(f, false);
     for (size_t i = 0; i < n; i++)
         p[i] = saved[i] - (float)h * dir[i];
-    double down = run_all(f, false, 0, dropout);
+    double down = run_all(f, false);
     memcpy(p, saved, n * sizeof *saved);
     free(saved);
     return (up - down) / (2 * h);
 }
 
-static void check_matrix(fixture *f, float *p, const float *grad, size_t n, bool dropout,
-                         const char *what, int layer)
+static void check_matrix(fixture *f, float *p, const float *grad, size_t n, const char *what,
+                         int layer)
 {
     float *dir = cmat_xcalloc(n, sizeof *dir);
     double norm = 0;
@@ -192,10 +77,10 @@ static void check_matrix(fixture *f, float *p, const float *grad, size_t n, bool
     assert_true(norm > 1e-3);
     for (size_t i = 0; i < n; i++)
         dir[i] = (float)((double)grad[i] / norm);
-    double along = slope(f, p, dir, n, 0.02, dropout);
+    double along = slope(f, p, dir, n, 0.02);
     memset(dir, 0, n * sizeof *dir);
     dir[biggest] = 1;
-    double one = slope(f, p, dir, n, 0.02, dropout);
+    double one = slope(f, p, dir, n, 0.02);
     if (fabs(along - norm) > 0.01 * norm ||
         fabs(one - (double)grad[biggest]) > 0.01 * fabs((double)grad[biggest]) + 2e-3 * norm)
         fail_msg("%s of layer %d: |g| %g, slope %g; largest %g, slope %g", what, layer, norm, along,
@@ -213,17 +98,17 @@ static void check_gradients(float dropout, bool rslora)
     make_set(&set, 6, 20, 12, 1, 5);
     fixture_init(&f, &set, &a, 1, 64, true, CMAT_KEEP_F32);
     assert_true(f.p.n_batches > 1);
-    run_all(&f, true, 1, dropout > 0);
-    float *grad = cmat_xmalloc(a->n_params * sizeof *grad);
-    memcpy(grad, f.pass->grads[0], a->n_params * sizeof *grad);
+    f.pass->dropout = dropout > 0;
+    run_all(&f, true);
+    float *grad = host_grads(&f);
     for (int l = 0; l < model->config.n_layers; l++)
         for (int w = 0; w < CMAT_N_LAYER_WEIGHTS; w++) {
             const cmat_lora_pair *pair = cmat_adapter_pair(a, l, w);
             const cmat_weight *base = &model->layers[l].w[w];
             check_matrix(&f, pair->a, grad + (pair->a - a->params), (size_t)(4 * base->n_in),
-                         dropout > 0, cmat_weight_names[w], l);
+                         cmat_weight_names[w], l);
             check_matrix(&f, pair->b, grad + (pair->b - a->params), (size_t)(4 * base->n_out),
-                         dropout > 0, cmat_weight_names[w], l);
+                         cmat_weight_names[w], l);
         }
     free(grad);
     fixture_clear(&f);
@@ -254,7 +139,7 @@ static void same_gradients(bool share, cmat_keep keep, double bound)
     fixture_init(&plain, &set, &a, 1, 60, false, CMAT_KEEP_F32); /* one sample a batch */
     fixture_init(&f, &set, &a, 1, 200, share, keep);
     assert_true(plain.p.n_batches == 12 && f.p.n_batches < 12);
-    double l0 = run_all(&plain, true, 1, false), l1 = run_all(&f, true, 1, false);
+    double l0 = run_all(&plain, true), l1 = run_all(&f, true);
     assert_true(fabs(l0 - l1) < 1e-5 * l0);
     double d = difference(plain.pass->grads[0], f.pass->grads[0], a->n_params);
     if (!(d < bound))
@@ -292,10 +177,9 @@ static float *gradients_by(const cmat_kernel_ops *k, const cmat_train_set *set, 
     kernel = k;
     fixture_init(&f, set, &a, 1, 200, true, keep);
     kernel = NULL;
-    *loss = run_all(&f, true, 1, true);
-    float *grads = cmat_xmalloc(a->n_params * sizeof *grads);
-    k->download(grads, f.pass->grads[0], a->n_params * sizeof *grads);
-    OK(k->check(&err));
+    f.pass->dropout = true;
+    *loss = run_all(&f, true);
+    float *grads = host_grads(&f);
     fixture_clear(&f);
     return grads;
 }
@@ -362,10 +246,10 @@ static void adapters_share_a_batch(void **state)
                            both.items[i].n, 0);
     fixture_init(&f, &both, a, 2, 400, true, CMAT_KEEP_F32);
     assert_int_equal(f.p.n_batches, 1);
-    double sum = run_all(&f, true, 1, false), parts = 0;
+    double sum = run_all(&f, true), parts = 0;
     for (int i = 0; i < 2; i++) {
         fixture_init(&g, &one[i], &a[i], 1, 100, true, CMAT_KEEP_F32);
-        parts += run_all(&g, true, 1, false);
+        parts += run_all(&g, true);
         assert_true(difference(g.pass->grads[0], f.pass->grads[i], a[i]->n_params) < 1e-5);
         fixture_clear(&g);
         cmat_train_set_clear(&one[i]);
@@ -406,13 +290,6 @@ static void plan_has_every_sample_once(void **state)
     assert_int_equal(cmat_clusters_init(&c, &set, 50, true, &err), CMAT_ERR_ARG);
     cmat_clusters_clear(&c);
     cmat_train_set_clear(&set);
-}
-
-static void remove_dir(const char *dir)
-{
-    char *cmd = cmat_xasprintf("rm -rf '%s'", dir);
-    assert_int_equal(system(cmd), 0);
-    free(cmd);
 }
 
 /* A run that is out of time gives its best, and started again goes on to the same end. */

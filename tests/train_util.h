@@ -37,6 +37,20 @@ static inline double difference(const float *a, const float *b, size_t n)
     return sqrt(d / (s + 1e-30));
 }
 
+static inline int open_small_model(void **state)
+{
+    (void)state;
+    model = tiny_model_open(&tiny_model_small, NULL);
+    return 0;
+}
+
+static inline int close_model(void **state)
+{
+    (void)state;
+    cmat_model_free(model);
+    return 0;
+}
+
 static inline cmat_tune_options default_options(void)
 {
     cmat_tune_options o = {0};
@@ -101,6 +115,7 @@ static inline double run_all(fixture *f, bool backward)
     if (backward)
         cmat_pass_zero_grads(f->pass);
     for (size_t i = 0; i < f->p.n_batches; i++) {
+        f->pass->drop_seed = 100 + i;
         cmat_batch_fill(&f->b, &f->c, &f->p, i);
         cmat_pass_forward(f->pass, &f->b, backward);
         cmat_pass_loss(f->pass, &f->b, backward ? scales : NULL, loss);
@@ -114,20 +129,21 @@ static inline double run_all(fixture *f, bool backward)
     return sum;
 }
 
-/* n samples that begin with one of two texts, then differ. */
-static inline void make_set(cmat_train_set *set, int n, int n_adapters, uint64_t seed)
+/* n samples that begin with one of two texts of `prefix` tokens, then differ for own to own + 4;
+ * loss on some of the last tokens. */
+static inline void make_set(cmat_train_set *set, int n, int prefix, int own, int n_adapters,
+                            uint64_t seed)
 {
-    enum { SHARED = 12 };
     cmat_rng rng;
-    int32_t tokens[64];
-    float weights[64];
+    int32_t tokens[128];
+    float weights[128];
     *set = (cmat_train_set){0};
     cmat_rng_init(&rng, seed);
     for (int i = 0; i < n; i++) {
-        const int len = SHARED + 10 + (int)cmat_rng_below(&rng, 5);
+        const int len = prefix + own + (int)cmat_rng_below(&rng, 5);
         for (int j = 0; j < len; j++) {
-            tokens[j] = j < SHARED ? (j * 7 + 31 * (i % 2)) % 250 : (int)cmat_rng_below(&rng, 250);
-            weights[j] = j < SHARED + 2 ? 0.0F : 0.5F + 0.5F * (float)(i % 3);
+            tokens[j] = j < prefix ? (j * 7 + 31 * (i % 2)) % 250 : (int)cmat_rng_below(&rng, 250);
+            weights[j] = j < prefix + 4 || j % 5 == 0 ? 0.0F : 0.5F + 0.5F * (float)(i % 3);
         }
         cmat_train_set_add(set, tokens, weights, len, i % n_adapters);
     }
