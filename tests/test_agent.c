@@ -1,5 +1,6 @@
 /* test_agent.c - episodes over a scripted source of text and a fake environment: Checker modes,
  * limits, outcomes, resuming, prompts. */
+#include "agent/checker.h"
 #include "agent/episode_impl.h"
 #include "agent/scheduler.h"
 #include "agent/trajectory.h"

@@ -1,23 +1,15 @@
 /* episode.c - the state machine: propose, check, run, observe. */
-#include "agent/episode.h"
+#include "agent/checker.h"
 #include "agent/episode_impl.h"
 #include "agent/verdict.h"
 #include "core/cancel.h"
-#include "core/fs.h"
-#include "core/hash.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "core/text.h"
-#include "memory/lesson.h"
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CONTEXT_MARGIN 16 /* tokens left free beside prompt and reply */
-#define HISTORY_BYTES 600 /* of earlier steps in the Checker's prompt, the newest of them */
-#define HISTORY_OBSERVATION 120
 
 const char *const cmat_checker_names[] = {"off", "facts", "model", "both", NULL};
 const char *const cmat_outcome_names[CMAT_N_OUTCOMES] = {
@@ -30,162 +22,6 @@ const char *const cmat_outcome_names[CMAT_N_OUTCOMES] = {
 
 static const char *const fact_names[] = {
     [CMAT_FACT_OK] = "ok", [CMAT_FACT_NOTE] = "note", [CMAT_FACT_BAD] = "bad"};
-
-/* --- starting --- */
-
-char *cmat_task_schema(const cmat_task *task, const char *world)
-{
-    cmat_buf b = {0};
-    const json_t *table = json_object_get(task->json, "table");
-    const char *names[] = {cmat_json_str(task->json, "schema", NULL),
-                           cmat_json_str(table, "table_name", NULL),
-                           world ? cmat_path_base(world) : NULL};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i])
-            cmat_buf_printf(&b, "%s%s", b.len ? " " : "", names[i]);
-    size_t i;
-    const json_t *column;
-    json_array_foreach(json_object_get(json_object_get(table, "table_info"), "columns"), i, column)
-        cmat_buf_printf(&b, " %s", cmat_json_str(column, "name", ""));
-    cmat_buf_puts(&b, "");
-    return cmat_buf_detach(&b);
-}
-
-/* Appends the entries that were found for this task, and remembers their ids. */
-static cmat_status add_lessons(cmat_episode *e, cmat_buf *out, cmat_error *err)
-{
-    const cmat_agent_options *o = e->shared->opts;
-    if (!o->lessons || !e->shared->store || o->n_lessons <= 0)
-        return CMAT_OK;
-    cmat_lesson_list found = {0};
-    const char *schema = cmat_json_str(e->json, "schema", "");
-    /* An entry made from this very task would tell its answer. */
-    cmat_status st = cmat_store_search_lessons(e->shared->store, e->task.instruction, schema, NULL,
-                                               true, (size_t)o->n_lessons, &found, err);
-    e->lessons = cmat_xcalloc(found.n + 1, sizeof *e->lessons);
-    for (size_t i = 0; i < found.n; i++) {
-        const cmat_lesson *l = &found.items[i];
-        const bool example = strcmp(l->kind, "example") == 0;
-        cmat_buf of = {0}, lesson = {0};
-        cmat_prompt_add_data(&of, l->task, strlen(l->task));
-        cmat_prompt_add_data(&lesson, l->lesson, strlen(l->lesson));
-        const cmat_prompt_var vars[] = {
-            {"task", cmat_buf_str(&of)}, {"lesson", cmat_buf_str(&lesson)}, {0}};
-        cmat_prompt_render(e->shared->prompts, example ? CMAT_PROMPT_EXAMPLE : CMAT_PROMPT_LESSON,
-                           vars, out);
-        e->lessons[e->n_lessons++] = l->id;
-        cmat_buf_clear(&of);
-        cmat_buf_clear(&lesson);
-    }
-    cmat_lesson_list_clear(&found);
-    return st;
-}
-
-/* A long text that many episodes share goes into the store once, else into the record ("..._text").
- */
-static cmat_status record_text(cmat_episode *e, const char *key, const char *text, cmat_error *err)
-{
-    char member[40], name[17];
-    if (!e->shared->store) {
-        snprintf(member, sizeof member, "%s_text", key);
-        json_object_set_new(e->json, member, cmat_json_text(text, strlen(text)));
-        return CMAT_OK;
-    }
-    cmat_status st = cmat_store_put_text(e->shared->store, text, name, err);
-    if (st == CMAT_OK)
-        json_object_set_new(e->json, key, json_string(name));
-    return st;
-}
-
-static cmat_status first_turns(cmat_episode *e, const cmat_obs *obs, cmat_error *err)
-{
-    const cmat_prompts *prompts = e->shared->prompts;
-    cmat_buf rules = {0}, environment = {0}, start = {0}, system = {0}, memory = {0}, task = {0};
-    if (e->env->ops->prompt)
-        e->env->ops->prompt(e->env, &rules);
-    /* Both hold names and rows of the world, which are no more to be trusted than an observation.
-     */
-    cmat_prompt_add_data(&environment, cmat_buf_str(&rules), rules.len);
-    cmat_prompt_add_data(&start, cmat_buf_str(&obs->text), obs->text.len);
-    const cmat_prompt_var system_vars[] = {{"environment", cmat_buf_str(&environment)}, {0}};
-    cmat_prompt_render(prompts, CMAT_PROMPT_ACTOR_SYSTEM, system_vars, &system);
-    cmat_trajectory_add(&e->trajectory, CMAT_TURN_SYSTEM, cmat_buf_str(&system));
-    cmat_prompt_render(prompts, CMAT_PROMPT_CHECKER_SYSTEM, system_vars, &e->checker_system);
-
-    cmat_status st = add_lessons(e, &memory, err);
-    const cmat_prompt_var task_vars[] = {
-        {"memory", cmat_buf_str(&memory)}, {"task", cmat_buf_str(&start)}, {0}};
-    cmat_prompt_render(prompts, CMAT_PROMPT_ACTOR_TASK, task_vars, &task);
-    cmat_trajectory_add(&e->trajectory, CMAT_TURN_TASK, cmat_buf_str(&task));
-
-    if (st == CMAT_OK)
-        st = record_text(e, "system", cmat_buf_str(&system), err);
-    if (st == CMAT_OK)
-        st = record_text(e, "checker_system", cmat_buf_str(&e->checker_system), err);
-    json_object_set_new(e->json, "start", cmat_json_text(cmat_buf_str(&task), task.len));
-    cmat_buf_clear(&rules);
-    cmat_buf_clear(&environment);
-    cmat_buf_clear(&start);
-    cmat_buf_clear(&system);
-    cmat_buf_clear(&memory);
-    cmat_buf_clear(&task);
-    return st;
-}
-
-/* The head of the record. A task's own table is left out: the tasks' file has it. */
-static void record_head(cmat_episode *e)
-{
-    static const char *const kept[] = {"id",     "kind",       "instruction", "gold",
-                                       "answer", "answer_md5", "type"};
-    json_t *task = json_object();
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        if (json_object_get(e->task.json, kept[i]))
-            json_object_set(task, kept[i], json_object_get(e->task.json, kept[i]));
-    json_object_set_new(e->json, "task", task);
-    char *schema = cmat_task_schema(&e->task, e->env->opts.path);
-    json_object_set_new(e->json, "schema", cmat_json_text(schema, strlen(schema)));
-    free(schema);
-    json_object_set_new(e->json, "steps", json_array());
-    json_object_set_new(e->json, "temperature", json_real(e->temperature));
-    if (e->trajectory.raw)
-        json_object_set_new(e->json, "raw_observations", json_true());
-    if (e->trajectory.passing)
-        json_object_set_new(e->json, "passing", json_string(e->trajectory.passing));
-}
-
-cmat_status cmat_episode_new(cmat_episode **out, const cmat_episode_shared *shared, cmat_env *env,
-                             const cmat_task *task, int k, cmat_error *err)
-{
-    *out = NULL;
-    cmat_episode *e = cmat_xcalloc(1, sizeof *e);
-    cmat_obs obs = {0};
-    cmat_status st = cmat_task_init(&e->task, task->json, err);
-    e->shared = shared;
-    e->env = env;
-    e->k = k;
-    e->start = cmat_now();
-    e->json = json_object();
-    e->temperature = k == 0 ? 0 : shared->opts->temperature;
-    e->trajectory.raw = env->opts.style && strcmp(env->opts.style, "agentbench") == 0;
-    if (st == CMAT_OK)
-        st = cmat_env_reset(env, &e->task, &obs, err);
-    if (st != CMAT_OK)
-        goto done;
-    if (env->ops->passing && strstr(cmat_buf_str(&obs.text), env->ops->passing))
-        e->trajectory.passing = env->ops->passing;
-    cmat_rng_init_sub(&e->rng, (uint64_t)shared->opts->seed,
-                      cmat_fnv1a(e->task.id, strlen(e->task.id)) +
-                          0x9e3779b97f4a7c15u * (uint64_t)k);
-    record_head(e);
-    st = first_turns(e, &obs, err);
-done:
-    cmat_obs_clear(&obs);
-    if (st == CMAT_OK)
-        *out = e;
-    else
-        cmat_episode_free(e);
-    return st;
-}
 
 void cmat_episode_free(cmat_episode *e)
 {
@@ -254,69 +90,6 @@ static cmat_status ask_actor(cmat_episode *e, cmat_error *err)
     }
     json_decref(messages);
     return st;
-}
-
-void cmat_episode_history(const json_t *steps, size_t n, cmat_buf *out)
-{
-    cmat_buf all = {0};
-    for (size_t i = 0; i < n; i++) {
-        const json_t *step = json_array_get(steps, i),
-                     *attempts = json_object_get(step, "attempts");
-        const char *observation = cmat_json_str(step, "observation", NULL);
-        if (!observation)
-            continue;
-        const json_t *last = json_array_get(attempts, json_array_size(attempts) - 1);
-        const size_t len = strlen(observation);
-        const size_t shown = len > HISTORY_OBSERVATION
-                                 ? cmat_utf8_valid_prefix(observation, HISTORY_OBSERVATION)
-                                 : len;
-        cmat_buf_printf(&all, "%s\n=> %.*s%s\n", cmat_json_str(last, "reply", ""), (int)shown,
-                        observation, shown < len ? " ..." : "");
-    }
-    if (all.len > 0) {
-        size_t from = all.len > HISTORY_BYTES ? all.len - HISTORY_BYTES : 0;
-        while ((all.data[from] & 0xc0) == 0x80)
-            from++;
-        cmat_buf_printf(out, "Done so far:\n<data>\n%s", from ? "... " : "");
-        cmat_prompt_add_data(out, all.data + from, all.len - from);
-        cmat_buf_puts(out, "</data>\n");
-    }
-    cmat_buf_clear(&all);
-}
-
-json_t *cmat_checker_messages(const cmat_prompts *prompts, const char *system, const char *task,
-                              const char *history, const char *action, const char *facts)
-{
-    cmat_buf text = {0}, act = {0}, shown = {0};
-    cmat_prompt_add_data(&act, action, strlen(action));
-    if (facts && *facts) {
-        cmat_buf data = {0};
-        cmat_prompt_add_data(&data, facts, strlen(facts));
-        const cmat_prompt_var vars[] = {{"facts", cmat_buf_str(&data)}, {0}};
-        cmat_prompt_render(prompts, CMAT_PROMPT_CHECKER_FACTS, vars, &shown);
-        cmat_buf_clear(&data);
-    }
-    const cmat_prompt_var vars[] = {{"task", task},
-                                    {"history", history},
-                                    {"action", cmat_buf_str(&act)},
-                                    {"facts", cmat_buf_str(&shown)},
-                                    {0}};
-    cmat_prompt_render(prompts, CMAT_PROMPT_CHECKER_TASK, vars, &text);
-    json_t *messages = json_array();
-    cmat_add_message(messages, "system", system);
-    cmat_add_message(messages, "user", cmat_buf_str(&text));
-    cmat_buf_clear(&text);
-    cmat_buf_clear(&act);
-    cmat_buf_clear(&shown);
-    return messages;
-}
-
-void cmat_add_message(json_t *messages, const char *role, const char *content)
-{
-    json_t *m = json_object();
-    json_object_set_new(m, "role", json_string(role));
-    json_object_set_new(m, "content", cmat_json_text(content, strlen(content)));
-    json_array_append_new(messages, m);
 }
 
 static cmat_status ask_checker(cmat_episode *e, cmat_error *err)
@@ -456,25 +229,6 @@ static cmat_status execute(cmat_episode *e, cmat_error *err)
 done:
     cmat_obs_clear(&obs);
     return st;
-}
-
-void cmat_facts_reason(const char *text, cmat_buf *out)
-{
-    static const char *const marks[] = {"wrong: ", "note: "};
-    const size_t before = out->len;
-    for (const char *line = text; *line;) {
-        const size_t len = strcspn(line, "\n");
-        for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-            const size_t skip = strlen(marks[i]);
-            if (len <= skip || strncmp(line, marks[i], skip) != 0)
-                continue;
-            cmat_buf_puts(out, out->len > before ? "; " : "");
-            cmat_buf_add(out, line + skip, len - skip);
-        }
-        line += len + (line[len] == '\n');
-    }
-    if (out->len == before)
-        cmat_buf_puts(out, text);
 }
 
 /* How much speaks against attempt i of the present step; the model's objection weighs as a note. */

@@ -1,8 +1,9 @@
 /* harvest.c - rows for Actor and Checker out of the records of episodes. */
 #include "agent/harvest.h"
-#include "agent/episode_impl.h"
+#include "agent/checker.h"
 #include "agent/lesson_pool.h"
 #include "agent/reflect.h"
+#include "agent/trajectory.h"
 #include "agent/verdict.h"
 #include "core/hash.h"
 #include "core/json.h"

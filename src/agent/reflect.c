@@ -1,6 +1,6 @@
 /* reflect.c - lessons and examples out of the records of episodes. */
 #include "agent/reflect.h"
-#include "agent/episode_impl.h"
+#include "agent/checker.h"
 #include "core/fs.h"
 #include "core/json.h"
 #include "core/mem.h"
