@@ -483,7 +483,7 @@ static char *oracle_reply(void *user, const cmat_llm_request *req)
                   ""); /* what cannot be answered ends as a wrong episode, which is not kept */
     const bool first = json_array_size(req->messages) == 2;
     if (!h->slipping || !first || !env->ops->slip(env, &rng, &out))
-        env->ops->oracle(env, &out);
+        (env->ops->teacher ? env->ops->teacher : env->ops->oracle)(env, &out);
     return cmat_buf_detach(&out);
 }
 

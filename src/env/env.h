@@ -114,6 +114,9 @@ struct cmat_env_ops {
     /* The next reply an oracle that knows the task's gold would give, appended to out; false: none.
      * NULL: no oracle. */
     bool (*oracle)(cmat_env *env, cmat_buf *out);
+    /* The same from a player that knows only what the Actor has seen, so that its way can be
+     * learned: worked answers are its, where it gets there. NULL: they are the oracle's. */
+    bool (*teacher)(cmat_env *env, cmat_buf *out);
     /* The actions that the world takes now, sorted, without the style's syntax around them: *out is
      * the environment's, until its next call. NULL: they cannot be listed. */
     size_t (*actions)(cmat_env *env, const char *const **out);

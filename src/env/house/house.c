@@ -66,6 +66,8 @@ static void end_episode(house_env *e)
     e->gold_at = NULL;
     e->n_gold = 0;
     e->n_replies = e->n_impossible = 0;
+    house_seeker_free(e->seeker);
+    e->seeker = NULL;
     memset(e->last, 0, sizeof e->last);
 }
 
@@ -151,6 +153,7 @@ static cmat_status house_reset(cmat_env *env, const cmat_task *task, cmat_obs *o
         st = first_view(e, &obs->text, err);
     if (st != CMAT_OK)
         return st;
+    e->seeker = house_seeker_new(cmat_buf_str(&obs->text));
     offer(e, &obs->text);
     e->task = json_incref(task->json);
     return CMAT_OK;
@@ -215,6 +218,7 @@ static cmat_status house_step(cmat_env *env, const char *reply, cmat_obs *obs, c
         st = house_play_list(&e->play, err);
     if (st != CMAT_OK)
         return st;
+    house_seeker_see(e->seeker, cmat_buf_str(&e->command), cmat_buf_str(&obs->text));
     e->n_impossible += !possible;
     obs->error = !possible;
     obs->done = e->play.won;
@@ -350,6 +354,20 @@ static bool house_oracle(cmat_env *env, cmat_buf *out)
     return next != NULL;
 }
 
+/* The player that searches. */
+static bool house_teacher(cmat_env *env, cmat_buf *out)
+{
+    house_env *e = (house_env *)env;
+    const size_t before = out->len;
+    if (!e->task || env->done)
+        return false;
+    cmat_buf_puts(out, e->agentbench ? "ACTION: " : "");
+    if (house_seeker_next(e->seeker, out))
+        return true;
+    cmat_buf_truncate(out, before);
+    return false;
+}
+
 static const char *house_error_kind(cmat_env *env)
 {
     const house_env *e = (const house_env *)env;
@@ -396,6 +414,7 @@ static cmat_status house_restore(cmat_env *env, const void *state, size_t len, c
         e->n_replies = h.n_replies;
     e->play.won = h.won;
     e->play.fresh = false;
+    house_seeker_forget(e->seeker); /* it has not seen what has become of the world */
     return CMAT_OK;
 }
 
@@ -422,6 +441,7 @@ const cmat_env_ops cmat_env_house = {
     .constraint = house_constraint,
     .score = house_score,
     .oracle = house_oracle,
+    .teacher = house_teacher,
     .actions = house_actions,
     .snapshot = house_snapshot,
     .restore = house_restore,

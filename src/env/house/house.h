@@ -3,6 +3,7 @@
 #define CMAT_ENV_HOUSE_ENV_H
 #include "env/env.h"
 #include "env/house/game.h"
+#include "env/house/seeker.h"
 
 typedef struct {
     cmat_env base;
@@ -12,8 +13,9 @@ typedef struct {
     char game_of[80]; /* the id and content of the task that play.game was made for */
     uint64_t last[2]; /* hashes of the last replies (AgentBench ends at the third of a kind) */
     int n_replies, n_impossible;
-    cmat_buf command;  /* scratch */
-    uint64_t *gold_at; /* (n_gold + 1) the states on the task's own way, once asked for */
+    cmat_buf command;     /* scratch */
+    house_seeker *seeker; /* has seen what the Actor has seen */
+    uint64_t *gold_at;    /* (n_gold + 1) the states on the task's own way, once asked for */
     size_t n_gold;
 } house_env;
 
