@@ -16,7 +16,7 @@ sum=$(sed -n 's/.*sha256 //p' out)
 expect 0 "$CMAT" env show house --tasks turned.jsonl
 [ "$sum" = "$(sed -n 's/.*sha256 //p' out)" ] || fail "the hash depends on the order"
 expect 0 "$CMAT" env tasks house --tasks tasks.jsonl --rows --out rows.jsonl
-[ "$(wc -l <rows.jsonl)" = 20 ] || fail "the oracle does not solve all 20"
+[ "$(wc -l <rows.jsonl)" = 20 ] || fail "the seeker does not solve all 20"
 
 # by hand: a mistake, completion's list, undo, and the end of input
 printf 'lok\nlook\n:undo\n:actions\n:hint\n' >keys
@@ -49,6 +49,6 @@ if [ -r "$games" ] && sed 's/.*"game":"\([^"]*\)".*/json_2.1.1\/\1/' "$walks" | 
     "$HOUSE_WALK" json_2.1.1 "$walks" >out || fail "TextWorld answered otherwise: $(head -c 600 out)"
     has out " 0 walks differ"
     expect 0 "$CMAT" env tasks house --tasks json_2.1.1 --rows --out rows.jsonl
-    [ "$(wc -l <rows.jsonl)" = "$(wc -l <wanted)" ] || fail "a walkthrough does not win its game"
+    [ "$(wc -l <rows.jsonl)" = "$(wc -l <wanted)" ] || fail "the seeker does not win each game"
 fi
 finish
