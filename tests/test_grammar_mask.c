@@ -207,7 +207,7 @@ static void random_model_open(random_model *m, const char *path)
     m->trie = cmat_token_trie_new(m->tokenizer);
     m->n_vocab = cmat_tokenizer_n_vocab(m->tokenizer);
     m->noise = cmat_xcalloc((size_t)m->n_vocab * 2, sizeof *m->noise);
-    m->scratch = cmat_xcalloc((size_t)m->n_vocab, sizeof *m->scratch);
+    m->scratch = cmat_xcalloc(CMAT_SAMPLE_ROOM(m->n_vocab), sizeof *m->scratch);
     cmat_rng_init(&m->rng, 77);
     for (int i = 0; i < 2 * m->n_vocab; i++)
         m->noise[i] = (float)cmat_rng_normal(&m->rng) * 3;
@@ -365,7 +365,8 @@ static void test_inner_masks(void **state)
                 assert_memory_equal(x->allowed.bits, y->allowed.bits, n_words * sizeof(uint64_t));
                 assert_int_equal(x->n_forced, y->n_forced);
                 end = x->n_text == 0;
-                token = cmat_sample(m.noise + cmat_rng_below(&m.rng, (uint64_t)m.n_vocab),
+                token = cmat_sample(cmat_kernel_best(),
+                                    m.noise + cmat_rng_below(&m.rng, (uint64_t)m.n_vocab),
                                     m.n_vocab, &(cmat_sampling)CMAT_SAMPLING_DEFAULT, &x->allowed,
                                     NULL, 0, &m.rng, m.scratch);
                 cmat_mask_put(shared, x);

@@ -23,12 +23,12 @@ static void fill(float *x, uint64_t seed)
 static void count(int *counts, int n, float *logits, const cmat_sampling *s,
                   const cmat_token_set *allowed)
 {
-    static cmat_candidate scratch[V];
+    static cmat_candidate scratch[CMAT_SAMPLE_ROOM(V)];
     cmat_rng rng;
     cmat_rng_init(&rng, s->seed);
     memset(counts, 0, V * sizeof *counts);
     for (int i = 0; i < n; i++)
-        counts[cmat_sample(logits, V, s, allowed, NULL, 0, &rng, scratch)]++;
+        counts[cmat_sample(cmat_kernel_best(), logits, V, s, allowed, NULL, 0, &rng, scratch)]++;
 }
 
 static void log_sum_exp_is_right(void **state)
@@ -53,7 +53,7 @@ static void greedy_takes_the_best(void **state)
 {
     (void)state;
     static float x[V];
-    static cmat_candidate scratch[V];
+    static cmat_candidate scratch[CMAT_SAMPLE_ROOM(V)];
     const cmat_sampling greedy = CMAT_SAMPLING_DEFAULT;
     uint64_t bits[(V + 63) / 64] = {0};
     int32_t ids[] = {3, 700};
@@ -66,9 +66,12 @@ static void greedy_takes_the_best(void **state)
     x[700] = 40;
     bits[3 / 64] |= 1ull << 3;
     bits[700 / 64] |= 1ull << 700 % 64;
-    assert_int_equal(cmat_sample(x, V, &greedy, NULL, NULL, 0, &rng, scratch), 400);
-    assert_int_equal(cmat_sample(x, V, &greedy, &few, NULL, 0, &rng, scratch), 700);
-    assert_int_equal(cmat_sample(x, V, &greedy, &many, NULL, 0, &rng, scratch), 700);
+    assert_int_equal(cmat_sample(cmat_kernel_best(), x, V, &greedy, NULL, NULL, 0, &rng, scratch),
+                     400);
+    assert_int_equal(cmat_sample(cmat_kernel_best(), x, V, &greedy, &few, NULL, 0, &rng, scratch),
+                     700);
+    assert_int_equal(cmat_sample(cmat_kernel_best(), x, V, &greedy, &many, NULL, 0, &rng, scratch),
+                     700);
 }
 
 static void temperature_follows_softmax(void **state)
@@ -135,11 +138,76 @@ static void truncation_keeps_the_best(void **state)
     assert_true(n_seen > 900 && n_seen < V);
 }
 
+/* Many tokens, a set of bits that ends within a word: against the plain definition. */
+static void large_vocabularies(void **state)
+{
+    (void)state;
+    enum { N = 5003, DRAWS = 3000 };
+    static float x[N], sorted[N];
+    static uint64_t bits[(N + 63) / 64];
+    static cmat_candidate scratch[CMAT_SAMPLE_ROOM(N)];
+    cmat_rng rng;
+    cmat_rng_init(&rng, 9);
+    for (int round = 0; round < 40; round++) {
+        const cmat_sampling greedy = CMAT_SAMPLING_DEFAULT,
+                            all = {.temperature = 1, .top_p = 1, .repeat_penalty = 1},
+                            nucleus = {.temperature = 3,
+                                       .top_p = 0.3F + 0.017F * (float)round,
+                                       .repeat_penalty = 1};
+        const float spread = round % 4 == 0 ? 0.01F : (float)(round % 4);
+        const int sparse = 1 + round % 3; /* every word, every second ... has allowed tokens */
+        double sum = 0, part = 0;
+        int best = -1, n = 0, n_p = 0;
+        memset(bits, 0, sizeof bits);
+        for (int i = 0; i < N; i++) {
+            x[i] = i % 97 == 0   ? NAN
+                   : i % 89 == 0 ? -INFINITY
+                                 : spread * (float)cmat_rng_normal(&rng);
+            if (i / 64 % sparse != 0 || (round % 2 && cmat_rng_below(&rng, 3) == 0))
+                continue;
+            bits[i / 64] |= 1ull << i % 64;
+            if (!(x[i] > -INFINITY))
+                continue;
+            best = best < 0 || x[i] > x[best] ? i : best;
+            sorted[n++] = x[i];
+            sum += exp((double)x[i]);
+        }
+        const cmat_token_set set = {bits, NULL, N};
+        qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+        while (n_p < n && part < (double)nucleus.top_p * sum)
+            part += exp((double)sorted[n_p++]);
+        assert_int_equal(
+            cmat_sample(cmat_kernel_best(), x, N, &greedy, &set, NULL, 0, &rng, scratch), best);
+        int above = 0;
+        for (int i = 0; i < DRAWS; i++) {
+            const int t =
+                cmat_sample(cmat_kernel_best(), x, N, &nucleus, &set, NULL, 0, &rng, scratch);
+            assert_true(cmat_token_set_has(&set, t) && x[t] >= sorted[n_p - 1] - 1e-5F);
+            const int u = cmat_sample(cmat_kernel_best(), x, N, &all, &set, NULL, 0, &rng, scratch);
+            assert_true(cmat_token_set_has(&set, u) && x[u] > -INFINITY);
+            above += x[u] >= sorted[n_p - 1];
+        }
+        /* a drawn token is in the nucleus as often as its probability says: 5 standard deviations
+         */
+        const double p = part / sum;
+        assert_true(fabs((double)above / DRAWS - p) < 5 * sqrt(p * (1 - p) / DRAWS) + 1e-3);
+    }
+    for (int i = 0; i < N; i++)
+        x[i] = -INFINITY;
+    const cmat_token_set set = {bits, NULL, N};
+    const cmat_sampling some = {.temperature = 1, .top_p = 0.9F, .repeat_penalty = 1},
+                        any = {.temperature = 1, .top_p = 1, .repeat_penalty = 1};
+    assert_true(cmat_token_set_has(
+        &set, cmat_sample(cmat_kernel_best(), x, N, &some, &set, NULL, 0, &rng, scratch)));
+    assert_true(cmat_token_set_has(
+        &set, cmat_sample(cmat_kernel_best(), x, N, &any, &set, NULL, 0, &rng, scratch)));
+}
+
 static void penalty_is_undone(void **state)
 {
     (void)state;
     static float x[V], before[V];
-    static cmat_candidate scratch[V];
+    static cmat_candidate scratch[CMAT_SAMPLE_ROOM(V)];
     const cmat_sampling s = {.top_p = 1, .repeat_penalty = 1.5f};
     int32_t recent[100];
     cmat_rng rng;
@@ -152,16 +220,17 @@ static void penalty_is_undone(void **state)
     memcpy(before, x, sizeof x);
     for (int i = 0; i < 100; i++)
         recent[i] = i < 36 ? 6 : 5;
-    assert_int_equal(cmat_sample(x, V, &s, NULL, recent, 100, &rng, scratch), 6);
+    assert_int_equal(cmat_sample(cmat_kernel_best(), x, V, &s, NULL, recent, 100, &rng, scratch),
+                     6);
     assert_memory_equal(x, before, sizeof x);
-    assert_int_equal(cmat_sample(x, V, &s, NULL, recent, 36, &rng, scratch), 5);
+    assert_int_equal(cmat_sample(cmat_kernel_best(), x, V, &s, NULL, recent, 36, &rng, scratch), 5);
 }
 
 static void top_logprobs_are_sorted(void **state)
 {
     (void)state;
     static float x[V], sorted[V];
-    static cmat_candidate scratch[V];
+    static cmat_candidate scratch[CMAT_SAMPLE_ROOM(V)];
     int32_t tokens[10];
     float lp[10];
     fill(x, 4);
@@ -239,8 +308,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_sum_exp_is_right),        cmocka_unit_test(greedy_takes_the_best),
         cmocka_unit_test(temperature_follows_softmax), cmocka_unit_test(truncation_keeps_the_best),
-        cmocka_unit_test(penalty_is_undone),           cmocka_unit_test(top_logprobs_are_sorted),
-        cmocka_unit_test(stream_stops_and_mends),      cmocka_unit_test(stream_holds_back),
+        cmocka_unit_test(large_vocabularies),          cmocka_unit_test(penalty_is_undone),
+        cmocka_unit_test(top_logprobs_are_sorted),     cmocka_unit_test(stream_stops_and_mends),
+        cmocka_unit_test(stream_holds_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ struct cmat_engine {
     int n_promised; /* pages that active requests have not taken yet but may */
     uint64_t next_id;
     batch_room room;
-    cmat_candidate *scratch; /* (n_seqs + DRAFT_ROWS, n_vocab) */
+    cmat_candidate *scratch; /* (n_seqs + DRAFT_ROWS, CMAT_SAMPLE_ROOM) */
 };
 
 static void queue_add(queue *q, cmat_sequence *s)
@@ -167,7 +167,7 @@ cmat_status cmat_engine_new(cmat_engine **out, cmat_model *m, const cmat_engine_
     n_rows = e->opts.n_batch + n_out;
     if ((st = cmat_forward_new(&e->forward, m, n_rows, n_out, err)) != CMAT_OK)
         goto fail;
-    if (!cmat_mul((size_t)n_out, (size_t)m->config.n_vocab, &n) ||
+    if (!cmat_mul((size_t)n_out, CMAT_SAMPLE_ROOM(m->config.n_vocab), &n) ||
         !(e->scratch = cmat_alloc_big(n, sizeof *e->scratch))) {
         st = cmat_fail(err, CMAT_ERR_NOMEM, "engine: no memory for %d sequences", e->opts.n_seqs);
         goto fail;
@@ -639,7 +639,8 @@ static void advance(cmat_engine *e, cmat_sequence *s, float *logits)
     int right = 0;
     while (!s->ended && base + (size_t)right == s->n_tokens) {
         const size_t row = (size_t)(s->out + right);
-        cmat_sequence_advance(s, e->model->kernel, logits + row * V, (int)V, e->scratch + row * V);
+        cmat_sequence_advance(s, e->model->kernel, logits + row * V, (int)V,
+                              e->scratch + row * CMAT_SAMPLE_ROOM(V));
         while (right < d->n_run && base + (size_t)right < s->n_tokens &&
                s->tokens[base + (size_t)right] == d->tokens[right])
             right++;

@@ -25,11 +25,16 @@ typedef struct {
 /* The last tokens of a sequence: what the repetition penalty looks at. */
 #define CMAT_REPEAT_WINDOW 64
 
+/* Candidates that cmat_sample needs room for. */
+#define CMAT_SAMPLE_ROOM(n_vocab) ((size_t)(n_vocab) + ((size_t)(n_vocab) + 1) / 2)
+
 /* Chooses a token among allowed (NULL: any; otherwise n > 0). Order of the steps, as in llama.cpp:
  * repetition penalty, top-k, top-p, min-p, temperature. recent (n_recent, the last
- * CMAT_REPEAT_WINDOW at most) are penalised. scratch: (n_vocab). logits are left as they were. */
-int cmat_sample(float *logits, int n_vocab, const cmat_sampling *s, const cmat_token_set *allowed,
-                const int32_t *recent, size_t n_recent, cmat_rng *rng, cmat_candidate *scratch);
+ * CMAT_REPEAT_WINDOW at most) are penalised. scratch: (CMAT_SAMPLE_ROOM). logits are left as they
+ * were. */
+int cmat_sample(const cmat_kernel_ops *kernel, float *logits, int n_vocab, const cmat_sampling *s,
+                const cmat_token_set *allowed, const int32_t *recent, size_t n_recent,
+                cmat_rng *rng, cmat_candidate *scratch);
 
 /* The k likeliest tokens, best first, and their log-probabilities. scratch: (n_vocab). */
 void cmat_top_logprobs(const float *logits, int n_vocab, float log_sum_exp, int k, int32_t *tokens,

@@ -120,7 +120,7 @@ void cmat_sequence_advance(cmat_sequence *s, const cmat_kernel_ops *kernel, floa
 {
     const size_t at = s->n_tokens - s->n_prompt;
     const int token =
-        cmat_sample(logits, n_vocab, &s->req.sampling, s->mask ? &s->mask->allowed : NULL,
+        cmat_sample(kernel, logits, n_vocab, &s->req.sampling, s->mask ? &s->mask->allowed : NULL,
                     s->tokens + s->n_virtual, s->n_tokens - s->n_virtual, &s->rng, scratch);
     float lse;
     if (cmat_tokenizer_is_end(s->tokenizer, token)) {

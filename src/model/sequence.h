@@ -57,7 +57,7 @@ void cmat_sequence_free(cmat_sequence *s);
 /* The first mask, and the tokens that the constraint forces before anything is computed. */
 void cmat_sequence_begin(cmat_sequence *s);
 /* Chooses the next token from logits (n_vocab) and adds it with the ones that are forced after it;
- * or sets ended. scratch (n_vocab). Different sequences may do so at the same time. */
+ * or sets ended. scratch (CMAT_SAMPLE_ROOM). Different sequences may do so at the same time. */
 void cmat_sequence_advance(cmat_sequence *s, const cmat_kernel_ops *kernel, float *logits,
                            int n_vocab, cmat_candidate *scratch);
 /* Text of new tokens: looks for stop strings, calls on_text. last: nothing more will come. */
