@@ -1,61 +1,25 @@
-/* model/engine.c - who runs when: queues of requests, their pages, and what goes into the next
- * batch.
+/* model/engine.c - who runs when: queues of requests and their pages.
  *
  * A request waits until a place and all pages it can ever need are there, so that it never has to
  * be thrown out again. Its whole pages are published as soon as it is admitted: later requests with
  * the same beginning hold them too and run once (or in the same pass in which) they are computed.
  */
-#include "model/engine.h"
 #include "core/cancel.h"
 #include "core/hash.h"
 #include "core/mem.h"
-#include "model/forward.h"
-#include "model/kv.h"
-#include "model/sequence.h"
+#include "model/engine_impl.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_SEQS = 16, DEFAULT_BATCH = 256, MAX_SEQS = 1024, MAX_LOGPROBS = 100, MIN_ROWS = 4 };
-/* Rows of a step, guesses among them, below which more rows cost little: reading the weights does.
- */
-enum { DRAFT_ROWS = 8 };
+enum { DEFAULT_SEQS = 16, DEFAULT_BATCH = 256, MAX_SEQS = 1024, MAX_LOGPROBS = 100 };
 /* Of the cache without a size asked for: all sequences at full length, if a quarter of the free
  * memory holds them. A smaller one would forget each episode's beginning before its next turn.
  * Pages cost memory when they are first written. */
 #define DEFAULT_KV_BYTES ((size_t)1 << 30) /* always */
 #define DEFAULT_KV_PART 4
 
-typedef struct {
-    cmat_sequence *first, *last;
-    int n;
-} queue;
-
-/* One batch in the making: rows and who they belong to. */
-typedef struct {
-    int32_t *tokens, *pos, *out_rows;
-    const cmat_adapter **adapters;
-    cmat_paged_seq *seqs;
-    cmat_sequence **order; /* sequences with rows, as they stand in the batch */
-} batch_room;
-
-struct cmat_engine {
-    cmat_model *model;
-    cmat_engine_options opts; /* with the defaults filled in */
-    cmat_kv *kv;
-    cmat_forward *forward;
-    cmat_token_trie *trie;  /* made when the first constraint comes */
-    cmat_mask_cache *masks; /* over it */
-    queue waiting, finished;
-    cmat_sequence **active; /* (n_active), in the order of admission */
-    int n_active;
-    int n_promised; /* pages that active requests have not taken yet but may */
-    uint64_t next_id;
-    batch_room room;
-    cmat_candidate *scratch; /* (n_seqs + DRAFT_ROWS, CMAT_SAMPLE_ROOM) */
-};
-
-static void queue_add(queue *q, cmat_sequence *s)
+static void queue_add(cmat_engine_queue *q, cmat_sequence *s)
 {
     s->next = NULL;
     if (q->last)
@@ -66,7 +30,7 @@ static void queue_add(queue *q, cmat_sequence *s)
     q->n++;
 }
 
-static cmat_sequence *queue_take(queue *q)
+static cmat_sequence *queue_take(cmat_engine_queue *q)
 {
     cmat_sequence *s = q->first;
     if (!s)
@@ -80,7 +44,7 @@ static cmat_sequence *queue_take(queue *q)
 }
 
 /* Puts a request back to its place among the waiting ones, who stand in order of id. */
-static void queue_return(queue *q, cmat_sequence *s)
+static void queue_return(cmat_engine_queue *q, cmat_sequence *s)
 {
     cmat_sequence **at = &q->first;
     while (*at && (*at)->id < s->id)
@@ -127,7 +91,7 @@ static cmat_status options_check(cmat_engine_options *o, const cmat_model *m, in
     return CMAT_OK;
 }
 
-static void room_init(batch_room *r, int rows, int seqs)
+static void room_init(cmat_batch_room *r, int rows, int seqs)
 {
     r->tokens = cmat_xcalloc((size_t)rows, sizeof *r->tokens);
     r->pos = cmat_xcalloc((size_t)rows, sizeof *r->pos);
@@ -137,7 +101,7 @@ static void room_init(batch_room *r, int rows, int seqs)
     r->order = cmat_xcalloc((size_t)seqs, sizeof(void *));
 }
 
-static void room_clear(batch_room *r)
+static void room_clear(cmat_batch_room *r)
 {
     free(r->tokens);
     free(r->pos);
@@ -163,7 +127,7 @@ cmat_status cmat_engine_new(cmat_engine **out, cmat_model *m, const cmat_engine_
         (st = cmat_model_prepare(m, CMAT_USE_DECODE | CMAT_USE_PROMPT, err)) != CMAT_OK ||
         (st = cmat_kv_new(&e->kv, &m->config, n_pages, err)) != CMAT_OK)
         goto fail;
-    n_out = e->opts.n_seqs + DRAFT_ROWS;
+    n_out = e->opts.n_seqs + CMAT_DRAFT_ROWS;
     n_rows = e->opts.n_batch + n_out;
     if ((st = cmat_forward_new(&e->forward, m, n_rows, n_out, err)) != CMAT_OK)
         goto fail;
@@ -281,7 +245,7 @@ static void stretch_set(cmat_engine *e, cmat_sequence *s)
 }
 
 /* Tokens that a sequence may get before it is computed anew. */
-static int stretch_room(const cmat_engine *e, const cmat_sequence *s)
+int cmat_engine_stretch_room(const cmat_engine *e, const cmat_sequence *s)
 {
     const cmat_model_config *c = &e->model->config;
     return c->stretch_anew && s->stretch < c->n_stretches
@@ -364,7 +328,7 @@ static void active_finish(cmat_engine *e, int i)
 }
 
 /* Takes pages for n tokens. */
-static void pages_take(cmat_engine *e, cmat_sequence *s, size_t n)
+void cmat_engine_pages_take(cmat_engine *e, cmat_sequence *s, size_t n)
 {
     const int need = (int)((n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
     while (s->n_pages < need) {
@@ -378,7 +342,7 @@ static void pages_take(cmat_engine *e, cmat_sequence *s, size_t n)
 /* Pages for the tokens that are known; whole ones are published before they are computed. */
 static void pages_extend(cmat_engine *e, cmat_sequence *s)
 {
-    pages_take(e, s, s->n_tokens);
+    cmat_engine_pages_take(e, s, s->n_tokens);
     for (; (size_t)(s->n_published + 1) * CMAT_KV_PAGE <= s->n_tokens; s->n_published++)
         s->parent = cmat_kv_publish(e->kv, s->pages[s->n_published], s->parent,
                                     s->tokens + (size_t)s->n_published * CMAT_KV_PAGE,
@@ -388,12 +352,12 @@ static void pages_extend(cmat_engine *e, cmat_sequence *s)
 /* Makes a waiting request active: false when its pages are not to be had now. */
 static bool admit(cmat_engine *e, cmat_sequence *s)
 {
-    /* At least the last token is computed, for its logits, and MIN_ROWS with it where there are so
-     * many. */
-    const size_t computed = s->n_tokens < MIN_ROWS ? 1 : MIN_ROWS;
+    /* At least the last token is computed, for its logits, and CMAT_MIN_ROWS with it where there
+     * are so many. */
+    const size_t computed = s->n_tokens < CMAT_MIN_ROWS ? 1 : CMAT_MIN_ROWS;
     const int most = (int)((s->n_tokens - computed) / CMAT_KV_PAGE);
     int n = 0, n_idle = 0;
-    if (stretch_room(e, s) < 0)
+    if (cmat_engine_stretch_room(e, s) < 0)
         stretch_set(e, s);
     uint64_t parent = s->root, serial;
     for (; n < most; n++, parent = serial) {
@@ -453,36 +417,9 @@ static void admit_waiting(cmat_engine *e)
     }
 }
 
-static bool generating(const cmat_sequence *s)
-{
-    return s->n_kv >= s->n_prompt;
-}
-
-static bool prefix_ready(const cmat_engine *e, const cmat_sequence *s)
-{
-    for (int i = s->n_shared - 1; i >= 0; i--) {
-        if (!cmat_kv_ready(e->kv, s->pages[i]))
-            return false;
-    }
-    return true;
-}
-
-/* Rows of a prompt that go now, of n pending ones: never a few at its end by themselves, since
- * attention has an arithmetic of its own for so few, and results must not depend on where a prompt
- * was cut. */
-static int prompt_rows(const cmat_engine *e, int pending, int budget)
-{
-    int n = pending < budget ? pending : budget;
-    if (n < pending && pending - n < MIN_ROWS)
-        n = pending - MIN_ROWS;
-    if (n < pending && n < MIN_ROWS)
-        n = budget < e->opts.n_batch ? 0 : budget; /* a batch that small must do as it can */
-    return n;
-}
-
 /* Pages that are whole up to position n serve others. Within a step they serve the requests that
  * follow in it, too: in each layer keys and values are stored before anybody attends to them. */
-static void pages_ready(cmat_engine *e, cmat_sequence *s, size_t n)
+void cmat_engine_pages_ready(cmat_engine *e, cmat_sequence *s, size_t n)
 {
     for (; (size_t)(s->n_ready + 1) * CMAT_KV_PAGE <= n; s->n_ready++)
         cmat_kv_set_ready(e->kv, s->pages[s->n_ready]);
@@ -493,7 +430,7 @@ static void pages_ready(cmat_engine *e, cmat_sequence *s, size_t n)
 static bool outgrown_return(cmat_engine *e, int i)
 {
     cmat_sequence *s = e->active[i];
-    if (stretch_room(e, s) >= 0)
+    if (cmat_engine_stretch_room(e, s) >= 0)
         return false;
     active_remove(e, i);
     pages_release(e, s);
@@ -503,172 +440,16 @@ static bool outgrown_return(cmat_engine *e, int i)
     return true;
 }
 
-/* Guesses for the sequences whose every token is known after this step, if they are few. */
-static void plan_drafts(cmat_engine *e)
-{
-    int n = 0;
-    for (int i = 0; i < e->n_active; i++)
-        n += generating(e->active[i]) ? e->active[i]->n_rows : 0;
-    for (int i = 0; i < e->n_active; i++) {
-        cmat_sequence *s = e->active[i];
-        const size_t left = s->n_limit - s->n_tokens;
-        int most = n > 0 ? DRAFT_ROWS / n - 1 : 0;
-        s->draft.n = s->draft.n_run = 0;
-        if (e->opts.no_draft || most < 1 || left < 2 || !generating(s) || s->n_rows == 0 ||
-            s->n_kv + (size_t)s->n_rows < s->n_tokens)
-            continue;
-        most = (size_t)most < left - 1 ? most : (int)(left - 1);
-        most = most < stretch_room(e, s) ? most : stretch_room(e, s);
-        cmat_draft_guess(&s->draft, s->tokens, s->n_tokens, most);
-        pages_take(e, s, s->n_tokens + (size_t)s->draft.n_run);
-    }
-}
-
-/* How many rows each active request gets in this step. */
-static void plan_rows(cmat_engine *e)
-{
-    int budget = e->opts.n_batch;
-    for (int pass = 0; pass < 2; pass++) { /* those that generate come first */
-        for (int i = 0; i < e->n_active; i++) {
-            cmat_sequence *s = e->active[i];
-            const int pending = (int)(s->n_tokens - s->n_kv), sure = pass == 0;
-            if (generating(s) != (pass == 0))
-                continue;
-            s->n_rows = 0;
-            if (!prefix_ready(e, s))
-                continue;
-            s->n_rows = !sure                     ? prompt_rows(e, pending, budget)
-                        : pending < budget + sure ? pending
-                                                  : budget + sure;
-            budget -= s->n_rows > sure ? s->n_rows - sure : 0;
-            pages_ready(e, s, s->n_kv + (size_t)s->n_rows);
-        }
-    }
-    plan_drafts(e);
-}
-
-/* Sequences with rows: those that generate first, and in each part those with one adapter together,
- * in the order in which the adapters first appear. Returns how many. */
-static int order_rows(cmat_engine *e, int *n_generating)
-{
-    cmat_sequence **order = e->room.order;
-    int n = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        const int begin = n;
-        for (int i = 0; i < e->n_active; i++) {
-            cmat_sequence *s = e->active[i];
-            int at = n;
-            if (s->n_rows == 0 || generating(s) != (pass == 0))
-                continue;
-            for (int k = n - 1; k >= begin; k--) {
-                if (order[k]->req.adapter == s->req.adapter) {
-                    at = k + 1;
-                    break;
-                }
-            }
-            memmove(&order[at + 1], &order[at], (size_t)(n - at) * sizeof *order);
-            order[at] = s;
-            n++;
-        }
-        if (pass == 0)
-            *n_generating = n;
-    }
-    return n;
-}
-
-static void row_add(const cmat_model *m, batch_room *r, cmat_batch *b, const cmat_sequence *s,
-                    int32_t token, size_t pos)
-{
-    r->tokens[b->n_rows] = token;
-    r->pos[b->n_rows] = cmat_model_rope_row(m, s->stretch, pos);
-    r->adapters[b->n_rows] = s->req.adapter;
-    b->n_rows++;
-}
-
-/* The sequence's rows and, each as a sequence of its own, its guesses: these are then computed as
- * they would be one after the other. */
-static void rows_add(const cmat_model *m, batch_room *r, cmat_batch *b, cmat_sequence *s)
-{
-    r->seqs[b->n_seqs++] = (cmat_paged_seq){
-        .row = b->n_rows, .n = s->n_rows, .n_past = (int)s->n_kv, .pages = s->pages};
-    for (int k = 0; k < s->n_rows; k++, s->n_kv++)
-        row_add(m, r, b, s, s->tokens[s->n_kv], s->n_kv);
-    s->out = -1;
-    if (s->n_kv < s->n_tokens)
-        return;
-    s->out = b->n_out;
-    r->out_rows[b->n_out++] = b->n_rows - 1;
-    for (int k = 0; k < s->draft.n_run; k++) {
-        const size_t pos = s->n_kv + (size_t)k;
-        r->seqs[b->n_seqs++] =
-            (cmat_paged_seq){.row = b->n_rows, .n = 1, .n_past = (int)pos, .pages = s->pages};
-        r->out_rows[b->n_out++] = b->n_rows;
-        row_add(m, r, b, s, s->draft.tokens[k], pos);
-    }
-}
-
-/* Lays out and runs the batch. Returns the number of sequences in it. */
-static int run_batch(cmat_engine *e, int *n_out)
-{
-    batch_room *r = &e->room;
-    cmat_batch b = {.tokens = r->tokens,
-                    .pos = r->pos,
-                    .adapters = r->adapters,
-                    .seqs = r->seqs,
-                    .out_rows = r->out_rows};
-    int n_generating = 0;
-    plan_rows(e);
-    const int n = order_rows(e, &n_generating);
-    for (int i = 0; i < n; i++) {
-        rows_add(e->model, r, &b, r->order[i]);
-        if (i < n_generating)
-            b.n_decode = b.n_rows;
-    }
-    if (b.n_rows > 0)
-        cmat_forward_run(e->forward, e->kv, &b);
-    *n_out = b.n_out;
-    return n;
-}
-
-/* One token, and one more for each guess that turns out right: its row then holds the logits that
- * follow. */
-static void advance(cmat_engine *e, cmat_sequence *s, float *logits)
-{
-    const size_t base = s->n_tokens, V = (size_t)e->model->config.n_vocab;
-    cmat_draft *d = &s->draft;
-    int right = 0;
-    while (!s->ended && base + (size_t)right == s->n_tokens) {
-        const size_t row = (size_t)(s->out + right);
-        cmat_sequence_advance(s, e->model->kernel, logits + row * V, (int)V,
-                              e->scratch + row * CMAT_SAMPLE_ROOM(V));
-        while (right < d->n_run && base + (size_t)right < s->n_tokens &&
-               s->tokens[base + (size_t)right] == d->tokens[right])
-            right++;
-    }
-    s->n_kv += (size_t)right;
-    if (s->n_tokens > base)
-        cmat_draft_judge(d, right, s->tokens[base]);
-}
-
-static void choose_tokens(cmat_engine *e, int n_seqs, int n_out)
-{
-    float *logits = cmat_forward_head(e->forward, 0, n_out);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(cmat_threads()) if (n_out > 1)
-    for (int i = 0; i < n_seqs; i++)
-        if (e->room.order[i]->out >= 0)
-            advance(e, e->room.order[i], logits);
-}
-
 cmat_status cmat_engine_step(cmat_engine *e, int *n_busy, cmat_error *err)
 {
     int n_seqs, n_out = 0;
     (void)err; /* nothing in a step can fail today; the contract leaves room for devices that can */
     admit_waiting(e);
     if (e->n_active > 0) {
-        n_seqs = run_batch(e, &n_out);
+        n_seqs = cmat_engine_run_batch(e, &n_out);
         assert(n_seqs > 0);
         if (n_out > 0)
-            choose_tokens(e, n_seqs, n_out);
+            cmat_engine_choose_tokens(e, n_seqs, n_out);
         for (int i = 0; i < e->n_active;) {
             cmat_sequence *s = e->active[i];
             cmat_sequence_deliver(s, false);
@@ -682,7 +463,7 @@ cmat_status cmat_engine_step(cmat_engine *e, int *n_busy, cmat_error *err)
                 continue;
             }
             pages_extend(e, s);
-            pages_ready(e, s, s->n_kv);
+            cmat_engine_pages_ready(e, s, s->n_kv);
             i++;
         }
     }
