@@ -1,6 +1,6 @@
 /* tests/db_server_world.h - a server of the tests' own with a small shop in it, and its owner, who
  * sees what the agent's role must not change. What differs between MariaDB and PostgreSQL stands in
- * one table. */
+ * one table; MySQL is as MariaDB, but for its name. */
 #ifndef DB_SERVER_WORLD_H
 #define DB_SERVER_WORLD_H
 #include "env/db/server_impl.h"

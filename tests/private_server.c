@@ -58,10 +58,16 @@ static bool run(const char *dir, const struct passwd *as, char *const argv[])
 static bool admin(const private_server *s, const char *database, const char *sql)
 {
     char *socket = cmat_xasprintf("%s/s", s->dir);
-    char *maria[] = {"mariadb", "--no-defaults", "-S", socket, "-e", (char *)sql, NULL};
+    char *maria[] = {access("/usr/bin/mariadb", X_OK) == 0 ? "mariadb" : "mysql",
+                     "--no-defaults",
+                     "-S",
+                     socket,
+                     "-e",
+                     (char *)sql,
+                     NULL};
     char *postgres[] = {"psql",           "-q", "-h",        s->dir, "-U", "postgres", "-d",
                         (char *)database, "-c", (char *)sql, NULL};
-    bool ok = run(s->dir, NULL, s->kind == PRIVATE_MARIADB ? maria : postgres);
+    bool ok = run(s->dir, NULL, s->kind == PRIVATE_POSTGRES ? postgres : maria);
     free(socket);
     return ok;
 }
@@ -76,20 +82,47 @@ static bool wait_for(const private_server *s)
     return false;
 }
 
-static bool start_mariadb(private_server *s)
+/* MySQL's own server, or NULL: where MariaDB is installed the name is a link to its server. */
+static char *find_mysqld(const char *dir)
 {
-    char *install = find("/usr/bin/mariadb-install-db"), *server = find("/usr/sbin/mariadbd");
+    const char *named = getenv("CMAT_TEST_MYSQLD");
+    char *server = find(named ? named : "/usr/sbin/mysqld"), text[256] = "MariaDB";
+    char *log = cmat_xasprintf("%s/log", dir);
+    char *version[] = {server, "--version", NULL};
+    FILE *f = server && run(dir, NULL, version) ? fopen(log, "r") : NULL;
+    if (f && !fgets(text, sizeof text, f))
+        strcpy(text, "MariaDB");
+    if (f)
+        fclose(f);
+    if (strstr(text, "MariaDB")) {
+        free(server);
+        server = NULL;
+    }
+    free(log);
+    return server;
+}
+
+/* Not one of its files has to outlive the test. */
+static bool start_maria_or_mysql(private_server *s)
+{
+    const bool maria = s->kind == PRIVATE_MARIADB;
+    char *server = maria ? find("/usr/sbin/mariadbd") : find_mysqld(s->dir);
+    char *install = maria ? find("/usr/bin/mariadb-install-db") : cmat_xstrdup(server);
     char *data = cmat_xasprintf("--datadir=%s/data", s->dir);
     char *socket = cmat_xasprintf("--socket=%s/s", s->dir);
     char *user = cmat_xasprintf("--user=%s", geteuid() == 0 ? "root" : getenv("USER"));
-    char *make[] = {install,
-                    "--no-defaults",
-                    data,
-                    "--auth-root-authentication-method=normal",
-                    "--skip-test-db",
-                    user,
-                    "--innodb-log-file-size=4M",
-                    NULL};
+    char *make_maria[] = {install,
+                          "--no-defaults",
+                          data,
+                          "--auth-root-authentication-method=normal",
+                          "--skip-test-db",
+                          user,
+                          "--innodb-log-file-size=4M",
+                          NULL};
+    char *make_mysql[] = {install, "--no-defaults",
+                          data,    "--initialize-insecure",
+                          user,    "--innodb-flush-method=nosync",
+                          NULL};
     char *serve[] = {server,
                      "--no-defaults",
                      data,
@@ -99,8 +132,11 @@ static bool start_mariadb(private_server *s)
                      "--skip-log-bin",
                      "--innodb-buffer-pool-size=16M",
                      "--innodb-flush-log-at-trx-commit=0",
+                     maria ? NULL : "--innodb-flush-method=nosync",
+                     "--secure-file-priv=NULL", /* else a folder that the package makes */
+                     "--mysqlx=OFF",
                      NULL};
-    bool ok = install && server && run(s->dir, NULL, make);
+    bool ok = install && server && run(s->dir, NULL, maria ? make_maria : make_mysql);
     if (ok)
         s->pid = start(s->dir, NULL, serve);
     ok = ok && wait_for(s) &&
@@ -153,20 +189,20 @@ static bool start_postgres(private_server *s)
 
 char *private_server_url(const private_server *s, const char *user, const char *more)
 {
-    return s->kind == PRIVATE_MARIADB
-               ? cmat_xasprintf("mysql://%s@localhost/shop?socket=%s/s%s", user, s->dir, more)
-               : cmat_xasprintf("postgresql:///shop?host=%s&user=%s%s", s->dir, user, more);
+    return s->kind == PRIVATE_POSTGRES
+               ? cmat_xasprintf("postgresql:///shop?host=%s&user=%s%s", s->dir, user, more)
+               : cmat_xasprintf("mysql://%s@localhost/shop?socket=%s/s%s", user, s->dir, more);
 }
 
 private_server *private_server_start(private_server_kind kind)
 {
-    static const char *const names[] = {"MariaDB", "PostgreSQL"};
+    static const char *const names[] = {"MariaDB", "PostgreSQL", "MySQL"};
     private_server *s = cmat_xcalloc(1, sizeof *s);
     char dir[] = "/tmp/cmat-server-XXXXXX";
     s->kind = kind;
     s->dir = cmat_xstrdup(mkdtemp(dir) ? dir : "/tmp");
     chmod(s->dir, 0755);
-    if (kind == PRIVATE_MARIADB ? start_mariadb(s) : start_postgres(s))
+    if (kind == PRIVATE_POSTGRES ? start_postgres(s) : start_maria_or_mysql(s))
         return s;
     printf("%s: no server here (or it does not start): its tests are left out\n", names[kind]);
     private_server_stop(s);
@@ -179,7 +215,7 @@ void private_server_stop(private_server *s)
         return;
     if (s->pid > 0) {
         kill(s->pid, SIGQUIT); /* PostgreSQL: at once */
-        if (s->kind == PRIVATE_MARIADB)
+        if (s->kind != PRIVATE_POSTGRES)
             kill(s->pid, SIGKILL);
         waitpid(s->pid, NULL, 0);
     }

@@ -1,11 +1,12 @@
-/* tests/private_server.h - a MariaDB or PostgreSQL server of a test's own: in a temporary folder,
- * on a Unix socket only, gone with the test. */
+/* tests/private_server.h - a MariaDB, PostgreSQL or MySQL server of a test's own: in a temporary
+ * folder, on a Unix socket only, gone with the test. */
 #ifndef PRIVATE_SERVER_H
 #define PRIVATE_SERVER_H
 #include <stdbool.h>
 #include <sys/types.h>
 
-typedef enum { PRIVATE_MARIADB, PRIVATE_POSTGRES } private_server_kind;
+/* MySQL: /usr/sbin/mysqld, or the program (or glob) that $CMAT_TEST_MYSQLD names. */
+typedef enum { PRIVATE_MARIADB, PRIVATE_POSTGRES, PRIVATE_MYSQL } private_server_kind;
 typedef struct {
     private_server_kind kind;
     char *dir;

@@ -1,6 +1,6 @@
-/* tests/test_db_server.c - a database of a MariaDB or PostgreSQL server that the test starts
+/* tests/test_db_server.c - a database of a MariaDB, MySQL or PostgreSQL server that the test starts
  * itself: schema, episodes, what an agent cannot do, AgentBench's tables, what is left behind.
- * usage: test_db_server [mariadb|postgres]; without a name one after the other. */
+ * usage: test_db_server [mariadb|mysql|postgres]; without a name one after the other. */
 #include "core/cancel.h"
 #include "core/fs.h"
 #include "core/json.h"
@@ -149,7 +149,7 @@ static void test_facts(void **unused)
         cmat_env_dry_run(env, "SQL: SELECT strftime('%m', placed_on) FROM orders", &f, NULL),
         CMAT_OK);
     assert_int_equal(f.verdict, CMAT_FACT_BAD);
-    assert_non_null(strstr(f.text.data, db_world_server->kind == PRIVATE_MARIADB
+    assert_non_null(strstr(f.text.data, db_world_server->kind != PRIVATE_POSTGRES
                                             ? "\nnote: here it is DATE_FORMAT(d, '%Y-%m')"
                                             : "\nnote: here it is to_char(d, 'YYYY-MM')"));
     cmat_facts_clear(&f);
@@ -338,6 +338,32 @@ static void test_statement_limits(void **unused)
     db_result_clear(&r);
     db_conn_close(brief);
     db_conn_close(patient);
+    cmat_env_close(env);
+}
+
+/* What is tried, or fails, takes no number away from what is done. */
+static void test_numbers(void **unused)
+{
+    NEEDS_SERVER();
+    static const char insert[] = "INSERT INTO orders(customer_id, total) VALUES (3, 5)";
+    cmat_env *env = open_env(NULL);
+    cmat_buf reply = {0};
+    reset(env,
+          TASK("\"type\": \"write\", \"gold\": [\"INSERT INTO orders(customer_id, total) VALUES "
+               "(3, 5)\"]"));
+    cmat_buf_printf(&reply, "SQL: %s", insert);
+    for (int i = 0; i < 2; i++)
+        json_decref(facts_of(env, reply.data, CMAT_FACT_NOTE));
+    player_expect(env, "SQL: INSERT INTO orders(customer_id, total) VALUES (3, 'much')", "");
+    player_expect(env, reply.data, "1 row changed");
+    player_expect(env, "SQL: SELECT MAX(order_id) FROM orders", "7");
+    assert_true(player_score(env) == 1);
+    /* one that was taken and is gone is not given again, tried or not */
+    player_expect(env, "SQL: DELETE FROM orders WHERE order_id = 7", "1 row changed");
+    json_decref(facts_of(env, reply.data, CMAT_FACT_NOTE));
+    player_expect(env, reply.data, "1 row changed");
+    player_expect(env, "SQL: SELECT MAX(order_id) FROM orders", "8");
+    cmat_buf_clear(&reply);
     cmat_env_close(env);
 }
 
@@ -556,6 +582,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_select, look, look_again),
     cmocka_unit_test_setup_teardown(test_facts, look, look_again),
     cmocka_unit_test_setup_teardown(test_write, look, look_again),
+    cmocka_unit_test_setup_teardown(test_numbers, look, look_again),
     cmocka_unit_test_setup_teardown(test_hostile_statements, look, look_again),
     cmocka_unit_test_setup_teardown(test_statement_limits, look, look_again),
     cmocka_unit_test_setup_teardown(test_roles, look, look_again),
@@ -568,10 +595,15 @@ static const struct CMUnitTest tests[] = {
 int main(int argc, char **argv)
 {
     int n_failed = 0;
-    for (size_t k = 0; k < 2; k++) {
-        if (argc > 1 && strcmp(argv[1], db_dialects[k].name) != 0)
+    db_dialect mysql = db_dialects[0];
+    const db_dialect *const all[] = {&db_dialects[0], &mysql, &db_dialects[1]};
+    mysql.kind = PRIVATE_MYSQL;
+    mysql.name = "mysql";
+    mysql.shown = "MySQL";
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        if (argc > 1 && strcmp(argv[1], all[k]->name) != 0)
             continue;
-        db_world_dialect = &db_dialects[k];
+        db_world_dialect = all[k];
         n_failed += cmocka_run_group_tests_name(db_world_dialect->name, tests, db_world_start,
                                                 db_world_stop);
     }

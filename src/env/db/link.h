@@ -48,6 +48,10 @@ typedef struct {
 
     /* A temporary table of the same name, definition and rows before table t. */
     cmat_status (*shadow)(db_link *l, const db_table *t, cmat_error *err);
+    /* The number that column i of a shadow, which numbers itself, gives next (0: not known), and
+     * another one in its place. */
+    int64_t (*next_number)(db_link *l, const db_table *t, int i);
+    void (*set_next_number)(db_link *l, const db_table *t, int i, int64_t n);
     /* Takes the lock that says that `name` is in use, and makes it. habits: MySQL's are wanted. */
     cmat_status (*create_place)(db_link *l, const char *name, bool habits, cmat_error *err);
     void (*drop_place)(db_link *l, const char *name);

@@ -290,16 +290,24 @@ static bool maria_compiles(db_link *base, const char *sql, db_result *r)
 /* "orders: ref by customer_id, 3 rows; customers: ALL, 200 rows" */
 static bool maria_plan(db_link *base, const char *sql, db_plan *out)
 {
-    enum { TABLE = 2, TYPE = 3, KEY = 5, ROWS = 8 };
+    enum { TABLE, TYPE, KEY, ROWS, N };
+    static const char *const wanted[N] = {"table", "type", "key", "rows"}; /* MySQL has more */
+    int at[N] = {-1, -1, -1, -1};
     db_result r = {0};
-    if (db_link_do(base, &r, NULL, "EXPLAIN %s", sql) != CMAT_OK || r.n_columns <= ROWS) {
+    bool ok = db_link_do(base, &r, NULL, "EXPLAIN FORMAT=TRADITIONAL %s", sql) == CMAT_OK;
+    for (int k = 0; k < N && ok; k++) {
+        for (int i = 0; i < r.n_columns; i++)
+            at[k] = strcmp(r.columns[i], wanted[k]) == 0 ? i : at[k];
+        ok = at[k] >= 0;
+    }
+    if (!ok) {
         db_result_clear(&r);
         return false;
     }
     for (size_t i = 0; i < r.n_rows; i++) {
-        const char *key = db_cell(&r, i, KEY), *rows = db_cell(&r, i, ROWS);
-        cmat_buf_printf(&out->text, "%s%s: %s%s%s", i ? "; " : "", db_cell(&r, i, TABLE),
-                        db_cell(&r, i, TYPE), *key ? " by " : "", key);
+        const char *key = db_cell(&r, i, at[KEY]), *rows = db_cell(&r, i, at[ROWS]);
+        cmat_buf_printf(&out->text, "%s%s: %s%s%s", i ? "; " : "", db_cell(&r, i, at[TABLE]),
+                        db_cell(&r, i, at[TYPE]), *key ? " by " : "", key);
         if (*rows)
             cmat_buf_printf(&out->text, ", %s rows", rows);
         if (*rows && strtod(rows, NULL) > out->rows)
@@ -399,6 +407,35 @@ static cmat_status maria_shadow(db_link *l, const db_table *t, cmat_error *err)
     return st;
 }
 
+static int64_t maria_next_number(db_link *l, const db_table *t, int i)
+{
+    static const char mark[] = ") ENGINE=", before[] = "AUTO_INCREMENT=";
+    cmat_buf name = {0};
+    db_result r = {0};
+    int64_t next = 0;
+    (void)i; /* a table has one at most */
+    db_quoted_add(&name, t->name, '`');
+    if (db_link_do(l, &r, NULL, "SHOW CREATE TABLE %s", name.data) == CMAT_OK) {
+        const char *p = db_cell(&r, 0, 1), *end = NULL;
+        while ((p = strstr(p, mark))) /* the last one: a comment may hold it too */
+            end = p++;
+        p = end ? strstr(end, before) : NULL;
+        next = p ? strtoll(p + sizeof before - 1, NULL, 10) : 1;
+    }
+    db_result_clear(&r);
+    cmat_buf_clear(&name);
+    return next;
+}
+
+static void maria_set_next_number(db_link *l, const db_table *t, int i, int64_t n)
+{
+    cmat_buf name = {0};
+    (void)i;
+    db_quoted_add(&name, t->name, '`');
+    db_link_do(l, NULL, NULL, "ALTER TABLE %s AUTO_INCREMENT = %lld", name.data, (long long)n);
+    cmat_buf_clear(&name);
+}
+
 static cmat_status maria_create_place(db_link *base, const char *name, bool habits, cmat_error *err)
 {
     const link_maria *l = (const link_maria *)base;
@@ -485,6 +522,8 @@ const db_link_ops db_mariadb = {
         "information_schema.SCHEMATA WHERE SCHEMA_NAME NOT LIKE 'cmat\\_%' AND "
         "SCHEMA_NAME <> 'information_schema'",
     .shadow = maria_shadow,
+    .next_number = maria_next_number,
+    .set_next_number = maria_set_next_number,
     .create_place = maria_create_place,
     .drop_place = maria_drop_place,
     .sweep = maria_sweep,

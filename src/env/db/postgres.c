@@ -19,7 +19,6 @@ typedef struct {
     db_link base;
     PGconn *db;
     char *home; /* search_path as the connection was opened */
-    int n_sequences;
 } link_pg;
 
 enum { GRACE = 10 }; /* seconds after a statement's time before we stop waiting */
@@ -378,26 +377,55 @@ static cmat_status pg_judge(db_link *l, const db_url *u, cmat_error *err)
 
 /* ---- places and shadows ---- */
 
+/* The sequence of a shadow's column. */
+static void sequence_name(const db_table *t, int i, char name[40])
+{
+    snprintf(name, 40, "pg_temp.cmat_seq_%llx_%d",
+             (unsigned long long)cmat_fnv1a(t->name, strlen(t->name)), i);
+}
+
 /* Columns that number themselves by a sequence of the original would ask it for the next number,
  * which a read-only transaction may not: they get one of their own. */
-static cmat_status own_sequence(db_link *l, const char *table, const db_column *c, int number,
-                                cmat_error *err)
+static cmat_status own_sequence(db_link *l, const db_table *t, int i, cmat_error *err)
 {
-    cmat_buf col = {0};
-    db_quoted_add(&col, c->name, '"');
-    cmat_status st = db_link_do(
-        l, NULL, err,
-        "CREATE TEMP SEQUENCE cmat_seq_%d; "
-        "SELECT setval('pg_temp.cmat_seq_%d', coalesce((SELECT max(%s) FROM pg_temp.%s), 0) + 1, "
-        "false); ALTER TABLE pg_temp.%s ALTER %s SET DEFAULT nextval('pg_temp.cmat_seq_%d')",
-        number, number, col.data, table, table, col.data, number);
+    cmat_buf col = {0}, table = {0};
+    char seq[40];
+    sequence_name(t, i, seq);
+    db_quoted_add(&col, t->columns[i].name, '"');
+    db_quoted_add(&table, t->name, '"');
+    cmat_status st =
+        db_link_do(l, NULL, err,
+                   "CREATE SEQUENCE %s; "
+                   "SELECT setval('%s', coalesce((SELECT max(%s) FROM pg_temp.%s), 0) + 1, false); "
+                   "ALTER TABLE pg_temp.%s ALTER %s SET DEFAULT nextval('%s')",
+                   seq, seq, col.data, table.data, table.data, col.data, seq);
     cmat_buf_clear(&col);
+    cmat_buf_clear(&table);
     return st;
+}
+
+static int64_t pg_next_number(db_link *l, const db_table *t, int i)
+{
+    char seq[40];
+    db_result r = {0};
+    sequence_name(t, i, seq);
+    const bool ok =
+        db_link_do(l, &r, NULL, "SELECT last_value + is_called::int FROM %s", seq) == CMAT_OK &&
+        r.n_rows == 1 && r.rows[0].type == DB_VALUE_INT;
+    const int64_t next = ok ? r.rows[0].i : 0;
+    db_result_clear(&r);
+    return next;
+}
+
+static void pg_set_next_number(db_link *l, const db_table *t, int i, int64_t n)
+{
+    char seq[40];
+    sequence_name(t, i, seq);
+    db_link_do(l, NULL, NULL, "SELECT setval('%s', %lld, false)", seq, (long long)n);
 }
 
 static cmat_status pg_shadow(db_link *base, const db_table *t, cmat_error *err)
 {
-    link_pg *l = (link_pg *)base;
     cmat_buf name = {0}, columns = {0};
     db_result r = {0};
     db_quoted_add(&name, t->name, '"');
@@ -416,7 +444,7 @@ static cmat_status pg_shadow(db_link *base, const db_table *t, cmat_error *err)
                         cmat_buf_str(&columns), db_cell(&r, 0, 0), name.data);
     for (int i = 0; st == CMAT_OK && i < t->n_columns; i++)
         if (t->columns[i].rowid)
-            st = own_sequence(base, name.data, &t->columns[i], l->n_sequences++, err);
+            st = own_sequence(base, t, i, err);
     db_result_clear(&r);
     cmat_buf_clear(&name);
     cmat_buf_clear(&columns);
@@ -536,6 +564,8 @@ const db_link_ops db_postgres = {
         "pg_namespace WHERE left(nspname, 3) <> 'pg_' AND left(nspname, 5) <> 'cmat_' "
         "AND nspname <> 'information_schema'",
     .shadow = pg_shadow,
+    .next_number = pg_next_number,
+    .set_next_number = pg_set_next_number,
     .create_place = pg_create_place,
     .drop_place = pg_drop_place,
     .sweep = pg_sweep,

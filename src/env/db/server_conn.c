@@ -191,6 +191,43 @@ static bool shadow_named(server_conn *c, const char *sql, db_result *r)
     return ok;
 }
 
+/* What the columns that number themselves give next. A rollback does not take numbers back; so that
+ * a change tried first, or one that failed before it, comes to the same rows as one that is made at
+ * once, they are put back. */
+typedef struct {
+    const db_table *table;
+    int column;
+    int64_t next;
+} numbering;
+
+/* (*n) of them, of the shadows; the caller's to free(). */
+static numbering *numbers(server_conn *c, size_t *n)
+{
+    numbering *all = NULL;
+    size_t cap = 0;
+    *n = 0;
+    for (size_t k = 0; !c->made && k < c->base.n_touched; k++) {
+        const int at = db_schema_find_table(c->schema, c->base.touched[k]);
+        const db_table *t = at >= 0 ? &c->schema->tables[at] : NULL;
+        for (int i = 0; t && i < t->n_columns; i++)
+            if (t->columns[i].rowid) {
+                all = cmat_xgrow(all, &cap, *n + 1, sizeof *all);
+                all[(*n)++] = (numbering){t, i, c->server->ops->next_number(c->link, t, i)};
+            }
+    }
+    return all;
+}
+
+static void put_numbers_back(server_conn *c, const numbering *before, size_t n)
+{
+    const db_link_ops *ops = c->server->ops;
+    for (size_t k = 0; k < n; k++) {
+        const numbering *b = &before[k];
+        if (b->next > 0 && ops->next_number(c->link, b->table, b->column) != b->next)
+            ops->set_next_number(c->link, b->table, b->column, b->next);
+    }
+}
+
 static void run_statement(server_conn *c, const char *sql, const db_statement *s, bool keep,
                           db_result *r)
 {
@@ -204,10 +241,15 @@ static void run_statement(server_conn *c, const char *sql, const db_statement *s
     }
     if (!c->made && s->writes && !shadow_named(c, sql, r))
         return;
+    size_t n_before = 0;
+    numbering *before = s->writes ? numbers(c, &n_before) : NULL;
     ops->begin(c->link, &caps, !c->made, c->made ? c->place : NULL, r);
     if (r->ok)
         ops->query(c->link, sql, &caps, r);
     ops->end(c->link, keep && r->ok);
+    if (!keep || !r->ok)
+        put_numbers_back(c, before, n_before);
+    free(before);
     if (r->ok && (!r->writes || r->ddl))
         r->changed = 0;
     if (!r->ok) { /* a server may have sent rows before it failed */
