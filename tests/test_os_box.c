@@ -4,18 +4,21 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "env/os/os.h"
+#include "env/os/sandbox_impl.h"
 #include "env/os/selfcheck.h"
 #include "os_player.h"
 #include "player.h"
 #include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -161,6 +164,111 @@ static void test_limits(void **unused)
     cmat_env_close(env);
 }
 
+/* ---- groups ---- */
+
+static bool there(const os_confine *c, const char *name)
+{
+    char *path = cmat_path_join(c->memory, name);
+    const bool is = cmat_path_is_dir(path);
+    free(path);
+    return is;
+}
+
+/* In the group: starts more processes than it may have, then takes more memory. Exit status 3: more
+ * processes could be started. */
+static void exceed(int go)
+{
+    enum { MANY = 100, MEGABYTES = 400 };
+    char c;
+    pid_t pids[MANY];
+    int n = 0;
+    if (read(go, &c, 1) != 1)
+        _exit(1);
+    while (n < MANY && (pids[n] = fork()) > 0)
+        n++;
+    if (n < MANY && pids[n] == 0) {
+        pause();
+        _exit(0);
+    }
+    for (int i = 0; i < n; i++) {
+        kill(pids[i], SIGKILL);
+        waitpid(pids[i], NULL, 0);
+    }
+    if (n == MANY)
+        _exit(3);
+    volatile char *p = malloc((size_t)MEGABYTES << 20);
+    for (size_t i = 0; p && i < (size_t)MEGABYTES << 20; i += 4096)
+        p[i] = 1;
+    _exit(p ? 4 : 5);
+}
+
+/* What no watcher is fast enough for: the kernel keeps the bound of a group, which goes with it. */
+static void test_group(void **unused)
+{
+    (void)unused;
+    static const box_limits limits = {.memory = 8 << 20, .processes = 4};
+    static os_confine c;
+    os_group g;
+    int go[2], status = 0;
+    os_confine_find(&c);
+    if (c.version == 0)
+        skip();
+    char *stale = cmat_path_join(c.memory, "cmat-box-999999999-0");
+    assert_int_equal(mkdir(stale, 0755), 0);
+    os_confine_find(&c);
+    assert_false(there(&c, "cmat-box-999999999-0"));
+    free(stale);
+
+    assert_int_equal(pipe(go), 0);
+    const pid_t pid = fork();
+    if (pid == 0)
+        exceed(go[0]);
+    if (os_group_open(&g, &c, pid, &limits)) {
+        char name[sizeof g.name];
+        snprintf(name, sizeof name, "%s", g.name);
+        assert_true(there(&c, name));
+        assert_int_equal(write(go[1], "x", 1), 1);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (c.version == 2 || *c.processes) /* else nothing bounds the processes */
+            assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        assert_true(os_group_peak(&g) <= g.memory);
+        assert_int_equal(os_group_killed(&g), *c.processes || c.version == 2);
+        os_group_close(&g);
+        assert_false(there(&c, name));
+    }
+    close(go[0]);
+    close(go[1]);
+}
+
+/* A sandbox is in one, its files are counted too, and nothing is left of it. */
+static void test_sandbox_group(void **unused)
+{
+    (void)unused;
+    if (!os_player_works())
+        skip();
+    os_host *host;
+    os_sandbox *s;
+    os_output o = {0};
+    cmat_error err;
+    char name[64];
+    assert_int_equal(os_host_open(&host, &err), CMAT_OK);
+    assert_int_equal(os_sandbox_open(&s, host, &os_limits_default, &err), CMAT_OK);
+    if (os_host_confined(host)) {
+        const os_run r = {.script = "head -c 40m /dev/zero >/opt/f", .timeout = 60};
+        snprintf(name, sizeof name, "%s", os_sandbox_group(s)->name);
+        assert_true(there(&host->confine, name));
+        assert_int_equal(os_sandbox_fresh(s, "/", &err), CMAT_OK);
+        assert_int_equal(os_sandbox_run(s, &r, &o, &err), CMAT_OK);
+        assert_int_equal(o.status, 0);
+        assert_true(os_group_peak(os_sandbox_group(s)) >= 40 << 20);
+    }
+    os_sandbox_close(s);
+    if (os_host_confined(host))
+        assert_false(there(&host->confine, name));
+    os_output_clear(&o);
+    os_host_unref(host);
+}
+
 /* ---- many, and what is left ---- */
 
 static size_t entries(const char *dir)
@@ -226,6 +334,8 @@ int main(void)
         cmocka_unit_test(test_no_answer),
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_group),
+        cmocka_unit_test(test_sandbox_group),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests_name("os_box", tests, NULL, os_player_end);

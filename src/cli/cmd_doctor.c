@@ -70,9 +70,11 @@ static double free_disk(const char *home)
     return bytes;
 }
 
-/* Tries to get out of a shell task's sandbox: {"works", "attempts", "held", "error", "list"}. */
+/* Tries to get out of a shell task's sandbox: {"works", "attempts", "held", "ids", "memory":
+ * "cgroup v2" | "cgroup v1" | "watched", "error", "list"}. */
 static json_t *examine_sandbox(void)
 {
+    static const char *const memory[] = {"watched", "cgroup v1", "cgroup v2"};
     os_host *host = NULL;
     json_t *report = NULL, *item, *j = json_object();
     cmat_error err = {0};
@@ -87,6 +89,7 @@ static json_t *examine_sandbox(void)
     json_object_set_new(j, "attempts", json_integer((json_int_t)json_array_size(report)));
     json_object_set_new(j, "held", json_integer((json_int_t)held));
     json_object_set_new(j, "ids", json_integer(host ? os_host_ids(host) : 0));
+    json_object_set_new(j, "memory", json_string(memory[host ? os_host_confined(host) : 0]));
     json_object_set_new(j, "error", st == CMAT_OK ? json_null() : json_string(err.msg));
     json_object_set_new(j, "list", report ? report : json_array());
     os_host_unref(host);
@@ -135,13 +138,22 @@ static void line(const char *mark, const char *name, const char *text)
     printf("  %s %-12s %s\n", mark, name, text);
 }
 
+static const char *memory_line(const json_t *s)
+{
+    const char *memory = json_string_value(json_object_get(s, "memory"));
+    return strcmp(memory, "cgroup v2") == 0   ? "memory bound by a cgroup (version 2)"
+           : strcmp(memory, "cgroup v1") == 0 ? "memory bound by a cgroup (version 1)"
+                                              : "memory watched (no cgroup may be made here)";
+}
+
 static void print_sandbox(const json_t *s)
 {
     char buf[1200];
     const int n = (int)json_integer_value(json_object_get(s, "attempts"));
 
     if (json_is_true(json_object_get(s, "works")))
-        snprintf(buf, sizeof buf, "shell tasks run here: %d attempts to get out, all held%s", n,
+        snprintf(buf, sizeof buf, "shell tasks run here: %d attempts to get out, all held; %s%s", n,
+                 memory_line(s),
                  json_integer_value(json_object_get(s, "ids")) > 1 ? "" : "; one user only");
     else
         snprintf(buf, sizeof buf, "no shell tasks: %s",
@@ -171,6 +183,7 @@ static void print_attempts(const json_t *s)
     printf("%d of %d attempts to get out were held\n",
            (int)json_integer_value(json_object_get(s, "held")),
            (int)json_integer_value(json_object_get(s, "attempts")));
+    printf("%s\n", memory_line(s));
 }
 
 static void print_text(const json_t *j)

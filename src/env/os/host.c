@@ -121,6 +121,7 @@ cmat_status os_host_open(os_host **out, cmat_error *err)
     h->bwrap = find_program("bwrap");
     h->root = cmat_xstrdup(root ? root : "");
     plan_ids(h);
+    os_confine_find(&h->confine);
     if (!h->bwrap)
         st = cmat_fail(err, CMAT_ERR_UNSUPPORTED,
                        "os: bubblewrap is missing (apt-get install bubblewrap): shell tasks run in "
@@ -158,6 +159,11 @@ void os_host_unref(os_host *h)
 int os_host_ids(const os_host *h)
 {
     return h->many_ids ? N_IDS : 1;
+}
+
+int os_host_confined(const os_host *h)
+{
+    return atomic_load(&h->unconfined) ? 0 : h->confine.version;
 }
 
 /* ---- id maps of a user namespace that has just been made ---- */

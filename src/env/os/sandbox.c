@@ -44,6 +44,7 @@ struct os_sandbox {
     os_host *host;
     pid_t keeper;
     int socket;      /* to the keeper */
+    os_group group;  /* of it and all that it starts */
     int box[2];      /* to the servers of the live box and the trial's; -1: none */
     bool lost;       /* the keeper has gone or does not answer: nothing works any more */
     double patience; /* seconds left to wait for answers, of all calls together */
@@ -241,6 +242,8 @@ cmat_status os_sandbox_open(os_sandbox **out, os_host *host, const box_limits *l
     cmat_status st = spawn_keeper(s, theirs, err);
     close(pair[1]);
     close(theirs);
+    if (st == CMAT_OK && !os_group_open(&s->group, &host->confine, s->keeper, limits))
+        atomic_store(&host->unconfined, true);
     if (st == CMAT_OK)
         st = introduce(s, limits, err);
     if (st == CMAT_OK)
@@ -290,10 +293,16 @@ void os_sandbox_close(os_sandbox *s)
     close(s->socket); /* the keeper ends its boxes, then itself */
     if (s->keeper > 0)
         end_keeper(s);
+    os_group_close(&s->group);
     os_host_unref(s->host);
     cmat_buf_clear(&s->cwd);
     cmat_buf_clear(&s->state);
     free(s);
+}
+
+const os_group *os_sandbox_group(const os_sandbox *s)
+{
+    return &s->group;
 }
 
 /* ---- boxes ---- */

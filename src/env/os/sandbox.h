@@ -22,6 +22,9 @@ os_host *os_host_ref(os_host *h);
 void os_host_unref(os_host *h); /* accepts NULL */
 /* How many users and groups a box can tell apart: 1, or 65536. */
 int os_host_ids(const os_host *h);
+/* The version of control groups that bound what a sandbox takes; 0: it is only watched. What holds
+ * is known once a sandbox has been opened. */
+int os_host_confined(const os_host *h);
 
 extern const box_limits os_limits_default; /* of an episode */
 extern const box_limits os_limits_small;   /* of the self-check, which runs into all of them */
