@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "env/kg/kg.h"
+#include "env/kg/link.h"
 #include "hostile.h"
 #include "http_server.h"
 #include "player.h"
@@ -643,6 +644,67 @@ static void test_endpoint(void **unused)
     free(url);
 }
 
+/* "LABEL=NAME ..." of what the question names. */
+static void check_link(kg_graph *g, const char *question, const char *wanted)
+{
+    json_t *found = NULL, *name;
+    const char *label;
+    cmat_error err = {0};
+    cmat_buf b = {0};
+    if (kg_link(g, question, &found, &err) != CMAT_OK)
+        fail_msg("%s: %s", question, err.msg);
+    json_object_foreach(found, label, name)
+        cmat_buf_printf(&b, "%s%s=%s", b.len ? " " : "", label, json_string_value(name));
+    if (strcmp(cmat_buf_str(&b), wanted) != 0)
+        fail_msg("%s: found %s", question, cmat_buf_str(&b));
+    cmat_buf_clear(&b);
+    json_decref(found);
+}
+
+static void test_links(void **unused)
+{
+    (void)unused;
+    static const char text[] =
+        "<http://x/m1> <http://x/directed> <http://x/m2> .\n"
+        "<http://x/m1> <http://x/seen> \"often\" .\n"
+        "<http://x/m3> <http://x/directed> <http://x/m2> .\n"
+        "<http://x/m4> <http://x/directed> <http://x/m3> .\n"
+        "<http://x/m1> <http://www.w3.org/2000/01/rdf-schema#label> \"Ann Smith\" .\n"
+        "<http://x/m4> <http://www.w3.org/2000/01/rdf-schema#label> \"Ann Smith\" .\n"
+        "<http://x/m2> <http://www.w3.org/2000/01/rdf-schema#label> \"\u00c4rger im Haus!\" .\n"
+        "<http://x/m3> <http://www.w3.org/2000/01/rdf-schema#label> \"the seen\" .\n";
+    char *path = file("link.nt", text, strlen(text));
+    kg_graph *g = NULL;
+    json_t *found = NULL;
+    cmat_error err = {0};
+    assert_int_equal(kg_graph_open(&g, films, 0, &err), CMAT_OK);
+    check_link(g, "Who directed Film 12?", "Film 12=Film 12");
+    check_link(g, "who directed film 12 and FILM 1's sequel", "Film 12=Film 12 Film 1=Film 1");
+    check_link(g, "In what was Actor, the 3 (not \"Actor (3)\")?",
+               "Actor, the 3=Actor, the 3 Actor (3)=Actor (3)");
+    check_link(g, "what is this", "");
+    check_link(g, "", "");
+    check_link(g, " ? \xff\xc3 ' ", "");
+    assert_int_equal(kg_link_named(g, " film 7; Director 2 ;; ", &found, &err), CMAT_OK);
+    assert_int_equal(json_object_size(found), 2);
+    assert_string_equal(cmat_json_str(found, "Film 7", ""), "Film 7");
+    json_decref(found);
+    assert_int_equal(kg_link_named(g, "Film 7; Film 777", &found, &err), CMAT_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.msg, "Film 777"));
+    assert_null(found);
+    kg_graph_unref(g);
+    if (kg_graph_open(&g, path, 0, &err) == CMAT_OK) { /* of two with one label the one with more */
+        check_link(g, "What did ANN SMITH direct?", "Ann Smith=m1");
+        check_link(g, "Who made \"\u00e4rger im haus!\"?", "\u00c4rger im Haus!=m2");
+        check_link(g, "what has the seen?", "the seen=m3"); /* small letters, but nothing else */
+        check_link(g, "Was Ann Smith the seen?", "Ann Smith=m1");
+        kg_graph_unref(g);
+    } else {
+        assert_int_equal(err.status, CMAT_ERR_UNSUPPORTED); /* built without RDF */
+    }
+    free(path);
+}
+
 /* Many at once over one graph, and no matter which is closed first. */
 static void test_shared(void **unused)
 {
@@ -701,6 +763,7 @@ int main(void)
         cmocka_unit_test(test_damaged_store),
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_links),
         cmocka_unit_test(test_shared),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

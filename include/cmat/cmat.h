@@ -91,11 +91,15 @@ cmat_status cmat_session_eval(cmat_session *s, const char *env, const char *opti
 cmat_status cmat_session_evolve(cmat_session *s, const char *env, const char *options,
                                 char **result, cmat_error *err);
 
-/* One question to the agent of a database (an SQLite file, which is only read). Options: "run" (the
- * folder of the agent; default: runs/ and the database's name), "untuned", "rows", "checker".
- * *result: {"sql", "checker", "result": {"columns", "rows", "writes", "changed"}, "answer",
- * "episode"}; "sql" is null when the agent wrote no statement. */
-cmat_status cmat_session_ask(cmat_session *s, const char *database, const char *question,
+/* One question to the agent of a world, which is only read: a database (an SQLite file, a server's
+ * address) or a knowledge graph (a file of triples, an endpoint's address). Options: "run" (the
+ * folder of the agent; default: runs/ and the world's name), "untuned", "rows", "checker",
+ * "entities".
+ * *result, of a database: {"sql", "checker", "result": {"columns", "rows", "writes", "changed"},
+ * "answer", "episode"}; "sql" is null when the agent wrote no statement. Of a graph: {"entities":
+ * {label: name}, "calls": [{"call", "gave"}], "checker", "answers": [label], "n", "answer",
+ * "episode"}; "n" is 0 when it gave no answer. */
+cmat_status cmat_session_ask(cmat_session *s, const char *world, const char *question,
                              const char *options, char **result, cmat_error *err);
 
 /* Runs one INSERT, UPDATE or DELETE on a database, in a transaction of its own. confirm (NULL: yes)

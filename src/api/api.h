@@ -58,7 +58,7 @@ extern const cmat_option cmat_session_eval_option_table[];
 extern const cmat_option cmat_session_evolve_option_table[];
 
 typedef struct {
-    char *run, *checker;
+    char *run, *checker, *entities;
     int64_t rows;
     bool untuned;
 } cmat_ask_options;
@@ -86,8 +86,8 @@ cmat_status cmat_api_options(const cmat_option *table, void *opts, const char *j
                              cmat_error *err);
 /* A result as text; takes the reference. out may be NULL. */
 void cmat_api_result(json_t *j, char **out);
-/* A database is a file that is there, or a server's address without a password. */
-cmat_status cmat_api_find_database(const char *database, cmat_error *err);
+/* A world is a file that is there, or a server's address without a password. */
+cmat_status cmat_api_find_world(const char *world, cmat_error *err);
 /* "runs/NAME" for "path/to/NAME.sqlite" or "mysql://host/NAME": the caller's to free(). */
-char *cmat_api_default_run(const char *database);
+char *cmat_api_default_run(const char *world);
 #endif

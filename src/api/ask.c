@@ -1,11 +1,12 @@
-/* ask.c - cmat_session_ask: one question to the agent of a database. */
+/* ask.c - cmat_session_ask: one question to the agent of a database or of a knowledge graph. */
+#include "api/ask.h"
 #include "agent/scheduler.h"
-#include "api/api.h"
 #include "core/fs.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "env/db/db.h"
+#include "env/kg/graph.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,11 @@
 #define AT(m) offsetof(cmat_ask_options, m)
 const cmat_option cmat_ask_option_table[] = {
     {"run", CMAT_OPT_STR, AT(run), NULL, 0, 0, NULL, "DIR",
-     "the run whose adapters act (default: runs/ and the database's name)", 'r'},
+     "the run whose adapters act (default: runs/ and the world's name)", 'r'},
     {"untuned", CMAT_OPT_BOOL, AT(untuned), NULL, 0, 0, NULL, NULL, "leave the adapters out", 0},
-    {"rows", CMAT_OPT_INT, AT(rows), "20", 1, 1000, NULL, "N", "rows shown", 'n'},
+    {"rows", CMAT_OPT_INT, AT(rows), "20", 1, 1000, NULL, "N", "rows or answers shown", 'n'},
+    {"entities", CMAT_OPT_STR, AT(entities), NULL, 0, 0, NULL, "LIST",
+     "of a graph: what the question is about, ';' between them (default: what it names)", 0},
     {"checker", CMAT_OPT_STR, AT(checker), NULL, 0, 0, NULL, "MODE",
      "off, facts, model or both (default: what did best in the run)", 0},
     {0},
@@ -27,127 +30,15 @@ static void keep_episode(void *user, const cmat_task *task, const cmat_episode_r
     *(json_t **)user = json_deep_copy(row->json);
 }
 
-/* The statement of the reply that ended the episode, or NULL; the caller's to free(). */
-static char *statement_of(const char *reply)
+const json_t *cmat_ask_last_attempt(const json_t *episode)
 {
-    static const char *const marks[] = {"Final:", "SQL:"};
-
-    for (size_t i = 0; reply && i < 2; i++) {
-        const char *s = strstr(reply, marks[i]);
-        if (s) {
-            s += strlen(marks[i]);
-            s += strspn(s, " \n");
-            size_t n = strlen(s);
-            while (n && strchr(" \n;", s[n - 1]))
-                n--;
-            return cmat_xstrndup(s, n);
-        }
-    }
-    return NULL;
-}
-
-static json_t *last_attempt(const json_t *episode)
-{
-    json_t *steps = json_object_get(episode, "steps");
-    json_t *step = json_array_get(steps, json_array_size(steps) - 1);
-    json_t *attempts = json_object_get(step, "attempts");
+    const json_t *steps = json_object_get(episode, "steps");
+    const json_t *step = json_array_get(steps, json_array_size(steps) - 1);
+    const json_t *attempts = json_object_get(step, "attempts");
     return json_array_get(attempts, json_array_size(attempts) - 1);
 }
 
-static json_t *value_json(const db_value *v)
-{
-    switch (v->type) {
-    case DB_VALUE_INT:
-        return json_integer(v->i);
-    case DB_VALUE_REAL:
-        return json_real(v->d);
-    case DB_VALUE_TEXT:
-        return cmat_json_text(v->text, v->len);
-    default:
-        return json_null();
-    }
-}
-
-/* A connection for one statement that changes nothing lasting. */
-static cmat_status connect_once(const char *path, size_t max_rows, db_world **world, db_conn **conn,
-                                cmat_error *err)
-{
-    db_conn_options co = {.max_rows = max_rows};
-    db_image *image = NULL;
-    cmat_status st;
-
-    if (db_is_url(path)) {
-        st = db_world_open(world, path, err);
-        return st == CMAT_OK ? db_world_connect(*world, conn, &co, err) : st;
-    }
-    st = db_image_open(&image, path, 0, err);
-    if (st == CMAT_OK)
-        st = db_conn_open(conn, image, &co, err);
-    db_image_unref(image);
-    return st;
-}
-
-/* Runs the statement on a private copy: {"columns": [...], "rows": [[...]], "changed": n} or
- * {"error": "..."}. */
-static cmat_status run_statement(const char *path, const char *sql, size_t max_rows, json_t **out,
-                                 cmat_error *err)
-{
-    db_world *world = NULL;
-    db_conn *conn = NULL;
-    db_result r = {0};
-    json_t *columns = json_array(), *rows = json_array();
-    cmat_status st = connect_once(path, max_rows, &world, &conn, err);
-
-    if (st == CMAT_OK)
-        st = db_conn_run(conn, sql, &r, err);
-    for (int c = 0; c < r.n_columns; c++)
-        json_array_append_new(columns, cmat_json_text(r.columns[c], strlen(r.columns[c])));
-    for (size_t i = 0; i < r.n_rows; i++) {
-        json_t *row = json_array();
-        for (int c = 0; c < r.n_columns; c++)
-            json_array_append_new(row, value_json(&r.rows[i * (size_t)r.n_columns + (size_t)c]));
-        json_array_append_new(rows, row);
-    }
-    *out = json_pack("{s:o, s:o, s:b, s:b, s:I}", "columns", columns, "rows", rows, "more",
-                     (int)r.more, "writes", (int)r.writes, "changed", (json_int_t)r.changed);
-    if (st == CMAT_OK && !r.ok)
-        json_object_set_new(*out, "error", cmat_json_text(r.error, strlen(r.error)));
-    db_result_clear(&r);
-    db_conn_close(conn);
-    db_world_unref(world);
-    return st;
-}
-
-/* What a person asked for, in a line: one value, a list, or how many rows. */
-static void answer_line(const json_t *result, cmat_buf *b)
-{
-    const json_t *rows = json_object_get(result, "rows");
-    size_t n = json_array_size(rows),
-           n_columns = json_array_size(json_object_get(result, "columns"));
-
-    if (json_is_true(json_object_get(result, "writes"))) {
-        long long changed = (long long)json_integer_value(json_object_get(result, "changed"));
-        cmat_buf_printf(b, "%lld row%s would change", changed, changed == 1 ? "" : "s");
-        return;
-    }
-    if (!n) {
-        cmat_buf_puts(b, "nothing fits");
-        return;
-    }
-    for (size_t i = 0; i < n && i < 10; i++) {
-        if (i)
-            cmat_buf_puts(b, "; ");
-        for (size_t c = 0; c < n_columns; c++) {
-            char *s = cmat_json_plain(json_array_get(json_array_get(rows, i), c));
-            cmat_buf_printf(b, "%s%s", c ? ", " : "", s);
-            free(s);
-        }
-    }
-    if (n > 10 || json_is_true(json_object_get(result, "more")))
-        cmat_buf_puts(b, "; ...");
-}
-
-static const char *checker_said(const json_t *attempt, cmat_buf *b)
+const char *cmat_ask_checker(const json_t *attempt, cmat_buf *b)
 {
     const json_t *facts = json_object_get(attempt, "facts"),
                  *checker = json_object_get(attempt, "checker");
@@ -209,23 +100,21 @@ static cmat_status load_agent(const cmat_ask_options *o, const char *run, cmat_a
     return st;
 }
 
-static cmat_status run_episode(cmat_llm *llm, const cmat_agent_options *agent, const char *database,
-                               const char *question, json_t **episode, cmat_error *err)
+static cmat_status run_episode(cmat_llm *llm, const cmat_agent_options *agent, const char *env,
+                               const char *world, json_t *description, json_t **episode,
+                               cmat_error *err)
 {
     cmat_task_list tasks = {0};
     cmat_task task = {0};
-    cmat_run_config rc = {.env = "db",
-                          .env_opts = {.path = database},
+    cmat_run_config rc = {.env = env,
+                          .env_opts = {.path = world},
                           .llm = llm,
                           .phase = "ask",
                           .opts = *agent,
                           .on_episode = keep_episode,
                           .user = episode};
-    json_t *description = json_pack("{s:s, s:s, s:s, s:o}", "id", "ask", "env", "db", "kind", "ask",
-                                    "instruction", cmat_json_text(question, strlen(question)));
     cmat_status st = cmat_task_init(&task, description, err);
 
-    json_decref(description);
     if (st != CMAT_OK)
         return st;
     cmat_task_list_add(&tasks, task);
@@ -236,56 +125,39 @@ static cmat_status run_episode(cmat_llm *llm, const cmat_agent_options *agent, c
     return st;
 }
 
-/* What the caller gets, from the episode: its statement is run once more, for its rows. */
-static cmat_status describe(const cmat_ask_options *o, const char *database, json_t *episode,
-                            char **out, cmat_error *err)
-{
-    const json_t *attempt = last_attempt(episode);
-    const char *reply = cmat_json_str(attempt, "reply", NULL);
-    char *sql = statement_of(reply);
-    json_t *result = NULL;
-    cmat_buf checker = {0}, answer = {0};
-    cmat_status st = CMAT_OK;
-
-    if (sql)
-        st = run_statement(database, sql, (size_t)o->rows, &result, err);
-    if (st == CMAT_OK) {
-        if (result && !json_object_get(result, "error"))
-            answer_line(result, &answer);
-        cmat_api_result(json_pack("{s:s?, s:s?, s:s, s:O?, s:s, s:O}", "sql", sql, "reply", reply,
-                                  "checker", checker_said(attempt, &checker), "result", result,
-                                  "answer", cmat_buf_str(&answer), "episode", episode),
-                        out);
-    }
-    cmat_buf_clear(&checker);
-    cmat_buf_clear(&answer);
-    json_decref(result);
-    free(sql);
-    return st;
-}
-
-static cmat_status ask(cmat_session *s, const cmat_ask_options *o, const char *database,
+static cmat_status ask(cmat_session *s, const cmat_ask_options *o, const char *world,
                        const char *question, char **result, cmat_error *err)
 {
-    char *run = o->run ? cmat_xstrdup(o->run) : cmat_api_default_run(database);
+    const bool db = db_is_url(world) || !kg_is_graph(world);
+    const char *env = db ? "db" : "kg";
+    char *run = o->run ? cmat_xstrdup(o->run) : cmat_api_default_run(world);
     cmat_engine_options eo = {.n_seqs = 4, .n_ctx = (int)s->opts.n_ctx};
     cmat_adapter *actor = NULL, *checker = NULL;
     cmat_engine *engine = NULL;
     cmat_llm *llm = NULL;
     cmat_agent_options agent;
-    json_t *episode = NULL;
-    cmat_status st;
+    json_t *task = NULL, *episode = NULL, *answer = NULL;
+    cmat_status st = CMAT_OK;
 
-    if ((st = load_agent(o, run, &agent, err)) != CMAT_OK ||
+    if (db)
+        task = json_pack("{s:s, s:s, s:s, s:o}", "id", "ask", "env", env, "kind", "ask",
+                         "instruction", cmat_json_text(question, strlen(question)));
+    else
+        st = cmat_ask_kg_task(o, world, question, &task, err);
+    if (st != CMAT_OK || (st = load_agent(o, run, &agent, err)) != CMAT_OK ||
         (st = load_roles(o, run, s->model, &actor, &checker, err)) != CMAT_OK ||
         (st = cmat_engine_new(&engine, s->model, &eo, err)) != CMAT_OK ||
         (st = cmat_llm_local_new(&llm, engine, s->model, err)) != CMAT_OK)
         goto done;
     cmat_llm_local_set_adapter(llm, CMAT_ROLE_ACTOR, actor ? actor : s->adapter);
     cmat_llm_local_set_adapter(llm, CMAT_ROLE_CHECKER, checker);
-    if ((st = run_episode(llm, &agent, database, question, &episode, err)) == CMAT_OK)
-        st = describe(o, database, episode, result, err);
+    if ((st = run_episode(llm, &agent, env, world, task, &episode, err)) == CMAT_OK)
+        st = db ? cmat_ask_db_result(o, world, episode, &answer, err)
+                : cmat_ask_kg_result(o, world, task, episode, &answer, err);
+    if (st == CMAT_OK)
+        cmat_api_result(answer, result);
 done:
+    json_decref(task);
     json_decref(episode);
     cmat_llm_free(llm);
     cmat_engine_free(engine);
@@ -295,17 +167,17 @@ done:
     return st;
 }
 
-cmat_status cmat_session_ask(cmat_session *s, const char *database, const char *question,
+cmat_status cmat_session_ask(cmat_session *s, const char *world, const char *question,
                              const char *options, char **result, cmat_error *err)
 {
     cmat_ask_options o;
     cmat_status st;
 
-    if ((st = cmat_api_find_database(database, err)) != CMAT_OK)
+    if ((st = cmat_api_find_world(world, err)) != CMAT_OK)
         return st;
     if ((st = cmat_api_options(cmat_ask_option_table, &o, options, err)) != CMAT_OK)
         return st;
-    st = ask(s, &o, database, question, result, err);
+    st = ask(s, &o, world, question, result, err);
     cmat_options_clear(cmat_ask_option_table, &o);
     return st;
 }

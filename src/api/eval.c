@@ -268,7 +268,7 @@ cmat_status cmat_api_check_evolve(const char *env, const cmat_evolve_options *o,
         return cmat_fail(
             err, CMAT_ERR_ARG,
             "evolve: Actor and Checker share one base: --method full is for cmat tune");
-    return o->world && strcmp(env, "db") == 0 ? cmat_api_find_database(o->world, err) : CMAT_OK;
+    return o->world && strcmp(env, "db") == 0 ? cmat_api_find_world(o->world, err) : CMAT_OK;
 }
 
 static cmat_status evolve(cmat_session *s, const char *env, cmat_evolve_options *o, char **result,

@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "core/progress.h"
 #include "env/db/url.h"
+#include "env/kg/graph.h"
 #include "model/hub.h"
 #include "model/pull.h"
 
@@ -95,14 +96,14 @@ char *cmat_api_default_run(const char *database)
     return run;
 }
 
-cmat_status cmat_api_find_database(const char *database, cmat_error *err)
+cmat_status cmat_api_find_world(const char *world, cmat_error *err)
 {
     db_url u = {0};
     cmat_status st = CMAT_OK;
-    if (db_is_url(database))
-        st = db_url_parse(&u, database, err);
-    else if (!cmat_path_exists(database))
-        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", database);
+    if (db_is_url(world))
+        st = db_url_parse(&u, world, err);
+    else if (!kg_is_address(world) && !cmat_path_exists(world))
+        st = cmat_fail(err, CMAT_ERR_NOT_FOUND, "%s: no such file", world);
     db_url_clear(&u);
     return st;
 }

@@ -1,4 +1,4 @@
-/* cmd_ask.c - `cmat ask`: one question to the agent of a database. */
+/* cmd_ask.c - `cmat ask`: one question to the agent of a database or of a knowledge graph. */
 #include "api/api.h"
 #include "cli/commands.h"
 #include "core/fs.h"
@@ -13,7 +13,7 @@
 typedef struct {
     cli_common common;
     cmat_ask_options ask;
-    char *model, *database;
+    char *model, *world;
     bool write, trace;
 } ask_opts;
 
@@ -21,8 +21,8 @@ static const cmat_option options[] = {
     CMAT_OPTION_TABLE(offsetof(ask_opts, ask), cmat_ask_option_table),
     {"model", CMAT_OPT_STR, offsetof(ask_opts, model), NULL, 0, 0, NULL, "FILE",
      "model file or name", 'm'},
-    {"database", CMAT_OPT_STR, offsetof(ask_opts, database), NULL, 0, 0, NULL, "DB",
-     "the database, where it is not the first word: a file, mysql://... or postgresql://...", 'd'},
+    {"database", CMAT_OPT_STR, offsetof(ask_opts, world), NULL, 0, 0, NULL, "DB",
+     "the database (or graph), where it is not the first word: a file or an address", 'd'},
     {"write", CMAT_OPT_BOOL, offsetof(ask_opts, write), NULL, 0, 0, NULL, NULL,
      "let a change reach the file, after you have said yes", 'w'},
     {"trace", CMAT_OPT_BOOL, offsetof(ask_opts, trace), NULL, 0, 0, NULL, NULL,
@@ -119,7 +119,29 @@ static void line(const char *name, const char *text)
     putchar('\n');
 }
 
-static void show(const json_t *answer)
+/* Every call with what it gave, then the answer. */
+static void show_graph(const json_t *answer)
+{
+    const json_t *call;
+    size_t i;
+    json_array_foreach(json_object_get(answer, "calls"), i, call)
+    {
+        cmat_buf b = {0};
+        cmat_buf_printf(&b, "%s  =>  %s", cmat_json_str(call, "call", ""),
+                        cmat_json_str(call, "gave", ""));
+        for (size_t k = 0; k < b.len; k++)
+            b.data[k] = b.data[k] == '\n' ? ' ' : b.data[k];
+        line(i ? "" : "Calls:", cmat_buf_str(&b));
+        cmat_buf_clear(&b);
+    }
+    line("Checker:", cmat_json_str(answer, "checker", ""));
+    if (json_integer_value(json_object_get(answer, "n")) == 0)
+        puts("The agent gave no answer.");
+    else
+        line("Answer:", cmat_json_str(answer, "answer", ""));
+}
+
+static void show_database(const json_t *answer)
 {
     const json_t *result = json_object_get(answer, "result");
     const char *sql = cmat_json_str(answer, "sql", NULL);
@@ -155,17 +177,17 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
     cmat_session *s = NULL;
     char *ask = cli_options_text(cmat_ask_option_table, &o->ask), *text = NULL;
     json_t *answer = NULL;
-    const char *database = o->database ? o->database : args[0], *question = args[n_args - 1];
+    const char *world = o->world ? o->world : args[0], *question = args[n_args - 1];
     cmat_status st = CMAT_OK;
 
-    if (n_args != (o->database ? 1 : 2))
-        st = cmat_fail(err, CMAT_ERR_ARG, "ask: a database and a question are needed");
+    if (n_args != (o->world ? 1 : 2))
+        st = cmat_fail(err, CMAT_ERR_ARG, "ask: a database or graph and a question are needed");
     if (st == CMAT_OK) /* before the seconds that a model takes */
-        st = cmat_api_find_database(database, err);
+        st = cmat_api_find_world(world, err);
     if (st == CMAT_OK)
         st = cli_session_open(&s, o->model, NULL, 4096, err);
     if (st == CMAT_OK)
-        st = cmat_session_ask(s, database, question, ask, &text, err);
+        st = cmat_session_ask(s, world, question, ask, &text, err);
     if (st == CMAT_OK) {
         answer = cli_take_result(text);
         if (o->trace)
@@ -173,10 +195,10 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
         if (o->common.json)
             cli_print_json(answer);
         else
-            show(answer);
+            json_object_get(answer, "calls") ? show_graph(answer) : show_database(answer);
         fflush(stdout);
         if (!o->common.json)
-            st = maybe_write(o, database, cmat_json_str(answer, "sql", ""),
+            st = maybe_write(o, world, cmat_json_str(answer, "sql", ""),
                              json_object_get(answer, "result"), err);
     }
     json_decref(answer);
@@ -187,21 +209,26 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
 
 const cli_command cli_ask = {
     .name = "ask",
-    .summary = "ask the agent of a database one question",
-    .usage = "[options] DATABASE QUESTION",
+    .summary = "ask the agent of a database or a knowledge graph one question",
+    .usage = "[options] WORLD QUESTION",
     .text =
-        "Prints the SQL, what the Checker said, the rows and the answer. The agent works on a "
-        "private copy: your\n"
-        "file is only changed with --write, after you have seen the statement and said yes. A "
-        "server's database\n"
-        "(mysql://user@host/db, postgresql://user@host/db) is never changed; its password comes "
-        "from ~/.my.cnf or\n"
-        "MYSQL_PWD, ~/.pgpass or PGPASSWORD.\n\n"
+        "Of a database: prints the SQL, what the Checker said, the rows and the answer. The agent "
+        "works on a private\n"
+        "copy: your file is only changed with --write, after you have seen the statement and said "
+        "yes. A server's\n"
+        "database (mysql://user@host/db, postgresql://user@host/db) is never changed; its password "
+        "comes from\n"
+        "~/.my.cnf or MYSQL_PWD, ~/.pgpass or PGPASSWORD.\n"
+        "Of a graph (.nt, .ttl, .tsv, .txt, .csv, .kg, a SPARQL endpoint): prints the calls, what "
+        "each gave, and the answer.\n"
+        "The question names what it is about as the graph does; --entities says it otherwise.\n\n"
         "Examples:\n"
         "  cmat ask examples/shop.sqlite \"Which three products sold best in May?\"\n"
         "  cmat ask --write mine.sqlite \"Set the status of order 17 to shipped.\"\n"
         "  cmat ask --json --checker off mine.sqlite \"How many customers are there?\"\n"
-        "  cmat ask --database mysql://me@localhost/shop \"How many orders are open?\"",
+        "  cmat ask --database mysql://me@localhost/shop \"How many orders are open?\"\n"
+        "  cmat ask films.tsv \"Who directed Leaves of Grass?\"\n"
+        "  cmat ask --entities \"Tom Hanks\" http://localhost:8890/sparql \"What did he act in?\"",
     .options = options,
     .opts_size = sizeof(ask_opts),
     .min_args = 1,

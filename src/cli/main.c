@@ -21,8 +21,8 @@ static const cli_command *find_command(const char *name)
 static void print_usage(FILE *out)
 {
     fputs(
-        "cmat tunes a small language model into an agent for your own database, on this "
-        "machine.\n\n"
+        "cmat tunes a small language model into an agent for your database, knowledge, shell, "
+        "shop or pages,\non this machine.\n\n"
         "usage: cmat COMMAND [options] [arguments]\n\n",
         out);
     for (const cli_command *const *c = cli_commands; *c; c++)
@@ -31,7 +31,10 @@ static void print_usage(FILE *out)
         "\nExamples:\n"
         "  cmat pull                                  get the default model\n"
         "  cmat evolve db --database shop.sqlite      tune an agent for a database\n"
-        "  cmat ask shop.sqlite \"How many orders were cancelled in May?\"\n\n"
+        "  cmat ask shop.sqlite \"How many orders were cancelled in May?\"\n"
+        "  cmat evolve kg --world films.tsv           tune one for a knowledge graph\n"
+        "  cmat ask films.tsv \"Who directed Leaves of Grass?\"\n"
+        "  cmat env list                              the six kinds of world\n\n"
         "`cmat COMMAND --help` says more. Every option has a twin in the environment "
         "(--max-tokens:\n"
         "CMAT_MAX_TOKENS) and in recipes (--config FILE.yaml). Models live in $CMAT_HOME, else in\n"

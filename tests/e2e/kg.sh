@@ -53,6 +53,18 @@ has err "no run folder"
 expect 0 "$CMAT" eval kg --world films.tsv -n 2 --max-steps 2 --max-tokens 24 --style agentbench --json
 has out '"measures"'
 
+# a question of a person's: what it names, calls, an answer or none
+expect 0 "$CMAT" ask --untuned films.tsv "Who directed Film 7?"
+has out "Calls:"
+expect 0 "$CMAT" ask --untuned --json --entities "Director 3" films.tsv "What is by her?"
+has out '"Director 3": "Director 3"'
+has out '"calls"'
+expect 1 "$CMAT" ask --untuned films.tsv "what is what"
+has err "nothing that the question names"
+one_line err
+expect 1 "$CMAT" ask --untuned nowhere.nt "Who?"
+one_line err
+
 expect 1 "$CMAT" eval kg --world nowhere.nt -n 2
 one_line err
 expect 2 "$CMAT" eval kg

@@ -73,6 +73,12 @@ typedef struct {
     bool (*has)(kg_graph *g, const char *name);
     /* Appends the label of a node, or its name where it has none. */
     void (*label)(kg_graph *g, const char *name, cmat_buf *out);
+    /* Calls found with label, name and number of triples of every node whose label is wanted. NULL:
+     * its nodes cannot be gone through. */
+    cmat_status (*find)(kg_graph *g, bool (*wanted)(void *user, const char *label),
+                        void (*found)(void *user, const char *label, const char *name,
+                                      size_t n_triples),
+                        void *user, cmat_error *err);
 } kg_graph_ops;
 
 struct kg_graph { /* first member of each kind's own struct */
@@ -86,6 +92,9 @@ struct kg_graph { /* first member of each kind's own struct */
  * gold paths), an endpoint's address, or a .json file that describes one. timeout: seconds of a
  * request. */
 cmat_status kg_graph_open(kg_graph **out, const char *path, double timeout, cmat_error *err);
+bool kg_is_address(const char *path); /* an endpoint's: http://... */
+/* Whether it looks like a graph's, and not like another world's: by its name, but for stores. */
+bool kg_is_graph(const char *path);
 kg_graph *kg_graph_ref(kg_graph *g);
 void kg_graph_unref(kg_graph *g); /* accepts NULL */
 cmat_status kg_store_open(kg_graph **out, const char *path, cmat_error *err);

@@ -311,6 +311,28 @@ static cmat_status judge(kg_env *e, judgement *j, cmat_error *err)
     return st;
 }
 
+cmat_status kg_answer(cmat_env *env, size_t max, json_t **labels, size_t *n, cmat_error *err)
+{
+    kg_env *e = (kg_env *)env;
+    const kg_graph_ops *ops = e->graph->ops;
+    const int at = e->play.answer;
+    kg_list names = {0};
+    cmat_status st = CMAT_OK;
+    *labels = json_array();
+    *n = 0;
+    if (at >= 0)
+        st = ops->values(e->graph, e->play.exprs, at, 0, &names, err);
+    *n = names.n;
+    for (size_t i = 0; st == CMAT_OK && i < names.n && i < max; i++) {
+        cmat_buf label = {0};
+        ops->label(e->graph, kg_list_get(&names, i), &label);
+        json_array_append_new(*labels, cmat_json_text(cmat_buf_str(&label), label.len));
+        cmat_buf_clear(&label);
+    }
+    kg_list_clear(&names);
+    return st;
+}
+
 static cmat_status kg_score(cmat_env *env, double *score, cmat_error *err)
 {
     judgement j;

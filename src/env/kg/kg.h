@@ -33,6 +33,10 @@ cmat_status kg_task_entities(const json_t *task, kg_play *p, cmat_error *err);
  * read. */
 cmat_status kg_gold_next(const json_t *task, kg_play *p, kg_call *out);
 
+/* Labels (strings, max of them at most, in their order) of what was given as the answer, and how
+ * many nodes that is; of a count the number. An empty array: there is no answer yet. */
+cmat_status kg_answer(cmat_env *env, size_t max, json_t **labels, size_t *n, cmat_error *err);
+
 /* F1 of two sets of names as AgentBench counts it: 0 when nothing is shared. */
 double kg_f1(const kg_list *predicted, const kg_list *gold);
 #endif

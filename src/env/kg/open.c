@@ -135,10 +135,25 @@ static bool is_description(const char *path)
     return head[strspn(head, " \t\r\n")] == '{';
 }
 
+bool kg_is_address(const char *path)
+{
+    return strncasecmp(path, "http://", 7) == 0 || strncasecmp(path, "https://", 8) == 0;
+}
+
+bool kg_is_graph(const char *path)
+{
+    static const char *const ends[] = {".nt",  ".ttl",  ".nq",  ".trig", ".n3",  ".rdf", ".owl",
+                                       ".xml", ".json", ".tsv", ".csv",  ".txt", ".kg"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(path, ends[i]))
+            return true;
+    return kg_is_address(path) || cmat_path_is_dir(path) || kg_store_is(path);
+}
+
 cmat_status kg_graph_open(kg_graph **out, const char *path, double timeout, cmat_error *err)
 {
     *out = NULL;
-    if (strncasecmp(path, "http://", 7) == 0 || strncasecmp(path, "https://", 8) == 0)
+    if (kg_is_address(path))
         return kg_sparql_open(out, path, timeout, err);
     if (!cmat_path_exists(path))
         return cmat_fail(err, CMAT_ERR_NOT_FOUND, "kg: %s: no such file", path);

@@ -350,6 +350,35 @@ static void store_label(kg_graph *g, const char *name, cmat_buf *out)
     sqlite3_finalize(q);
 }
 
+static cmat_status store_find(kg_graph *g, bool (*wanted)(void *user, const char *label),
+                              void (*found)(void *user, const char *label, const char *name,
+                                            size_t n_triples),
+                              void *user, cmat_error *err)
+{
+    kg_store *s = (kg_store *)g;
+    sqlite3_stmt *all = NULL, *count = NULL;
+    int rc = SQLITE_ERROR;
+    if (sqlite3_prepare_v2(s->db, "SELECT id, name, ifnull(label, name) FROM node", -1, &all,
+                           NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(s->db,
+                           "SELECT (SELECT count(*) FROM edge WHERE s=?1) +"
+                           " (SELECT count(*) FROM edge WHERE o=?1)",
+                           -1, &count, NULL) == SQLITE_OK)
+        while ((rc = sqlite3_step(all)) == SQLITE_ROW) {
+            if (!wanted(user, column(all, 2)))
+                continue;
+            sqlite3_bind_int64(count, 1, sqlite3_column_int64(all, 0));
+            const size_t n =
+                sqlite3_step(count) == SQLITE_ROW ? (size_t)sqlite3_column_int64(count, 0) : 0;
+            sqlite3_reset(count);
+            found(user, column(all, 2), column(all, 1), n);
+        }
+    const cmat_status st = rc == SQLITE_DONE ? CMAT_OK : kg_store_fail(s, "its nodes", err);
+    sqlite3_finalize(all);
+    sqlite3_finalize(count);
+    return st;
+}
+
 /* ---- open and close ---- */
 
 static void store_close(kg_graph *g)
@@ -384,6 +413,7 @@ static const kg_graph_ops store_ops = {
     .fits = store_fits,
     .has = store_has,
     .label = store_label,
+    .find = store_find,
 };
 
 bool kg_store_is(const char *path)
