@@ -1,8 +1,9 @@
 /* bench/bench_generate.c - speed of the engine: prompts, one sequence, many sequences.
  *
- * usage: bench_generate MODEL.gguf [repeats [base|prompt|decode|constrained|lora|all|FIGURE]]
- * FIGURE: one by its name, such as decode_16 or prompt_2048_lora16, for a profiler. One figure a
- * line: name, unit, median, least, most. */
+ * usage: bench_generate MODEL.gguf [repeats [base|prompt|decode|long|constrained|lora|all|FIGURE]]
+ * long: 16 sequences that have nothing in common, after LONG_SEQ tokens each. FIGURE: one by its
+ * name, such as decode_16 or prompt_2048_lora16, for a profiler. One figure a line: name, unit,
+ * median, least, most. */
 #include "core/cancel.h"
 #include "core/mem.h"
 #include "model/engine.h"
@@ -17,7 +18,9 @@ enum {
     NEW = 64,
     MAX_REPEATS = 101,
     SEQS = 32,
-    CONTEXT = 640
+    CONTEXT = 640,
+    LONG_SEQ = 1200,
+    LONG_SEQS = 16
 };
 
 typedef struct {
@@ -91,17 +94,11 @@ static double prompt_speed(bench *b, cmat_engine *e, int n)
     return n / t;
 }
 
-/* n sequences with a common beginning, decoded together; the prompts' step is not counted. */
-static double decode_speed(bench *b, cmat_engine *e, int n)
+/* Tokens a second of all that was submitted, once the prompts are through. */
+static double rest_speed(cmat_engine *e)
 {
-    int32_t tokens[PREFIX + 8];
     double t, made = 0;
-    int busy = n, steps = 0;
-    random_tokens(b, tokens, PREFIX);
-    for (int i = 0; i < n; i++) {
-        random_tokens(b, tokens + PREFIX, 8);
-        submit(b, e, tokens, PREFIX + 8, NEW);
-    }
+    int busy = 1, steps = 0;
     cmat_engine_step(e, &busy, NULL);
     t = cmat_now();
     for (; steps < NEW - 1 && busy; steps++) { /* some may end sooner: count those that ran */
@@ -113,6 +110,55 @@ static double decode_speed(bench *b, cmat_engine *e, int n)
         cmat_engine_step(e, &busy, NULL);
     drain(e);
     return made / t;
+}
+
+/* n sequences with a common beginning, decoded together; the prompts' step is not counted. */
+static double decode_speed(bench *b, cmat_engine *e, int n)
+{
+    int32_t tokens[PREFIX + 8];
+    random_tokens(b, tokens, PREFIX);
+    for (int i = 0; i < n; i++) {
+        random_tokens(b, tokens + PREFIX, 8);
+        submit(b, e, tokens, PREFIX + 8, NEW);
+    }
+    return rest_speed(e);
+}
+
+/* The same without anything in common. All but the last tokens come from the cache: the first call
+ * computes them. */
+static double long_speed(bench *b, cmat_engine *e, int32_t tokens[][LONG_SEQ])
+{
+    int busy = 1;
+    for (int i = 0; i < LONG_SEQS; i++)
+        submit(b, e, tokens[i], LONG_SEQ, 1);
+    while (busy)
+        cmat_engine_step(e, &busy, NULL);
+    drain(e);
+    for (int i = 0; i < LONG_SEQS; i++)
+        submit(b, e, tokens[i], LONG_SEQ, NEW);
+    return rest_speed(e);
+}
+
+static void run_long(bench *b, int repeats)
+{
+    static int32_t tokens[LONG_SEQS][LONG_SEQ];
+    const cmat_engine_options opts = {
+        .n_seqs = LONG_SEQS, .n_ctx = LONG_SEQ + NEW + 1, .no_draft = true};
+    double v[MAX_REPEATS];
+    char name[64];
+    cmat_engine *e;
+    cmat_error err;
+    snprintf(name, sizeof name, "long_%d", LONG_SEQS);
+    if (strcmp(b->what, "all") != 0 && strcmp(b->what, "long") != 0 && strcmp(b->what, name) != 0)
+        return;
+    if (cmat_engine_new(&e, b->model, &opts, &err) != CMAT_OK)
+        die(&err);
+    for (int i = 0; i < LONG_SEQS; i++)
+        random_tokens(b, tokens[i], LONG_SEQ);
+    for (int i = 0; i < repeats; i++)
+        v[i] = long_speed(b, e, tokens);
+    print_figure(name, v, repeats);
+    cmat_engine_free(e);
 }
 
 /* The name of a figure in name, and whether it is asked for. */
@@ -202,7 +248,7 @@ int main(int argc, char **argv)
     if (argc < 2 || repeats < 1 || repeats > MAX_REPEATS) {
         fprintf(stderr,
                 "usage: bench_generate MODEL.gguf [repeats "
-                "[base|prompt|decode|constrained|lora|all|FIGURE]]\n");
+                "[base|prompt|decode|long|constrained|lora|all|FIGURE]]\n");
         return 2;
     }
     cmat_rng_init(&b.rng, 1);
@@ -216,6 +262,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < SEQS * CONTEXT / PROMPT; i++)
         prompt_speed(&b, e, PROMPT);
     run(&b, e, e_long, "", repeats);
+    run_long(&b, repeats);
     b.constraint = &any;
     run(&b, e, e_long, "_constrained", repeats);
     b.constraint = NULL;

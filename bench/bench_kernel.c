@@ -36,6 +36,18 @@ static float *floats(size_t n)
     return x;
 }
 
+static uint16_t *halves(size_t n)
+{
+    float *x = floats(n);
+    uint16_t *h = cmat_alloc_big(n, sizeof *h);
+    if (!h)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        h[i] = cmat_f32_to_f16(x[i]);
+    cmat_free_big(x);
+    return h;
+}
+
 /* Seconds of one call: the median of batches that take some milliseconds each. */
 static double seconds(void (*fn)(void *), void *ctx)
 {
@@ -316,25 +328,27 @@ static void run_paged(void *ctx)
     kernel->attention_paged(p->o, H * HEAD, p->q, H * HEAD, &p->kv, p->seqs, p->n_seqs, H, G, HEAD);
 }
 
-static void bench_paged(int n_seqs, int n, int n_past)
+static void bench_paged(int n_seqs, int n, int n_past, bool shared)
 {
     enum { PAGE = 16 };
     char name[96];
-    snprintf(name, sizeof name, "attention_paged %d x %d after %d", n_seqs, n, n_past);
+    snprintf(name, sizeof name, "attention_paged %d x %d after %d%s", n_seqs, n, n_past,
+             shared ? " shared" : "");
     if (!wanted(name))
         return;
     const int n_pages = (n_past + n + PAGE - 1) / PAGE;
     const size_t kv = (size_t)(n_seqs * n_pages * PAGE * G * HEAD);
     const size_t nq = (size_t)(n_seqs * n * H * HEAD);
     int32_t *pages = cmat_xcalloc((size_t)(n_seqs * n_pages), sizeof *pages);
-    paged_case p = {{floats(kv), floats(kv), PAGE, 0}, {{0}}, n_seqs, floats(nq), floats(nq)};
+    paged_case p = {
+        {halves(kv), halves(kv), CMAT_TYPE_F16, PAGE, 0}, {{0}}, n_seqs, floats(nq), floats(nq)};
     for (int i = 0; i < n_seqs * n_pages; i++)
         pages[i] = i;
     for (int i = 0; i < n_seqs; i++)
-        p.seqs[i] = (cmat_paged_seq){i * n, n, n_past, pages + i * n_pages};
+        p.seqs[i] = (cmat_paged_seq){i * n, n, n_past, pages + (shared ? 0 : i * n_pages)};
     line(name, seconds(run_paged, &p),
          ((double)n * n_past + n * (n + 1) / 2.0) * n_seqs * H * HEAD * 4,
-         n == 1 ? 8.0 * (double)(n_seqs * (n_past + 1) * G * HEAD) : 0);
+         n == 1 && !shared ? 4.0 * (double)(n_seqs * (n_past + 1) * G * HEAD) : 0);
     free(pages);
     cmat_free_big(p.kv.k);
     cmat_free_big(p.kv.v);
@@ -347,11 +361,14 @@ static void attentions(void)
     bench_attention(1, 512);
     bench_attention(4, 512);
     bench_attention(8, 128);
-    bench_paged(1, 1, 100);
-    bench_paged(1, 1, 1000);
-    bench_paged(16, 1, 500);
-    bench_paged(1, 512, 0);
-    bench_paged(4, 64, 448);
+    bench_paged(1, 1, 100, false);
+    bench_paged(1, 1, 1000, false);
+    bench_paged(16, 1, 500, false);
+    bench_paged(16, 1, 1200, false);
+    bench_paged(16, 1, 500, true);
+    bench_paged(32, 1, 500, true);
+    bench_paged(1, 512, 0, false);
+    bench_paged(4, 64, 448, false);
 }
 
 /* ---- the rest ---- */

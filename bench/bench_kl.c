@@ -158,7 +158,8 @@ static cmat_status reference(bench *b, const char *model, const char *path, cmat
 
 /* --- what is compared --- */
 
-static cmat_status prompts(bench *b, cmat_error *err)
+/* Scoring: float32 keys and values. */
+static cmat_status scores(bench *b, cmat_error *err)
 {
     distances d = {0};
     for (int at = 0; at < b->n; at += b->window) {
@@ -168,8 +169,48 @@ static cmat_status prompts(bench *b, cmat_error *err)
             return st;
         compare(b, &d, at, 1, b->logits, b->window);
     }
-    print("prompt", &d);
+    print("score", &d);
     return CMAT_OK;
+}
+
+/* A window at a time as the engine takes a prompt. */
+static cmat_status prompts(bench *b, cmat_error *err)
+{
+    const int n = b->window, n_pages = (n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE;
+    int32_t *pages = cmat_xcalloc((size_t)n_pages, sizeof *pages),
+            *pos = cmat_xcalloc((size_t)n, sizeof *pos);
+    const cmat_adapter **none = cmat_xcalloc((size_t)n, sizeof(void *));
+    const cmat_paged_seq seq = {.n = n, .pages = pages};
+    distances d = {0};
+    cmat_kv *kv = NULL;
+    cmat_forward *f = NULL;
+    cmat_status st = cmat_kv_new(&kv, &b->model->config, CMAT_TYPE_F16, n_pages, err);
+    if (st == CMAT_OK)
+        st = cmat_forward_new(&f, b->model, n, n, err);
+    for (int i = 0; st == CMAT_OK && i < n_pages; i++)
+        pages[i] = cmat_kv_take(kv);
+    for (int i = 0; i < n; i++)
+        pos[i] = i;
+    for (int at = 0; st == CMAT_OK && at < b->n; at += n) {
+        const cmat_batch batch = {.n_rows = n,
+                                  .tokens = b->tokens + at,
+                                  .pos = pos,
+                                  .adapters = none,
+                                  .seqs = &seq,
+                                  .n_seqs = 1,
+                                  .out_rows = pos,
+                                  .n_out = n};
+        cmat_forward_run(f, kv, &batch);
+        compare(b, &d, at, 1, cmat_forward_head(f, 0, n), n);
+    }
+    if (st == CMAT_OK)
+        print("prompt", &d);
+    cmat_forward_free(f);
+    cmat_kv_free(kv);
+    free(pages);
+    free(pos);
+    free(none);
+    return st;
 }
 
 /* Positions 0 .. window-1 of windows first .. first+n-1, one of each at a time through the cache.
@@ -182,7 +223,7 @@ static cmat_status decode_windows(bench *b, cmat_forward *f, distances *d, int f
     int32_t tokens[MANY], pos[MANY], rows[MANY];
     const cmat_adapter *adapters[MANY] = {NULL};
     cmat_kv *kv = NULL;
-    cmat_status st = cmat_kv_new(&kv, &b->model->config, n * n_pages, err);
+    cmat_status st = cmat_kv_new(&kv, &b->model->config, CMAT_TYPE_F16, n * n_pages, err);
     int32_t *pages = cmat_xcalloc((size_t)(n * n_pages), sizeof *pages);
     if (st != CMAT_OK)
         goto done;
@@ -360,8 +401,9 @@ int main(int argc, char **argv)
     if ((st = reference(&b, argv[1], argc > 5 ? argv[5] : NULL, &err)) != CMAT_OK)
         goto done;
     printf("kernel %s\n", b.model->kernel->name);
-    if ((st = prompts(&b, &err)) == CMAT_OK && (st = decoding(&b, 1, &err)) == CMAT_OK &&
-        (st = decoding(&b, MANY, &err)) == CMAT_OK && (st = training(&b, &err)) == CMAT_OK)
+    if ((st = scores(&b, &err)) == CMAT_OK && (st = prompts(&b, &err)) == CMAT_OK &&
+        (st = decoding(&b, 1, &err)) == CMAT_OK && (st = decoding(&b, MANY, &err)) == CMAT_OK &&
+        (st = training(&b, &err)) == CMAT_OK)
         st = sampling(&b, &err);
 done:
     if (st != CMAT_OK)

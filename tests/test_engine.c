@@ -190,7 +190,8 @@ static void waits_for_pages(void **state)
     batch *few = batch_new(MAX_REQUESTS, 30, 90, 30, 3);
     batch *many = batch_new(MAX_REQUESTS, 30, 90, 30, 3);
     cmat_engine *small = engine_open(
-        m, &(cmat_engine_options){.n_seqs = 16, .kv_bytes = 20 * cmat_kv_page_bytes(&m->config)});
+        m, &(cmat_engine_options){.n_seqs = 16,
+                                  .kv_bytes = 20 * cmat_kv_page_bytes(&m->config, CMAT_TYPE_F16)});
     cmat_engine *big = engine_open(m, NULL);
     for (int round = 0; round < 3; round++) { /* the cache is full of old prefixes later on */
         batch_clear_results(few);
@@ -311,7 +312,8 @@ static void stops_and_streams(void **state)
         run_all(e, one);
         assert_int_equal(one->res[0].text_len, text.len);
         assert_memory_equal(one->res[0].text, cmat_buf_str(&text), text.len);
-        if (cmat_utf8_valid_prefix(stop, 3) == 3) { /* what became U+FFFD is not found again */
+        /* what became U+FFFD is not found again */
+        if (cmat_utf8_valid_prefix(stop, 3) == 3 && strcmp(stop, "\xef\xbf\xbd") != 0) {
             assert_int_equal(one->res[0].finish, CMAT_FINISH_STOP);
             assert_true(one->res[0].text_len <= (size_t)(first - b->res[i].text));
             assert_memory_equal(one->res[0].text, b->res[i].text, one->res[0].text_len);
@@ -383,7 +385,8 @@ static void logprobs_are_the_models(void **state)
         assert_int_equal(cmat_model_logprobs(m, NULL, all, n + n_new, want, NULL), CMAT_OK);
         for (size_t k = 0; k < n_new; k++) {
             const float *top = b->res[i].top_logprobs + k * K;
-            assert_float_equal(b->res[i].logprobs[k], want[n + k], 1e-4f);
+            /* scoring keeps keys and values as floats, the engine as halves */
+            assert_float_equal(b->res[i].logprobs[k], want[n + k], 5e-2f);
             for (int t = 1; t < K; t++)
                 assert_true(top[t] <= top[t - 1]);
             assert_true(b->res[i].logprobs[k] <= top[0] + 1e-6f);

@@ -1,5 +1,5 @@
 /* Attention: plain against finite differences and a plain softmax, other tables against plain;
- * shared prefixes against repeated ones; paged against packed. */
+ * shared prefixes against repeated ones. */
 #include "kernel_util.h"
 
 /* A device's products round their factors to 10 bits. */
@@ -283,124 +283,6 @@ static void test_shared_prefix(void **state)
     each_kernel(shared_prefix);
 }
 
-/* Two sequences in the paged cache, fed in pieces, against the packed form. */
-static void paged_window(const cmat_kernel_ops *k, int window)
-{
-    enum { H = 9, G = 3, D = 64, Q = H * D, KV = G * D, LD = Q + 2 * KV, PAGE = 16 };
-    enum { T = 100, A = 61, B = T - A };
-    static const cmat_segment seg[] = {{0, A, 0, 0, 0}, {A, B, 0, 0, 0}};
-    static const int32_t pages[2][4] = {{6, 1, 3, 0}, {5, 2, 4, 7}};
-    static const int steps[] = {0, 20, 21, 22, 30, 39}; /* positions fed before each step */
-    batch b;
-    batch_init(&b, &cmat_kernel_cpu, seg, 2, T, H, G, D);
-    b.window = window;
-    forward(&b);
-    cmat_paged_kv kv = {.k = cmat_xcalloc(8 * PAGE * KV, sizeof(float)),
-                        .v = cmat_xcalloc(8 * PAGE * KV, sizeof(float)),
-                        .page_size = PAGE,
-                        .window = window};
-    float *q = cmat_xmalloc(2 * 30 * Q * sizeof *q), *o = cmat_xmalloc(2 * 30 * Q * sizeof *o);
-    float *rows = cmat_xmalloc(2 * 30 * LD * sizeof *rows);
-    for (int s = 0; s < 5; s++) {
-        const int n = steps[s + 1] - steps[s], past = steps[s];
-        const cmat_paged_seq seqs[] = {{0, n, past, pages[0]}, {n, n, past, pages[1]}};
-        for (int i = 0; i < 2; i++) {
-            const size_t at = (size_t)(seg[i].row + past);
-            memcpy(rows + i * n * LD, b.qkv + at * LD, (size_t)(n * LD) * sizeof *rows);
-            for (int t = 0; t < n; t++)
-                memcpy(q + (i * n + t) * Q, b.qkv + (at + (size_t)t) * LD, Q * sizeof *q);
-        }
-        k->kv_store(&kv, seqs, 2, rows + Q, rows + Q + KV, LD, G, D);
-        k->attention_paged(o, Q, q, Q, &kv, seqs, 2, H, G, D);
-        for (int i = 0; i < 2; i++)
-            check_nmse("paged", o + i * n * Q, b.o + (size_t)(seg[i].row + past) * Q,
-                       (size_t)(n * Q), 1e-10);
-    }
-    free(kv.k);
-    free(kv.v);
-    free(q);
-    free(o);
-    free(rows);
-    batch_clear(&b);
-}
-
-static void paged_equals_packed(const cmat_kernel_ops *k)
-{
-    static const int windows[] = {0, 1, 9, 25, 500};
-    if (k->device)
-        return;
-    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
-        paged_window(k, windows[i]);
-}
-
-/* Contexts of several chunks, decoded with a window: each table against plain. */
-static void paged_long(const cmat_kernel_ops *k)
-{
-    enum { H = 4, G = 2, D = 32, Q = H * D, KV = G * D, PAGE = 16, N = 400, PAGES = N / PAGE };
-    static const int windows[] = {0, 5, 128, 129, 300};
-    int32_t pages[PAGES];
-    if (k->device)
-        return;
-    float *keys = random_floats(N * KV, 1, 1), *values = random_floats(N * KV, 1, 2);
-    float *q = random_floats(Q, 1, 3), o[Q], want[Q];
-    for (int i = 0; i < PAGES; i++)
-        pages[i] = PAGES - 1 - i;
-    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
-        for (int past = N - 1; past > 100; past -= 133) {
-            const cmat_paged_kv kv = {keys, values, PAGE, windows[i]};
-            const cmat_paged_seq seq = {0, 1, past, pages};
-            k->attention_paged(o, Q, q, Q, &kv, &seq, 1, H, G, D);
-            cmat_kernel_cpu.attention_paged(want, Q, q, Q, &kv, &seq, 1, H, G, D);
-            check_nmse("paged with a window", o, want, Q, 1e-10);
-        }
-    free(keys);
-    free(values);
-    free(q);
-}
-
-/* Sequences that share the pages of a prompt: each gets what it gets alone, to the last bit. */
-static void paged_shared(const cmat_kernel_ops *k)
-{
-    enum { H = 6, G = 2, D = 32, Q = H * D, KV = G * D, PAGE = 16 };
-    enum { SEQS = 37, COMMON = 18, PAGES = COMMON + 3 * SEQS, LONGEST = COMMON + 3 };
-    static const int windows[] = {0, 140};
-    int32_t pages[SEQS][LONGEST];
-    cmat_paged_seq seqs[SEQS];
-    if (k->device)
-        return;
-    float *keys = random_floats(PAGES * PAGE * KV, 1, 1);
-    float *values = random_floats(PAGES * PAGE * KV, 1, 2);
-    float *q = random_floats(SEQS * Q, 1, 3), *o = cmat_xmalloc(SEQS * Q * sizeof *o), want[Q];
-    for (int s = 0; s < SEQS; s++) {
-        for (int i = 0; i < LONGEST; i++)
-            pages[s][i] = i < COMMON - s % 5 ? i : COMMON + 3 * s + i % 3;
-        seqs[s] = (cmat_paged_seq){s, 1, PAGE * COMMON - 40 + 2 * s, pages[s]};
-    }
-    for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
-        const cmat_paged_kv kv = {keys, values, PAGE, windows[w]};
-        k->attention_paged(o, Q, q, Q, &kv, seqs, SEQS, H, G, D);
-        for (int s = 0; s < SEQS; s++) {
-            const cmat_paged_seq alone = {0, 1, seqs[s].n_past, pages[s]};
-            k->attention_paged(want, Q, q + s * Q, Q, &kv, &alone, 1, H, G, D);
-            assert_memory_equal(o + s * Q, want, sizeof want);
-            cmat_kernel_cpu.attention_paged(want, Q, q + s * Q, Q, &kv, &alone, 1, H, G, D);
-            check_nmse("paged, shared", o + s * Q, want, Q, 1e-10);
-        }
-    }
-    free(keys);
-    free(values);
-    free(q);
-    free(o);
-}
-
-static void test_paged(void **state)
-{
-    (void)state;
-    each_kernel(paged_equals_packed);
-    each_kernel(paged_long);
-    each_kernel(paged_shared);
-}
-
 static void threads_same_bits(const cmat_kernel_ops *k)
 {
     batch b[2];
@@ -428,8 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),     cmocka_unit_test(test_equals_plain),
         cmocka_unit_test(test_window),        cmocka_unit_test(test_many_behind_a_prefix),
-        cmocka_unit_test(test_shared_prefix), cmocka_unit_test(test_paged),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_shared_prefix), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,7 +120,7 @@ static void grow(cmat_model *m, cmat_model *judge, bool anew, size_t n_prompt, i
             const float *row = logits + (r.n_prompt + i - 1) * V;
             const double want =
                 (double)(row[r.tokens[i]] - judge->kernel->log_sum_exp(row, (int)V));
-            if (fabs(want - (double)r.logprobs[i]) > 1e-3)
+            if (fabs(want - (double)r.logprobs[i]) > 5e-3) /* the cache holds halves */
                 fail_msg("%s, token %zu of %zu: %g, must be %g", what, r.n_prompt + i, n,
                          (double)r.logprobs[i], want);
         }

@@ -26,12 +26,13 @@ static void gather(float *kt, float *v, const cmat_paged_kv *kv, const cmat_page
                    int n_keys, int G, int d)
 {
     const int threads = cmat_threads(), n_pages = (n_keys + PAGE - 1) / PAGE;
-    const size_t panel = (size_t)(PAGE * d), bytes = panel * sizeof(float);
+    const size_t panel = (size_t)(PAGE * d);
+    cmat_widen_fn *widen = cmat_avx2_widen(kv->type);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int i = 0; i < G * n_pages; i++) {
         const size_t from = cmat_page_head(kv, s->pages[i % n_pages], i / n_pages, G, d);
-        memcpy(kt + (size_t)i * panel, kv->k + from, bytes);
-        memcpy(v + (size_t)i * panel, kv->v + from, bytes);
+        widen(cmat_page_element(kv, kv->k, from), kt + (size_t)i * panel, panel);
+        widen(cmat_page_element(kv, kv->v, from), v + (size_t)i * panel, panel);
     }
 }
 
@@ -164,18 +165,41 @@ typedef struct {
     _Alignas(64) float s[CMAT_BLOCK_ROWS * CMAT_SCORE_LD];
 } chunk_state;
 
+/* The keys or values of a page's head g. */
+static const void *page_of(const cmat_paged_kv *kv, void *keys_or_values, int page, int g, int G,
+                           int d)
+{
+    return cmat_page_element(kv, keys_or_values, cmat_page_head(kv, page, g, G, d));
+}
+
+/* Pages lie anywhere, which the processor's own prefetching does not see through. */
+static void prefetch_page(const void *p, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+}
+
+/* Meanwhile the next keys and the values are on their way. */
 static void chunk_scores(chunk_state *f, const cmat_paged_kv *kv, const chunk_group *c, int rows,
                          int g, int G, int d)
 {
+    const bool half = kv->type == CMAT_TYPE_F16;
     const int end = (c->hi + PAGE - 1) / PAGE;
+    const size_t bytes = (size_t)(PAGE * d) * (half ? sizeof(uint16_t) : sizeof(float));
     for (int p = c->lo / PAGE; p < end; p += 2) {
-        const float *k = kv->k + cmat_page_head(kv, c->pages[p], g, G, d);
+        const void *k = page_of(kv, kv->k, c->pages[p], g, G, d);
+        for (int i = 0; i < 2; i++) {
+            if (p + i < end)
+                prefetch_page(page_of(kv, kv->v, c->pages[p + i], g, G, d), bytes);
+            if (p + 2 + i < end)
+                prefetch_page(page_of(kv, kv->k, c->pages[p + 2 + i], g, G, d), bytes);
+        }
         if (p + 1 < end)
-            cmat_attention_score_pair(f->s + p * PAGE, f->q, rows, d, k,
-                                      kv->k + cmat_page_head(kv, c->pages[p + 1], g, G, d));
+            cmat_attention_score_pair(half, f->s + p * PAGE, f->q, rows, d, k,
+                                      page_of(kv, kv->k, c->pages[p + 1], g, G, d));
         else
-            cmat_attention_product(rows, PAGE, d, f->q, (size_t)d, 1, k, PAGE, f->s + p * PAGE,
-                                   CMAT_SCORE_LD, false);
+            cmat_attention_product_in(half, rows, PAGE, d, f->q, (size_t)d, 1, k, PAGE,
+                                      f->s + p * PAGE, CMAT_SCORE_LD, false);
     }
 }
 
@@ -183,12 +207,14 @@ static void chunk_scores(chunk_state *f, const cmat_paged_kv *kv, const chunk_gr
 static void chunk_output(chunk_state *f, const cmat_paged_kv *kv, const chunk_group *c, int rows,
                          int g, int G, int d)
 {
+    const bool half = kv->type == CMAT_TYPE_F16;
     for (int at = c->lo, next; at < c->hi; at = next) {
-        const float *v = kv->v + cmat_page_head(kv, c->pages[at / PAGE], g, G, d);
+        const size_t head = cmat_page_head(kv, c->pages[at / PAGE], g, G, d);
         next = (at / PAGE + 1) * PAGE;
         next = next < c->hi ? next : c->hi;
-        cmat_attention_product(rows, d, next - at, f->s + at, CMAT_SCORE_LD, 1,
-                               v + (size_t)(at % PAGE * d), (size_t)d, f->o, (size_t)d, at > c->lo);
+        cmat_attention_product_in(half, rows, d, next - at, f->s + at, CMAT_SCORE_LD, 1,
+                                  cmat_page_element(kv, kv->v, head + (size_t)(at % PAGE * d)),
+                                  (size_t)d, f->o, (size_t)d, at > c->lo);
     }
 }
 

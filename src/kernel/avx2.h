@@ -78,6 +78,9 @@ void cmat_avx512_matmul_backward(float *dx, int lddx, const float *dy, int lddy,
 void cmat_avx512_gemm(bool ta, bool tb, int M, int N, int K, float alpha, const float *A, int lda,
                       const float *B, int ldb, float beta, float *C, int ldc);
 
+void cmat_avx2_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
+                        const float *k, const float *v, int ldkv, int G, int d);
+
 static inline float cmat_avx2_sum(__m256 v)
 {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

@@ -131,28 +131,71 @@ void cmat_plain_attention_backward(float *dq, float *dk, float *dv, const float 
     }
 }
 
+/* A key's d components into places `step` apart, a value's side by side. */
+static void put_floats(float *key, float *value, const float *k, const float *v, int d, int step)
+{
+    for (int c = 0; c < d; c++)
+        key[(size_t)c * (size_t)step] = k[c];
+    memcpy(value, v, (size_t)d * sizeof *v);
+}
+
+static void put_halves(cmat_narrow_fn *narrow, uint16_t *key, uint16_t *value, const float *k,
+                       const float *v, int d, int step)
+{
+    enum { PART = 64 };
+    uint16_t part[PART];
+    for (int c = 0; c < d; c++) {
+        if (c % PART == 0)
+            narrow(part, k + c, d - c < PART ? d - c : PART);
+        key[(size_t)c * (size_t)step] = part[c % PART];
+    }
+    narrow(value, v, d);
+}
+
 /* The sequence's rows of one head. */
-static void store_head(const cmat_paged_kv *kv, const cmat_paged_seq *s, const float *k,
-                       const float *v, int ldkv, int g, int G, int d)
+static void store_head(cmat_narrow_fn *narrow, const cmat_paged_kv *kv, const cmat_paged_seq *s,
+                       const float *k, const float *v, int ldkv, int g, int G, int d)
 {
     for (int i = 0; i < s->n; i++) {
         const int p = s->n_past + i, slot = p % kv->page_size;
         const size_t at = cmat_page_head(kv, s->pages[p / kv->page_size], g, G, d);
         const size_t from = (size_t)(s->row + i) * (size_t)ldkv + (size_t)(g * d);
-        float *to = kv->k + at + slot;
-        for (int c = 0; c < d; c++)
-            to[(size_t)c * (size_t)kv->page_size] = k[from + (size_t)c];
-        memcpy(kv->v + at + (size_t)(slot * d), v + from, (size_t)d * sizeof *v);
+        void *key = cmat_page_element(kv, kv->k, at + (size_t)slot);
+        void *value = cmat_page_element(kv, kv->v, at + (size_t)(slot * d));
+        if (kv->type == CMAT_TYPE_F16)
+            put_halves(narrow, key, value, k + from, v + from, d, kv->page_size);
+        else
+            put_floats(key, value, k + from, v + from, d, kv->page_size);
     }
+}
+
+void cmat_kv_store_by(cmat_narrow_fn *narrow, const cmat_paged_kv *kv, const cmat_paged_seq *seqs,
+                      int n_seqs, const float *k, const float *v, int ldkv, int G, int d)
+{
+    const int n_threads = cmat_threads();
+#pragma omp parallel for schedule(static) num_threads(n_threads) if (n_seqs > 1 || seqs->n > 1)
+    for (int i = 0; i < n_seqs * G; i++)
+        store_head(narrow, kv, seqs + i / G, k, v, ldkv, i % G, G, d);
+}
+
+/* A key or value that is too large for a half must not become infinite: an infinite score makes
+ * every later token NaN. */
+static void narrow_halves(uint16_t *y, const float *x, int n)
+{
+    const float most = 65504;
+    for (int i = 0; i < n; i++)
+        y[i] = cmat_f32_to_f16(x[i] > most ? most : x[i] < -most ? -most : x[i]);
 }
 
 void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
                          const float *k, const float *v, int ldkv, int G, int d)
 {
-    const int n_threads = cmat_threads();
-#pragma omp parallel for schedule(static) num_threads(n_threads) if (n_seqs > 1 || seqs->n > 1)
-    for (int i = 0; i < n_seqs * G; i++)
-        store_head(kv, seqs + i / G, k, v, ldkv, i % G, G, d);
+    cmat_kv_store_by(narrow_halves, kv, seqs, n_seqs, k, v, ldkv, G, d);
+}
+
+static float element(const void *p, bool half, int i)
+{
+    return half ? cmat_f16_to_f32(((const uint16_t *)p)[i]) : ((const float *)p)[i];
 }
 
 static void paged_row(float *o, float *p, const float *q, const cmat_paged_kv *kv,
@@ -160,18 +203,23 @@ static void paged_row(float *o, float *p, const float *q, const cmat_paged_kv *k
 {
     const float scale = 1 / sqrtf((float)d);
     const int first = first_key(n, kv->window), size = kv->page_size;
+    const bool half = kv->type == CMAT_TYPE_F16;
     for (int j = first; j < n; j++) {
-        const float *k = kv->k + cmat_page_head(kv, seq->pages[j / size], g, G, d) + j % size;
+        const size_t head = cmat_page_head(kv, seq->pages[j / size], g, G, d);
+        const void *k = cmat_page_element(kv, kv->k, head + (size_t)(j % size));
         float sum = 0;
         for (int c = 0; c < d; c++)
-            sum += q[c] * k[(size_t)c * (size_t)size];
+            sum += q[c] * element(k, half, c * size);
         p[j] = scale * sum;
     }
     softmax(p + first, n - first);
     memset(o, 0, (size_t)d * sizeof *o);
-    for (int j = first; j < n; j++)
-        axpy(o, p[j],
-             kv->v + cmat_page_head(kv, seq->pages[j / size], g, G, d) + (size_t)(j % size * d), d);
+    for (int j = first; j < n; j++) {
+        const size_t head = cmat_page_head(kv, seq->pages[j / size], g, G, d);
+        const void *v = cmat_page_element(kv, kv->v, head + (size_t)(j % size * d));
+        for (int c = 0; c < d; c++)
+            o[c] += p[j] * element(v, half, c);
+    }
 }
 
 void cmat_plain_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,

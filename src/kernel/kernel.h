@@ -61,10 +61,12 @@ typedef struct {
 } cmat_paged_seq;
 
 /* Cached keys and values of one layer in pages: a page of keys is (G, d, page_size), so that one
- * vector holds a component of several keys, a page of values (G, page_size, d). What lies in slots
- * that no position has filled is not used. */
+ * vector holds a component of several keys, a page of values (G, page_size, d). Halves cost half
+ * the reading, which is what long contexts are bound by. What lies in slots that no position has
+ * filled is not used. */
 typedef struct {
-    float *k, *v;
+    void *k, *v;
+    cmat_type type; /* of their elements: F16 or F32 */
     int page_size;
     int window; /* rows attend to the last `window` positions only, themselves included; 0: all */
 } cmat_paged_kv;
@@ -220,7 +222,7 @@ typedef struct cmat_kernel_ops {
                                int n_seg, int H, int G, int d, int window);
 
     /* Stores the sequences' rows of k, v (T, G, d), ldkv apart, at their positions n_past.. of the
-     * paged cache. */
+     * paged cache. To F16 rounded to nearest even, beyond +-65504 to these; NaN stays NaN. */
     void (*kv_store)(const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
                      const float *k, const float *v, int ldkv, int G, int d);
     /* o (T, H, d) for all sequences of a decoding or prompt batch, causal, over the paged cache. */
@@ -287,6 +289,13 @@ void cmat_rope_table(float *cos_sin, int n_ctx, int d, float base, const float *
 static inline size_t cmat_page_head(const cmat_paged_kv *kv, int page, int g, int G, int d)
 {
     return ((size_t)page * (size_t)G + (size_t)g) * (size_t)kv->page_size * (size_t)d;
+}
+
+/* Element `at` of a cache's keys or values. */
+static inline void *cmat_page_element(const cmat_paged_kv *kv, void *keys_or_values, size_t at)
+{
+    return (char *)keys_or_values +
+           at * (kv->type == CMAT_TYPE_F16 ? sizeof(uint16_t) : sizeof(float));
 }
 
 /* Number of threads for all kernels (OpenMP); 0: one per core. */

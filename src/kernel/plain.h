@@ -30,6 +30,10 @@ void cmat_plain_attention_backward(float *dq, float *dk, float *dv, const float 
                                    int window);
 void cmat_plain_kv_store(const cmat_paged_kv *kv, const cmat_paged_seq *seqs, int n_seqs,
                          const float *k, const float *v, int ldkv, int G, int d);
+/* kv_store with n floats rounded to halves by narrow. */
+typedef void cmat_narrow_fn(uint16_t *y, const float *x, int n);
+void cmat_kv_store_by(cmat_narrow_fn *narrow, const cmat_paged_kv *kv, const cmat_paged_seq *seqs,
+                      int n_seqs, const float *k, const float *v, int ldkv, int G, int d);
 void cmat_plain_attention_paged(float *o, int ldo, const float *q, int ldq, const cmat_paged_kv *kv,
                                 const cmat_paged_seq *seqs, int n_seqs, int H, int G, int d);
 

@@ -9,25 +9,6 @@
 
 /* ---- 16-bit floats ---- */
 
-float cmat_f16_to_f32(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
-    uint32_t exp = (h >> 10) & 0x1fu, man = h & 0x3ffu;
-    union {
-        uint32_t u;
-        float f;
-    } v;
-    if (exp == 0) { /* zero or subnormal: man * 2^-24, exact in float */
-        v.f = (float)man * 0x1p-24f;
-        v.u |= sign;
-    } else if (exp == 31) {
-        v.u = sign | 0x7f800000u | man << 13;
-    } else {
-        v.u = sign | (exp + 112) << 23 | man << 13;
-    }
-    return v.f;
-}
-
 uint16_t cmat_f32_to_f16(float f)
 {
     union {

@@ -43,7 +43,19 @@ typedef struct {
 /* NULL for an unknown type. */
 const cmat_type_info *cmat_type_get(int type);
 
-float cmat_f16_to_f32(uint16_t h);
+/* A half's bits in a float's places are its value times 2^-112, subnormal ones too. */
+static inline float cmat_f16_to_f32(uint16_t h)
+{
+    union {
+        uint32_t u;
+        float f;
+    } v = {(uint32_t)(h & 0x7fffu) << 13};
+    v.f *= 0x1p112f;
+    if (v.f >= 65536) /* the exponent of infinity and NaN */
+        v.u |= 0x7f800000u;
+    v.u |= (uint32_t)(h & 0x8000u) << 16;
+    return v.f;
+}
 uint16_t cmat_f32_to_f16(float f); /* round to nearest even */
 static inline float cmat_bf16_to_f32(uint16_t h)
 {

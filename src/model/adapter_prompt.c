@@ -167,7 +167,7 @@ static cmat_status init_prefix(cmat_adapter *a, const int32_t *tokens, cmat_erro
     const cmat_adapter **none = cmat_xcalloc((size_t)n, sizeof(void *));
     cmat_kv *kv = NULL;
     cmat_forward *f = NULL;
-    cmat_status st = cmat_kv_new(&kv, c, n_pages, err);
+    cmat_status st = cmat_kv_new(&kv, c, CMAT_TYPE_F32, n_pages, err);
     if (st != CMAT_OK || (st = cmat_forward_new(&f, a->model, n, 1, err)) != CMAT_OK)
         goto done;
     for (int i = 0; i < n_pages; i++)
@@ -185,14 +185,15 @@ static cmat_status init_prefix(cmat_adapter *a, const int32_t *tokens, cmat_erro
     for (int l = 0; l < c->n_layers; l++)
         for (int v = 0; v < n; v++) {
             const cmat_paged_kv *p = cmat_kv_layer(kv, l);
+            const float *keys = p->k, *values = p->v;
             float *key = a->params + cmat_adapter_prefix_at(a, l, 0, v);
             float *value = a->params + cmat_adapter_prefix_at(a, l, 1, v);
             const int slot = v % CMAT_KV_PAGE;
             for (int i = 0; i < c->n_kv_heads * d; i++) {
                 const size_t at =
                     cmat_page_head(p, pages[v / CMAT_KV_PAGE], i / d, c->n_kv_heads, d);
-                key[i] = p->k[at + (size_t)(i % d * CMAT_KV_PAGE + slot)];
-                value[i] = p->v[at + (size_t)(slot * d + i % d)];
+                key[i] = keys[at + (size_t)(i % d * CMAT_KV_PAGE + slot)];
+                value[i] = values[at + (size_t)(slot * d + i % d)];
             }
         }
 done:

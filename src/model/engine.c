@@ -66,7 +66,7 @@ static cmat_status options_check(cmat_engine_options *o, const cmat_model *m, in
                                  cmat_error *err)
 {
     const cmat_model_config *c = &m->config;
-    const size_t page = cmat_kv_page_bytes(c);
+    const size_t page = cmat_kv_page_bytes(c, CMAT_TYPE_F16);
     size_t pages;
     if (o->n_ctx == 0 || o->n_ctx > c->n_ctx)
         o->n_ctx = c->n_ctx;
@@ -125,7 +125,7 @@ cmat_status cmat_engine_new(cmat_engine **out, cmat_model *m, const cmat_engine_
     e->next_id = 1;
     if ((st = options_check(&e->opts, m, &n_pages, err)) != CMAT_OK ||
         (st = cmat_model_prepare(m, CMAT_USE_DECODE | CMAT_USE_PROMPT, err)) != CMAT_OK ||
-        (st = cmat_kv_new(&e->kv, &m->config, n_pages, err)) != CMAT_OK)
+        (st = cmat_kv_new(&e->kv, &m->config, CMAT_TYPE_F16, n_pages, err)) != CMAT_OK)
         goto fail;
     n_out = e->opts.n_seqs + CMAT_DRAFT_ROWS;
     n_rows = e->opts.n_batch + n_out;

@@ -85,8 +85,8 @@ void cmat_engine_cancel(cmat_engine *e, uint64_t id);
  * base's. */
 void cmat_engine_forget(cmat_engine *e, const cmat_adapter *adapter);
 
-/* Logits of every position of one text, (n, n_vocab) into out (the caller's), no cache: for
- * `logprobs`, tests, perplexity. */
+/* Logits of every position of one text, (n, n_vocab) into out (the caller's), with keys and values
+ * in float32, where the engine's cache has halves: for `logprobs`, tests, perplexity. */
 cmat_status cmat_model_logits(cmat_model *m, const cmat_adapter *adapter, const int32_t *tokens,
                               size_t n, float *out, cmat_error *err);
 /* Log-probability of each token given those before it (the first is 0), into out (n), in blocks of

@@ -21,7 +21,7 @@ typedef struct {
 
 struct cmat_kv {
     int n_pages, n_layers;
-    float *data;
+    void *data;
     cmat_paged_kv *layers;
     page_info *pages;
     int *free_pages; /* a stack: unpublished pages held by nobody */
@@ -32,33 +32,41 @@ struct cmat_kv {
     uint64_t next_serial;
 };
 
-static size_t page_floats(const cmat_model_config *c)
+static size_t page_values(const cmat_model_config *c)
 {
     return (size_t)CMAT_KV_PAGE * (size_t)c->n_kv_heads * (size_t)c->head_dim;
 }
 
-size_t cmat_kv_page_bytes(const cmat_model_config *c)
+static size_t element_bytes(cmat_type type)
 {
-    return page_floats(c) * 2 * (size_t)c->n_layers * sizeof(float);
+    return type == CMAT_TYPE_F16 ? sizeof(uint16_t) : sizeof(float);
 }
 
-cmat_status cmat_kv_new(cmat_kv **out, const cmat_model_config *c, int n_pages, cmat_error *err)
+size_t cmat_kv_page_bytes(const cmat_model_config *c, cmat_type type)
+{
+    return page_values(c) * 2 * (size_t)c->n_layers * element_bytes(type);
+}
+
+cmat_status cmat_kv_new(cmat_kv **out, const cmat_model_config *c, cmat_type type, int n_pages,
+                        cmat_error *err)
 {
     cmat_kv *kv = cmat_xcalloc(1, sizeof *kv);
-    const size_t layer_floats = page_floats(c) * (size_t)n_pages;
+    const size_t part = page_values(c) * element_bytes(type) * (size_t)n_pages;
+    const size_t page = cmat_kv_page_bytes(c, type);
     *out = NULL;
     kv->n_pages = n_pages;
     kv->n_layers = c->n_layers;
-    kv->data = cmat_alloc_big((size_t)n_pages, cmat_kv_page_bytes(c));
+    kv->data = cmat_alloc_big((size_t)n_pages, page);
     if (!kv->data) {
         cmat_kv_free(kv);
         return cmat_fail(err, CMAT_ERR_NOMEM, "kv cache: no memory for %d pages of %zu bytes",
-                         n_pages, cmat_kv_page_bytes(c));
+                         n_pages, page);
     }
     kv->layers = cmat_xcalloc((size_t)c->n_layers, sizeof *kv->layers);
     for (int l = 0; l < c->n_layers; l++) {
-        kv->layers[l].k = kv->data + (size_t)(2 * l) * layer_floats;
-        kv->layers[l].v = kv->data + (size_t)(2 * l + 1) * layer_floats;
+        kv->layers[l].k = (char *)kv->data + (size_t)(2 * l) * part;
+        kv->layers[l].v = (char *)kv->data + (size_t)(2 * l + 1) * part;
+        kv->layers[l].type = type;
         kv->layers[l].page_size = CMAT_KV_PAGE;
         kv->layers[l].window = cmat_config_window(c, l);
     }

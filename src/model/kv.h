@@ -14,11 +14,13 @@
 
 typedef struct cmat_kv cmat_kv;
 
-/* CMAT_ERR_NOMEM: n_pages do not fit in memory. */
-cmat_status cmat_kv_new(cmat_kv **out, const cmat_model_config *c, int n_pages, cmat_error *err);
+/* type: F16 for generation, at half the memory and reading; F32 where what a model gives is to be
+ * compared. CMAT_ERR_NOMEM: n_pages do not fit in memory. */
+cmat_status cmat_kv_new(cmat_kv **out, const cmat_model_config *c, cmat_type type, int n_pages,
+                        cmat_error *err);
 void cmat_kv_free(cmat_kv *kv);
 /* Bytes of one page over all layers. */
-size_t cmat_kv_page_bytes(const cmat_model_config *c);
+size_t cmat_kv_page_bytes(const cmat_model_config *c, cmat_type type);
 const cmat_paged_kv *cmat_kv_layer(const cmat_kv *kv, int layer);
 
 /* Pages that take can hand out: never used, given back, or cached and held by nobody. */

@@ -60,7 +60,7 @@ static cmat_status scorer_init(scorer *s, const cmat_model *m, const cmat_adapte
     s->n = n + s->n_virtual;
     const int n_pages = (int)((s->n + CMAT_KV_PAGE - 1) / CMAT_KV_PAGE);
     cmat_status st;
-    if ((st = cmat_kv_new(&s->kv, &m->config, n_pages, err)) != CMAT_OK ||
+    if ((st = cmat_kv_new(&s->kv, &m->config, CMAT_TYPE_F32, n_pages, err)) != CMAT_OK ||
         (st = cmat_forward_new(&s->forward, m, CHUNK, OUT_ROWS, err)) != CMAT_OK)
         return st;
     s->tokens = cmat_xmalloc(s->n * sizeof *s->tokens);
