@@ -1,12 +1,12 @@
 /* tests/os_player.c - see os_player.h. */
 #include "os_player.h"
 #include "env/os/os.h"
+#include "env/os/sandbox_impl.h"
 #include "player.h"
 #include <stdio.h>
 
 static cmat_env *first; /* what the others share their host with; NULL: none yet */
 
-/* Another host than `first`'s: this one is not asked to pass the self-check. */
 bool os_player_works(void)
 {
     static int works = -1;
@@ -27,8 +27,10 @@ bool os_player_works(void)
 
 cmat_env *os_player_open(const char *style)
 {
-    if (!first)
+    if (!first) {
         first = player_open("os", (cmat_env_options){0});
+        ((os_env *)first)->host->checked = true; /* test_os_box makes the attempts */
+    }
     return player_open("os", (cmat_env_options){.style = style, .like = first, .step_timeout = 60});
 }
 

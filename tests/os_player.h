@@ -1,5 +1,5 @@
 /* tests/os_player.h - the os environment in tests: all sandboxes of a test program share one host,
- * whose walls are tried once. */
+ * whose walls are not tried again in each: test_os_box does that. */
 #ifndef OS_PLAYER_H
 #define OS_PLAYER_H
 #include "env/env.h"

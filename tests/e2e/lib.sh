@@ -43,8 +43,9 @@ has() { grep -qF -- "$2" "$1" || { fail "$1 lacks \"$2\""; head -c 400 "$1"; ech
 # all_right ARGUMENTS...: the gold actions, through `cmat eval`, end every task with a score of 1
 all_right() {
     expect 0 env CMAT_MODEL=/nowhere "$CMAT" eval "$@" --actor oracle
-    grep -q '^ *all tasks .* 100\.0 %' out || { fail "eval $* --actor oracle is not right throughout"; head -n 6 out; }
+    is_all_right out "$*"
 }
+is_all_right() { grep -q '^ *all tasks .* 100\.0 %' "$1" || { fail "eval $2 --actor oracle is not right throughout"; head -n 6 "$1"; }; }
 one_line() { [ "$(grep -c . "$1")" -le "${2:-2}" ] || { fail "more than one line of error"; cat "$1"; }; }
 finish() {
     [ "$failures" = 0 ] && echo "all checks passed"

@@ -19,6 +19,9 @@ has dora/adapter_config.json '"use_dora": true'
 has lstm/adapter_config.json '"P_TUNING"'
 has prefix/adapter_config.json '"PREFIX_TUNING"'
 
+# beside what follows: the whole loop, a learning rate
+beside loop "$CMAT" evolve db --database shop.sqlite --first-tasks 6 --round-tasks 2 --samples 1 --valid-tasks 4 --heldout-tasks 4 \
+    --rounds 2 --max-tokens 16 --batch-tokens 1024 --quiet --run loop $lstm
 for a in lstm mlp prompt prefix dora; do
     expect 0 "$CMAT" generate --adapter $a --max-tokens 6 "SELECT"
     expect 0 "$CMAT" logprobs --adapter $a "SELECT name"
@@ -32,7 +35,12 @@ MALLOC_PERTURB_=179 expect 0 "$CMAT" tune $options --adapter lstm --out lstm-on 
 [ -s lstm-on/encoder.safetensors ] || fail "the encoder was not gone on with"
 cmp -s lstm.logprobs mlp.logprobs && fail "two adapters give the same"
 
-# rows as they will be learned, curves, a learning rate
+all_done
+has loop/rounds/1/actor/adapter_config.json '"P_TUNING"'
+expect 0 "$CMAT" ask shop.sqlite "How many orders are there?" --run loop
+beside lr "$CMAT" tune --quiet --max-steps 10 --batch-tokens 4096 --find-lr --find-lr-from 1e-4 rows.jsonl
+
+# rows as they will be learned, curves
 expect 0 "$CMAT" data preview --rows 1 rows.jsonl
 has out "«"
 grep -q "$(printf '\033')" out && fail "colour into a file"
@@ -47,9 +55,6 @@ expect 0 "$CMAT" tune $options --tensorboard --out curves rows.jsonl
 grep -q '[▁▂▃▄▅▆▇█]' out || fail "no sparkline"
 has curves/loss.svg "</svg>"
 ls curves | grep -q '^events.out.tfevents' || fail "no event file"
-expect 0 "$CMAT" tune --quiet --max-steps 10 --batch-tokens 4096 --find-lr --find-lr-from 1e-4 rows.jsonl
-has out "suggested: --lr"
-
 expect 0 "$CMAT" tune --plan rows.jsonl
 has out "together"
 
@@ -61,6 +66,9 @@ cp out full.logprobs
 expect 0 "$CMAT" logprobs "SELECT name"
 cmp -s out full.logprobs && fail "full tuning changed nothing"
 expect 2 "$CMAT" evolve db --database shop.sqlite --method full --quiet --run no
+
+all_done
+has lr.out "suggested: --lr"
 
 # killed at several moments, the run ends in the same bytes
 for t in 0.1 0.2 0.3; do
@@ -81,9 +89,4 @@ expect 1 "$CMAT" generate --adapter lstm hello
 has err "1000000000 virtual tokens"
 one_line err
 
-# the whole loop
-expect 0 "$CMAT" evolve db --database shop.sqlite --first-tasks 6 --round-tasks 2 --samples 1 --valid-tasks 4 --heldout-tasks 4 \
-    --rounds 2 --max-tokens 16 --batch-tokens 1024 --quiet --run loop $lstm
-has loop/rounds/1/actor/adapter_config.json '"P_TUNING"'
-expect 0 "$CMAT" ask shop.sqlite "How many orders are there?" --run loop
 finish

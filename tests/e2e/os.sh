@@ -20,7 +20,14 @@ all_done
 cmp -s tasks.jsonl again.jsonl || fail "the same seed gives other tasks"
 beside rows "$CMAT" env tasks os --tasks tasks.jsonl --rows --out rows.jsonl
 beside eval "$CMAT" eval os --tasks tasks.jsonl -n 2 --max-steps 2 --max-tokens 24 --out summary.json
+beside oracle "$CMAT" eval os --tasks tasks.jsonl --actor oracle
 beside bench "$CMAT" eval os --tasks two.jsonl --max-steps 2 --max-tokens 24 --style agentbench --json
+
+# a sandbox that does not answer
+mute=$(mktemp -d /var/tmp/cmat-e2e-XXXXXX) # the sandbox covers /tmp
+printf '#!/bin/sh\nexec sleep 20\n' >"$mute/bwrap" && chmod 755 "$mute" "$mute/bwrap"
+PATH="$mute:$PATH" "$CMAT" doctor --sandbox >mute.out 2>mute.err &
+pid=$!
 
 # by hand: a mistake and a change are taken back, a hint, the end of the game; a command over two lines
 cat >keys <<'END'
@@ -44,6 +51,7 @@ has played "undone; back to:"
 has played "Bash: ls /srv | wc -l"
 has played "checker: prints: two"
 has played "score: 1 (3 steps)"
+kill -TERM $pid
 printf 'Answer: 3\n' | "$CMAT" env play os --tasks two.jsonl >out 2>err || fail "play gives status $?"
 has out "no command has been run"
 has out "score: 0 (1 step)"
@@ -66,8 +74,8 @@ if command -v script >/dev/null; then
     has typed "score: 1 (2 steps)"
 fi
 
-all_right os --tasks tasks.jsonl
 all_done
+is_all_right oracle.out os
 [ "$(wc -l <rows.jsonl)" = 4 ] || fail "the oracle does not solve all 4"
 has eval.out "success"
 has summary.json '"outcomes"'
@@ -77,16 +85,10 @@ one_line err
 echo '[{"description": "d", "evaluation": {}}]' >bad.json
 expect 1 "$CMAT" env tasks os --tasks bad.json
 one_line err
-# a sandbox that does not answer: the first signal ends the check with one line
-mute=$(mktemp -d /var/tmp/cmat-e2e-XXXXXX) # the sandbox covers /tmp
-printf '#!/bin/sh\nexec sleep 20\n' >"$mute/bwrap" && chmod 755 "$mute" "$mute/bwrap"
-PATH="$mute:$PATH" "$CMAT" doctor --sandbox >out 2>err &
-pid=$!
-sleep 0.3
-kill -TERM $pid
+# the first signal has ended the check of the mute one with one line
 wait $pid && fail "doctor --sandbox is content with a sandbox that does not answer"
-has err "interrupted"
-one_line err
+has mute.err "interrupted"
+one_line mute.err
 rm -r "$mute"
 expect 1 env PATH=/nowhere "$CMAT" env play os --tasks two.jsonl
 has err "bubblewrap is missing"

@@ -23,7 +23,7 @@ enum {
     KEEPER_MS = 60000,
     MARGIN_MS = 30000,
     SCRIPT_MAX = 1 << 20,
-    SLICE_MS = 250,
+    SLICE_MS = 100,
     CLOSE_MS = 20000
 };
 
