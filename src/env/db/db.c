@@ -459,7 +459,8 @@ static cmat_status db_constraint_op(cmat_env *env, cmat_acceptor **out, cmat_err
                               .question = cmat_buf_str(&e->question),
                               .agentbench = e->agentbench,
                               .mysql = e->mysql,
-                              .quote = e->quote};
+                              .quote = e->quote,
+                              .flavour = db_world_flavour(e->world)};
     return db_constraint(out, &in, err);
 }
 

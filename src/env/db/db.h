@@ -65,6 +65,7 @@ typedef struct {
     bool agentbench;      /* prompt style: else "short" */
     bool mysql;           /* texts as MySQL spells them */
     char quote;           /* of names (schema.h); 0: SQLite's, or MySQL's */
+    db_flavour flavour;   /* whose functions there are */
 } db_constraint_input;
 cmat_status db_constraint(cmat_acceptor **out, const db_constraint_input *in, cmat_error *err);
 

@@ -337,11 +337,11 @@ static void add_table(db_sql_acceptor *a, int t)
 }
 
 /* Everything that the grammar takes from outside. */
-static void identify(db_sql_acceptor *a)
+static void identify(db_sql_acceptor *a, db_flavour flavour)
 {
     const db_schema *s = a->schema;
     cmat_buf all = {0};
-    cmat_buf_printf(&all, "%d%d%c", a->mysql, a->agentbench, a->quote);
+    cmat_buf_printf(&all, "%d%d%d%c", a->mysql, a->agentbench, (int)flavour, a->quote);
     for (int t = 0; t < s->n_tables; t++) {
         const db_table *table = &s->tables[t];
         cmat_buf_printf(&all, "\n%d%zu %s", table->view, strlen(table->name), table->name);
@@ -369,12 +369,14 @@ cmat_status db_constraint(cmat_acceptor **out, const db_constraint_input *in, cm
     db_sql_sets_make(&a->sets);
     a->root = db_word_root(&a->tree);
     a->table_root = cmat_xcalloc((size_t)in->schema->n_tables, sizeof(*a->table_root));
+    const unsigned known = 1u << in->flavour | (in->mysql ? DB_SQL_HABITS : 0);
     for (const db_sql_word *w = db_sql_words; w->text; w++)
-        db_word_add(&a->tree, a->root, w->text, strlen(w->text),
-                    &(db_word_info){BIT(w->terminal), 0, 0}, -1, -1);
+        if (!w->only || w->only & known)
+            db_word_add(&a->tree, a->root, w->text, strlen(w->text),
+                        &(db_word_info){BIT(w->terminal), 0, 0}, -1, -1);
     for (int t = 0; t < in->schema->n_tables; t++)
         add_table(a, t);
-    identify(a);
+    identify(a, in->flavour);
     *out = &a->base;
     return CMAT_OK;
 }

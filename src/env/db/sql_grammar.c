@@ -3,6 +3,13 @@
 #include <stddef.h>
 #include <string.h>
 
+/* What not all servers know. || is OR in MySQL, which casts to types of its own. */
+enum {
+    SQLITE = 1 << DB_FLAVOUR_SQLITE,
+    MYSQL = 1 << DB_FLAVOUR_MYSQL,
+    POSTGRES = 1 << DB_FLAVOUR_POSTGRES
+};
+
 /* clang-format off */
 const db_sql_word db_sql_words[] = {
     {T_THINK, 0, "Think: "}, {T_SQL, 0, "SQL: "}, {T_FINAL, 0, "Final: "}, {T_ANSWER, 0, "Answer: "},
@@ -16,13 +23,15 @@ const db_sql_word db_sql_words[] = {
     {T_IN, 0, " IN ("}, {T_IN, 0, " NOT IN ("}, {T_BETWEEN, 0, " BETWEEN "}, {T_BETWEEN, 0, " NOT BETWEEN "},
     {T_ISNULL, 0, " IS NULL"}, {T_ISNULL, 0, " IS NOT NULL"}, {T_GROUP, 0, " GROUP BY "}, {T_HAVING, 0, " HAVING "},
     {T_ORDER, 0, " ORDER BY "}, {T_DIR, 0, " DESC"}, {T_DIR, 0, " ASC"}, {T_LIMIT, 0, " LIMIT "}, {T_OFFSET, 0, " OFFSET "},
-    {T_ARITH, 0, " + "}, {T_ARITH, 0, " - "}, {T_ARITH, 0, " * "}, {T_ARITH, 0, " / "}, {T_ARITH, 0, " || "},
+    {T_ARITH, 0, " + "}, {T_ARITH, 0, " - "}, {T_ARITH, 0, " * "}, {T_ARITH, 0, " / "}, {T_ARITH, SQLITE | POSTGRES, " || "},
     {T_LP, 0, "("}, {T_RP, 0, ")"},
     {T_AGG, 0, "SUM("}, {T_AGG, 0, "AVG("}, {T_AGG, 0, "MIN("}, {T_AGG, 0, "MAX("}, {T_COUNT, 0, "COUNT("},
     {T_F1, 0, "LENGTH("}, {T_F1, 0, "LOWER("}, {T_F1, 0, "UPPER("}, {T_F1, 0, "ABS("}, {T_F1, 0, "DATE("}, {T_F1, 0, "TRIM("},
-    {T_F2, 0, "STRFTIME("}, {T_F2, 0, "COALESCE("}, {T_F2, 0, "IFNULL("}, {T_ROUND, 0, "ROUND("},
+    {T_F2, SQLITE, "STRFTIME("}, {T_F2, MYSQL, "DATE_FORMAT("}, {T_F2, POSTGRES, "TO_CHAR("}, {T_F2, 0, "COALESCE("},
+    {T_F2, SQLITE | MYSQL | DB_SQL_HABITS, "IFNULL("}, {T_ROUND, 0, "ROUND("},
     {T_SUBSTR, 0, "SUBSTR("}, {T_F3, 0, "REPLACE("}, {T_CAST, 0, "CAST("},
-    {T_AS, 0, " AS INTEGER)"}, {T_AS, 0, " AS REAL)"}, {T_AS, 0, " AS TEXT)"},
+    {T_AS, SQLITE | POSTGRES, " AS INTEGER)"}, {T_AS, SQLITE | POSTGRES, " AS REAL)"}, {T_AS, SQLITE | POSTGRES, " AS TEXT)"},
+    {T_AS, MYSQL, " AS SIGNED)"}, {T_AS, MYSQL, " AS DOUBLE)"}, {T_AS, MYSQL, " AS CHAR)"},
     {T_EXISTS, 0, "EXISTS ("}, {T_EXISTS, 0, "NOT EXISTS ("}, {T_NULL, 0, "NULL"},
     {T_INSERT, 0, "INSERT INTO "}, {T_ICOLS, 0, " ("}, {T_VALUES, 0, ") VALUES ("}, {T_VALUES_ALL, 0, " VALUES ("},
     {T_UPDATE, 0, "UPDATE "}, {T_SET, 0, " SET "}, {T_DELETE, 0, "DELETE FROM "}, {T_COMMA, 0, ", "},

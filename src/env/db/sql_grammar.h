@@ -4,6 +4,7 @@
  * tokens. Names and texts are spelled in trees by sql_acceptor.c. */
 #ifndef CMAT_ENV_DB_SQL_GRAMMAR_H
 #define CMAT_ENV_DB_SQL_GRAMMAR_H
+#include "env/db/flavour.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -145,10 +146,12 @@ enum {
 };
 enum { N_NONTERMINALS = N_SYMBOLS_END - N_TERMINALS, MAX_PRODUCTION = 10 };
 
-/* How a terminal of fixed text may be spelled: one line a spelling. */
+/* How a terminal of fixed text may be spelled: one line a spelling. only: servers that know it,
+ * bits of db_flavour and DB_SQL_HABITS (where MySQL's habits are emulated); 0: all. */
+enum { DB_SQL_HABITS = 1 << DB_N_FLAVOURS };
 typedef struct {
     uint8_t terminal;
-    bool mysql_only;
+    uint8_t only;
     const char *text;
 } db_sql_word;
 extern const db_sql_word db_sql_words[]; /* text NULL at the end */

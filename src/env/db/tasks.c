@@ -230,7 +230,8 @@ cmat_status db_generate(db_world *world, int split, size_t n, uint64_t seed, cma
                               .values = &world->values,
                               .question = "",
                               .mysql = db_world_mysql(world, world->mysql),
-                              .quote = db_world_quote(world, world->mysql)};
+                              .quote = db_world_quote(world, world->mysql),
+                              .flavour = db_world_flavour(world)};
     if (st == CMAT_OK && world->schema.n_tables > 0 &&
         (st = db_constraint(&m.acceptor, &in, err)) != CMAT_OK)
         db_gen_close(&m.g);
