@@ -341,7 +341,7 @@ static void bench_paged(int n_seqs, int n, int n_past, bool shared)
     const size_t nq = (size_t)(n_seqs * n * H * HEAD);
     int32_t *pages = cmat_xcalloc((size_t)(n_seqs * n_pages), sizeof *pages);
     paged_case p = {
-        {halves(kv), halves(kv), CMAT_TYPE_F16, PAGE, 0}, {{0}}, n_seqs, floats(nq), floats(nq)};
+        {halves(kv), halves(kv), CMAT_TYPE_F16, PAGE, 0, 0}, {{0}}, n_seqs, floats(nq), floats(nq)};
     for (int i = 0; i < n_seqs * n_pages; i++)
         pages[i] = i;
     for (int i = 0; i < n_seqs; i++)

@@ -61,7 +61,8 @@ static void cache_init(cache *c, const cmat_kernel_ops *k, const shape *s, cmat_
 {
     const size_t rows = SEQS * N, width = (size_t)(s->G * s->d);
     *c = (cache){.kernel = k, .s = *s, .n_pages = (N + s->page - 1) / s->page};
-    const size_t bytes = (size_t)(SEQS * c->n_pages * s->page) * width *
+    const size_t stride = (size_t)s->page * width + 64; /* something lies between two pages */
+    const size_t bytes = (size_t)(SEQS * c->n_pages) * stride *
                          (type == CMAT_TYPE_F16 ? sizeof(uint16_t) : sizeof(float));
     c->q = random_floats(rows * (size_t)(s->H * s->d), 1, 1);
     c->k = random_floats(rows * width, 1, 2);
@@ -71,7 +72,8 @@ static void cache_init(cache *c, const cmat_kernel_ops *k, const shape *s, cmat_
     c->pages = cmat_xcalloc((size_t)(SEQS * c->n_pages), sizeof *c->pages);
     for (int i = 0; i < SEQS * c->n_pages; i++) /* mixed, from the back */
         c->pages[i] = SEQS * c->n_pages - 1 - (i % c->n_pages * SEQS + i / c->n_pages);
-    c->kv = (cmat_paged_kv){cmat_xmalloc(bytes), cmat_xmalloc(bytes), type, s->page, s->window};
+    c->kv =
+        (cmat_paged_kv){cmat_xmalloc(bytes), cmat_xmalloc(bytes), type, s->page, s->window, stride};
     memset(c->kv.k, 0xff, bytes); /* NaN: what is not filled is not used */
     memset(c->kv.v, 0xff, bytes);
 }
@@ -197,7 +199,7 @@ static void paged_long(const cmat_kernel_ops *k)
         pages[i] = PAGES - 1 - i;
     for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
         for (int past = LONG - 1; past > 100; past -= 133) {
-            const cmat_paged_kv kv = {keys, values, CMAT_TYPE_F16, PAGE, windows[i]};
+            const cmat_paged_kv kv = {keys, values, CMAT_TYPE_F16, PAGE, windows[i], 0};
             const cmat_paged_seq seq = {0, 1, past, pages};
             k->attention_paged(o, Q, q, Q, &kv, &seq, 1, H, G, D);
             cmat_kernel_cpu.attention_paged(want, Q, q, Q, &kv, &seq, 1, H, G, D);
@@ -231,7 +233,7 @@ static void paged_shared(const cmat_kernel_ops *k)
         seqs[s] = (cmat_paged_seq){s, 1, PAGE * COMMON - 40 + 2 * s, pages[s]};
     }
     for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
-        const cmat_paged_kv kv = {keys, values, CMAT_TYPE_F16, PAGE, windows[w]};
+        const cmat_paged_kv kv = {keys, values, CMAT_TYPE_F16, PAGE, windows[w], 0};
         k->attention_paged(o, Q, q, Q, &kv, seqs, MANY, H, G, D);
         for (int s = 0; s < MANY; s++) {
             const cmat_paged_seq alone = {0, 1, seqs[s].n_past, pages[s]};
@@ -275,7 +277,7 @@ static void stored_bits(const cmat_kernel_ops *k)
         const size_t n = (size_t)(3 * PAGE * G * d);
         float *rows = random_floats((size_t)(ROWS * ld), 3, 7);
         uint16_t *keys = cmat_xcalloc(n, sizeof *keys), *values = cmat_xcalloc(n, sizeof *values);
-        const cmat_paged_kv kv = {keys, values, CMAT_TYPE_F16, PAGE, 0};
+        const cmat_paged_kv kv = {keys, values, CMAT_TYPE_F16, PAGE, 0, 0};
         const cmat_paged_seq seq = {0, ROWS, PAST, pages};
         for (int i = 0; i < ROWS * ld; i++)
             if (i % 3)
@@ -318,7 +320,7 @@ static void extreme_values(const cmat_kernel_ops *k)
     uint16_t keys[3 * PAGE * D], values[3 * PAGE * D];
     float *q = random_floats(T * Q, 1, 1), *rows = random_floats(T * D * 2, 1, 2);
     float *o = cmat_xmalloc(T * Q * sizeof *o), *want = cmat_xmalloc(T * Q * sizeof *want);
-    const cmat_paged_kv kv = {keys, values, CMAT_TYPE_F16, PAGE, 0};
+    const cmat_paged_kv kv = {keys, values, CMAT_TYPE_F16, PAGE, 0, 0};
     const cmat_paged_seq all = {0, T, 0, pages};
     memset(keys, 0, sizeof keys);
     memset(values, 0, sizeof values);

@@ -152,11 +152,12 @@ static void put_halves(cmat_narrow_fn *narrow, uint16_t *key, uint16_t *value, c
     narrow(value, v, d);
 }
 
-/* The sequence's rows of one head. */
+/* Rows [first, end) of the sequence and one head. */
 static void store_head(cmat_narrow_fn *narrow, const cmat_paged_kv *kv, const cmat_paged_seq *s,
-                       const float *k, const float *v, int ldkv, int g, int G, int d)
+                       int first, int end, const float *k, const float *v, int ldkv, int g, int G,
+                       int d)
 {
-    for (int i = 0; i < s->n; i++) {
+    for (int i = first; i < end; i++) {
         const int p = s->n_past + i, slot = p % kv->page_size;
         const size_t at = cmat_page_head(kv, s->pages[p / kv->page_size], g, G, d);
         const size_t from = (size_t)(s->row + i) * (size_t)ldkv + (size_t)(g * d);
@@ -174,8 +175,12 @@ void cmat_kv_store_by(cmat_narrow_fn *narrow, const cmat_paged_kv *kv, const cma
 {
     const int n_threads = cmat_threads();
 #pragma omp parallel for schedule(static) num_threads(n_threads) if (n_seqs > 1 || seqs->n > 1)
-    for (int i = 0; i < n_seqs * G; i++)
-        store_head(narrow, kv, seqs + i / G, k, v, ldkv, i % G, G, d);
+    for (int i = 0; i < n_seqs * G * n_threads; i++) { /* heads may be fewer than threads */
+        const cmat_paged_seq *s = seqs + i / (G * n_threads);
+        const int part = i % n_threads;
+        store_head(narrow, kv, s, s->n * part / n_threads, s->n * (part + 1) / n_threads, k, v,
+                   ldkv, i / n_threads % G, G, d);
+    }
 }
 
 /* A key or value that is too large for a half must not become infinite: an infinite score makes

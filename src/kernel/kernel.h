@@ -69,6 +69,7 @@ typedef struct {
     cmat_type type; /* of their elements: F16 or F32 */
     int page_size;
     int window; /* rows attend to the last `window` positions only, themselves included; 0: all */
+    size_t stride; /* elements from a page to the next; 0: one lies behind the other */
 } cmat_paged_kv;
 
 /* Which elements are dropped: a hash of (seed, row + i, column) decides for row i of a call, so
@@ -288,7 +289,8 @@ void cmat_rope_table(float *cos_sin, int n_ctx, int d, float base, const float *
 /* Where the keys or values of head g begin in a page. */
 static inline size_t cmat_page_head(const cmat_paged_kv *kv, int page, int g, int G, int d)
 {
-    return ((size_t)page * (size_t)G + (size_t)g) * (size_t)kv->page_size * (size_t)d;
+    const size_t head = (size_t)kv->page_size * (size_t)d;
+    return (size_t)page * (kv->stride ? kv->stride : (size_t)G * head) + (size_t)g * head;
 }
 
 /* Element `at` of a cache's keys or values. */

@@ -51,7 +51,7 @@ cmat_status cmat_kv_new(cmat_kv **out, const cmat_model_config *c, cmat_type typ
                         cmat_error *err)
 {
     cmat_kv *kv = cmat_xcalloc(1, sizeof *kv);
-    const size_t part = page_values(c) * element_bytes(type) * (size_t)n_pages;
+    const size_t part = page_values(c) * element_bytes(type);
     const size_t page = cmat_kv_page_bytes(c, type);
     *out = NULL;
     kv->n_pages = n_pages;
@@ -62,12 +62,15 @@ cmat_status cmat_kv_new(cmat_kv **out, const cmat_model_config *c, cmat_type typ
         return cmat_fail(err, CMAT_ERR_NOMEM, "kv cache: no memory for %d pages of %zu bytes",
                          n_pages, page);
     }
+    /* A page has all layers side by side, so that memory is touched by as many pages as are used,
+     * not by each layer's share of a huge page of its own. */
     kv->layers = cmat_xcalloc((size_t)c->n_layers, sizeof *kv->layers);
     for (int l = 0; l < c->n_layers; l++) {
         kv->layers[l].k = (char *)kv->data + (size_t)(2 * l) * part;
         kv->layers[l].v = (char *)kv->data + (size_t)(2 * l + 1) * part;
         kv->layers[l].type = type;
         kv->layers[l].page_size = CMAT_KV_PAGE;
+        kv->layers[l].stride = page / element_bytes(type);
         kv->layers[l].window = cmat_config_window(c, l);
     }
     kv->pages = cmat_xcalloc((size_t)n_pages, sizeof *kv->pages);
