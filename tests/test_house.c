@@ -254,6 +254,44 @@ static void test_facts_and_mistakes(void **unused)
     cmat_env_close(env);
 }
 
+/* What was said in a state is not offered in that state again, so that nobody goes round in a
+ * circle; AgentBench's style knows nothing of it. */
+static void test_no_circles(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *style, *lead;
+    } styles[] = {{NULL, ""}, {"agentbench", "ACTION: "}};
+    cmat_task_list l = {0};
+    make(0, 1, 7, &l);
+    for (size_t k = 0; k < 2; k++) {
+        cmat_env *env = open_env(styles[k].style);
+        cmat_env_snapshot s = {0};
+        cmat_obs obs = {0};
+        cmat_error err;
+        char a[80], b[80];
+        snprintf(a, sizeof a, "%sgo to garbagecan 1", styles[k].lead);
+        snprintf(b, sizeof b, "%sgo to sidetable 1", styles[k].lead);
+        player_reset(env, &l.items[0], &obs);
+        for (int i = 0; i < 2; i++) {
+            player_expect(env, a, "You arrive at garbagecan 1.");
+            assert_true(player_accepts(env, b) == (k == 1 || i == 0));
+            player_expect(env, b, "You arrive at sidetable 1.");
+        }
+        assert_true(player_accepts(env, a) == (k == 1));
+        snprintf(a, sizeof a, "%slook", styles[k].lead);
+        assert_true(player_accepts(env, a));
+        assert_int_equal(cmat_env_snapshot_take(env, &s, &err), CMAT_OK);
+        assert_int_equal(cmat_env_restore(env, &s, &err), CMAT_OK);
+        snprintf(a, sizeof a, "%sgo to garbagecan 1", styles[k].lead);
+        assert_true(player_accepts(env, a)); /* what came before is another story's */
+        cmat_env_snapshot_clear(&s);
+        cmat_obs_clear(&obs);
+        cmat_env_close(env);
+    }
+    cmat_task_list_clear(&l);
+}
+
 /* AgentBench's protocol: the offered actions, the nearest by BLEU, three of a kind, no action. */
 static void test_agentbench(void **unused)
 {
@@ -517,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_agentbench),       cmocka_unit_test(test_bleu),
         cmocka_unit_test(test_broken_games),     cmocka_unit_test(test_cut_games),
         cmocka_unit_test(test_bad_houses),       cmocka_unit_test(test_import),
+        cmocka_unit_test(test_no_circles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,7 @@ static void end_episode(house_env *e)
     e->gold_at = NULL;
     e->n_gold = 0;
     e->n_replies = e->n_impossible = 0;
+    e->n_done = 0;
     house_seeker_free(e->seeker);
     e->seeker = NULL;
     memset(e->last, 0, sizeof e->last);
@@ -89,6 +90,7 @@ static void house_close(cmat_env *env)
     end_episode(e);
     house_play_clear(&e->play);
     cmat_buf_clear(&e->command);
+    free(e->done);
     free(e);
 }
 
@@ -202,6 +204,31 @@ static bool goes_round(house_env *e, const char *reply)
     return round;
 }
 
+static uint64_t state_hash(const house_state *s)
+{
+    return cmat_fnv1a(s->bits, s->n_words * sizeof *s->bits);
+}
+
+static uint64_t done_key(const house_env *e, const char *command)
+{
+    return state_hash(&e->play.state) * 0x9e3779b97f4a7c15u ^ cmat_fnv1a(command, strlen(command));
+}
+
+static void remember(house_env *e, const char *command)
+{
+    e->done = cmat_xgrow(e->done, &e->cap_done, e->n_done + 1, sizeof *e->done);
+    e->done[e->n_done++] = done_key(e, command);
+}
+
+static bool was_done(const house_env *e, const char *command)
+{
+    const uint64_t key = done_key(e, command);
+    for (size_t i = 0; i < e->n_done; i++)
+        if (e->done[i] == key)
+            return true;
+    return false;
+}
+
 static cmat_status house_step(cmat_env *env, const char *reply, cmat_obs *obs, cmat_error *err)
 {
     house_env *e = (house_env *)env;
@@ -213,6 +240,7 @@ static cmat_status house_step(cmat_env *env, const char *reply, cmat_obs *obs, c
         no_command(e, obs);
         return CMAT_OK;
     }
+    remember(e, cmat_buf_str(&e->command));
     st = house_play_say(&e->play, cmat_buf_str(&e->command), &obs->text, &possible, err);
     if (st == CMAT_OK)
         st = house_play_list(&e->play, err);
@@ -274,6 +302,18 @@ static size_t house_actions(cmat_env *env, const char *const **out)
     return e->play.n_commands;
 }
 
+/* The possible commands but for those that were said in this very state before, into out; their
+ * number. Nothing is chance here: such a command would bring about what it did then, and whoever
+ * goes round in a circle would do so to the end. */
+static size_t not_done(const house_env *e, const char **out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->play.n_commands; i++)
+        if (!was_done(e, e->play.commands[i]))
+            out[n++] = e->play.commands[i];
+    return n;
+}
+
 static cmat_status house_constraint(cmat_env *env, cmat_acceptor **out, cmat_error *err)
 {
     house_env *e = (house_env *)env;
@@ -288,7 +328,14 @@ static cmat_status house_constraint(cmat_env *env, cmat_acceptor **out, cmat_err
         return st;
     o.choices = e->play.commands;
     o.n = e->play.n_commands;
+    const char **fresh = e->agentbench ? NULL : cmat_xcalloc(o.n + 1, sizeof *fresh);
+    const size_t n_fresh = fresh ? not_done(e, fresh) : 0;
+    if (n_fresh > 0) {
+        o.choices = fresh;
+        o.n = n_fresh;
+    }
     *out = cmat_choices_new(&o);
+    free(fresh);
     return CMAT_OK;
 }
 
@@ -301,11 +348,6 @@ static cmat_status house_score(cmat_env *env, double *score, cmat_error *err)
         return cmat_fail(err, CMAT_ERR_STATE, "house: no task has been set");
     *score = e->play.won ? 1 : 0;
     return CMAT_OK;
-}
-
-static uint64_t state_hash(const house_state *s)
-{
-    return cmat_fnv1a(s->bits, s->n_words * sizeof *s->bits);
 }
 
 /* Plays the task's own way once aside, to know its states. */
@@ -414,6 +456,7 @@ static cmat_status house_restore(cmat_env *env, const void *state, size_t len, c
         e->n_replies = h.n_replies;
     e->play.won = h.won;
     e->play.fresh = false;
+    e->n_done = 0;
     house_seeker_forget(e->seeker); /* it has not seen what has become of the world */
     return CMAT_OK;
 }

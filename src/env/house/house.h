@@ -15,7 +15,9 @@ typedef struct {
     int n_replies, n_impossible;
     cmat_buf command;     /* scratch */
     house_seeker *seeker; /* has seen what the Actor has seen */
-    uint64_t *gold_at;    /* (n_gold + 1) the states on the task's own way, once asked for */
+    uint64_t *done;       /* (n_done) what was said in which state */
+    size_t n_done, cap_done;
+    uint64_t *gold_at; /* (n_gold + 1) the states on the task's own way, once asked for */
     size_t n_gold;
 } house_env;
 
