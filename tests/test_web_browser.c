@@ -151,7 +151,7 @@ static void close_all(void)
     for (int i = 0; i < 3; i++)
         if (all[i]->daemon)
             MHD_stop_daemon(all[i]->daemon);
-    for (int i = 0; i < 100 && browsers(false) > 0; i++) /* they end on their own */
+    for (int i = 0; i < 1000 && browsers(false) > 0; i++) /* they end on their own */
         usleep(20000);
     if (browsers(false) > 0 || rmdir(folder) != 0) {
         fprintf(stderr, "%s: something of the browser is left\n", folder);

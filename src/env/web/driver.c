@@ -44,6 +44,23 @@ char *web_program(const char *variable, const char *const *names)
 
 /* ---- processes ---- */
 
+/* A process of the browser's that is just ending may still write there: then once more. */
+static void remove_folder(const char *folder)
+{
+    int status = 1;
+    for (int i = 0; i < 100 && status != 0; i++) {
+        if (i > 0)
+            usleep(50000);
+        const pid_t pid = fork();
+        if (pid == 0) {
+            execl("/bin/rm", "rm", "-rf", folder, (char *)NULL);
+            _exit(0);
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) < 0)
+            return;
+    }
+}
+
 /* In the child: runs chromedriver in a process group of its own, and when the parent closes the
  * pipe or is no more, ends the group and removes the folder. Only what may be called after fork()
  * in a program with threads. */
@@ -76,7 +93,7 @@ static void watch(const char *program, char *const argv[], char *const envp[], c
     for (int i = 0; i < 100 && waitpid(pid, NULL, WNOHANG) == 0; i++)
         usleep(20000);
     kill(-pid, SIGKILL);
-    execl("/bin/rm", "rm", "-rf", folder, (char *)NULL);
+    remove_folder(folder);
     _exit(0);
 }
 
