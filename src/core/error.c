@@ -28,11 +28,11 @@ cmat_status cmat_fail(cmat_error *err, cmat_status status, const char *fmt, ...)
 
 cmat_status cmat_fail_prefix(cmat_error *err, cmat_status status, const char *fmt, ...)
 {
-    char prefix[256], old[sizeof err->msg];
     va_list ap;
 
     if (!err)
         return status;
+    char prefix[256], old[sizeof err->msg];
     va_start(ap, fmt);
     vsnprintf(prefix, sizeof prefix, fmt, ap);
     va_end(ap);

@@ -164,7 +164,7 @@ static void advance(cmat_engine *e, cmat_sequence *s, float *logits)
     cmat_draft *d = &s->draft;
     int right = 0;
     while (!s->ended && base + (size_t)right == s->n_tokens) {
-        const size_t row = (size_t)(s->out + right);
+        const size_t row = (size_t)s->out + (size_t)right;
         cmat_sequence_advance(s, e->model->kernel, logits + row * V, (int)V,
                               e->scratch + row * CMAT_SAMPLE_ROOM(V));
         while (right < d->n_run && base + (size_t)right < s->n_tokens &&

@@ -312,7 +312,7 @@ static int draw(const cmat_candidate *c, int n, float temperature, cmat_rng *rng
 /* The sum of the probabilities of n <= SLICE tokens. */
 static double slice_sum(const float *x, int n, float max, float temperature)
 {
-    float p[SLICE], lanes[8] = {0};
+    float p[SLICE] = {0}, lanes[8] = {0};
     double sum = 0;
     int i = 0;
     for (int k = 0; k < n; k++)
@@ -380,8 +380,9 @@ static int choose(const cmat_kernel_ops *kernel, const float *logits, int n_voca
             n = keep_min_p(scratch, n, s->min_p);
         token = n > 0 ? draw(scratch, n, s->temperature, rng) : -1;
     }
-    /* without one that could be: any allowed one */
-    return token >= 0 ? token : list ? allowed->ids[0] : allowed ? first_of_bits(allowed->bits) : 0;
+    if (token >= 0 || !allowed)
+        return token >= 0 ? token : 0;
+    return list ? allowed->ids[0] : first_of_bits(allowed->bits); /* none could be: any */
 }
 
 int cmat_sample(const cmat_kernel_ops *kernel, float *logits, int n_vocab, const cmat_sampling *s,

@@ -290,7 +290,7 @@ static json_t *make_login(cmat_rng *rng, cmat_buf *ask)
 static json_t *gold_of(const json_t *site)
 {
     web_browser b = {0};
-    web_move m;
+    web_move m = {0};
     json_t *gold = json_array();
     cmat_buf note = {0};
     web_browser_start(&b, site, NULL);
