@@ -47,6 +47,7 @@ cmat_attention_tile_rows(int m, bool half, int kc, const float *a, size_t a_row,
         cmat_attention_tile_rows(m, half, kc, ai, a_row, a_col, bj, ldb, cij, ldc, accumulate); \
         break
 
+/* The same for any m and n, a multiple of 16. */
 static inline __attribute__((always_inline)) void
 cmat_attention_tiles(bool half, int m, int n, int kc, const float *a, size_t a_row, size_t a_col,
                      const void *b, size_t ldb, float *c, size_t ldc, bool accumulate)
@@ -69,24 +70,7 @@ cmat_attention_tiles(bool half, int m, int n, int kc, const float *a, size_t a_r
 }
 #undef CMAT_TILE_CASE
 
-/* The same for any m and n, a multiple of 16; B of floats. */
-static inline void cmat_attention_product(int m, int n, int kc, const float *a, size_t a_row,
-                                          size_t a_col, const float *b, size_t ldb, float *c,
-                                          size_t ldc, bool accumulate)
-{
-    cmat_attention_tiles(false, m, n, kc, a, a_row, a_col, b, ldb, c, ldc, accumulate);
-}
-
-/* The same with B of halves or floats. */
-static inline void cmat_attention_product_in(bool half, int m, int n, int kc, const float *a,
-                                             size_t a_row, size_t a_col, const void *b, size_t ldb,
-                                             float *c, size_t ldc, bool accumulate)
-{
-    if (half)
-        cmat_attention_tiles(true, m, n, kc, a, a_row, a_col, b, ldb, c, ldc, accumulate);
-    else
-        cmat_attention_tiles(false, m, n, kc, a, a_row, a_col, b, ldb, c, ldc, accumulate);
-}
+#include "kernel/attention_product.h"
 
 /* s (rows, SCORE_LD) = A panels for the panels that hold keys lo .. hi-1 of the block. */
 static inline void cmat_attention_scores(float *s, const float *a, int rows, int d,

@@ -89,24 +89,7 @@ cmat_attention_tiles(bool half, int m, int n, int kc, const float *a, size_t a_r
         cmat_attention_columns(m, 1, half, kc, a, a_row, a_col, bj, ldb, 0, c + j, ldc, accumulate);
 }
 
-/* B of floats */
-static inline void cmat_attention_product(int m, int n, int kc, const float *a, size_t a_row,
-                                          size_t a_col, const float *b, size_t ldb, float *c,
-                                          size_t ldc, bool accumulate)
-{
-    cmat_attention_tiles(false, m, n, kc, a, a_row, a_col, b, ldb, c, ldc, accumulate);
-}
-
-/* The same with B of halves or floats. */
-static inline void cmat_attention_product_in(bool half, int m, int n, int kc, const float *a,
-                                             size_t a_row, size_t a_col, const void *b, size_t ldb,
-                                             float *c, size_t ldc, bool accumulate)
-{
-    if (half)
-        cmat_attention_tiles(true, m, n, kc, a, a_row, a_col, b, ldb, c, ldc, accumulate);
-    else
-        cmat_attention_tiles(false, m, n, kc, a, a_row, a_col, b, ldb, c, ldc, accumulate);
-}
+#include "kernel/attention_product.h"
 
 /* s (rows, SCORE_LD) = A panels for the panels that hold keys lo .. hi-1 of the block. */
 static inline void cmat_attention_scores(float *s, const float *a, int rows, int d,
