@@ -10,9 +10,10 @@
 
 enum { MAX_WORDS = 400, MAX_RUN = 12 }; /* words of a question that are looked at; of a label */
 
-/* A run of words that is a label. */
+/* A run of words that may be a label. */
 typedef struct {
     size_t at, len; /* in the question */
+    char *folded;   /* its text in lower case */
     bool weak;      /* nothing but lower case, or the first word of the sentence */
     char *name;     /* of the best node; NULL: none so far */
     char *label;
@@ -23,13 +24,14 @@ typedef struct {
 typedef struct {
     const char *question;
     span *spans; /* (n), in order of their folded texts */
-    kg_list folded;
     size_t n, cap;
+    cmat_buf text; /* a label in lower case */
 } finding;
 
-/* Appends s in lower case, without its ends' white space. */
-static void fold(cmat_buf *out, const char *s, size_t n)
+/* s in lower case, in out. */
+static const char *fold(cmat_buf *out, const char *s, size_t n)
 {
+    cmat_buf_truncate(out, 0);
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         char c[4];
@@ -38,6 +40,7 @@ static void fold(cmat_buf *out, const char *s, size_t n)
         cmat_buf_add(out, m > 0 ? c : s + i, m > 0 ? (size_t)m : 1);
         i += used > 0 ? (size_t)used : 1;
     }
+    return cmat_buf_str(out);
 }
 
 static bool has_capital_or_digit(const char *s, size_t n)
@@ -51,8 +54,10 @@ static bool has_capital_or_digit(const char *s, size_t n)
 static void span_add(finding *f, size_t at, size_t len, bool first_word)
 {
     f->spans = cmat_xgrow(f->spans, &f->cap, f->n + 1, sizeof *f->spans);
-    f->spans[f->n++] = (span){
-        .at = at, .len = len, .weak = first_word || !has_capital_or_digit(f->question + at, len)};
+    f->spans[f->n++] = (span){.at = at,
+                              .len = len,
+                              .folded = cmat_xstrdup(fold(&f->text, f->question + at, len)),
+                              .weak = first_word || !has_capital_or_digit(f->question + at, len)};
 }
 
 /* The run [at, end) as it stands, and without what may stand around a name: quotes and brackets
@@ -90,62 +95,45 @@ static void runs_add(finding *f)
             run_add(f, begin[i], end[j], i == 0 && j == 0);
 }
 
-static int span_order(const void *pa, const void *pb, void *question)
+static int span_order(const void *pa, const void *pb)
 {
     const span *a = pa, *b = pb;
-    cmat_buf x = {0}, y = {0};
-    fold(&x, (const char *)question + a->at, a->len);
-    fold(&y, (const char *)question + b->at, b->len);
-    const int order = strcmp(cmat_buf_str(&x), cmat_buf_str(&y));
-    cmat_buf_clear(&x);
-    cmat_buf_clear(&y);
+    const int order = strcmp(a->folded, b->folded);
     return order ? order : (a->at > b->at) - (a->at < b->at);
 }
 
 static void sort_spans(finding *f)
 {
-    qsort_r(f->spans, f->n, sizeof *f->spans, span_order, (void *)f->question);
-    for (size_t i = 0; i < f->n; i++) {
-        cmat_buf text = {0};
-        fold(&text, f->question + f->spans[i].at, f->spans[i].len);
-        kg_list_add(&f->folded, cmat_buf_str(&text));
-        cmat_buf_clear(&text);
-    }
+    qsort(f->spans, f->n, sizeof *f->spans, span_order);
 }
 
-/* The first span whose folded text is that, or the first after it. */
-static size_t lower_bound(const finding *f, const char *folded)
+/* The first span whose folded text is the label's; NULL: none. */
+static span *first_span(finding *f, const char *label)
 {
+    const char *folded = fold(&f->text, label, strlen(label));
     size_t lo = 0, hi = f->n;
     while (lo < hi) {
         const size_t mid = (lo + hi) / 2;
-        if (strcmp(kg_list_get(&f->folded, mid), folded) < 0)
+        if (strcmp(f->spans[mid].folded, folded) < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo;
+    return lo < f->n && strcmp(f->spans[lo].folded, folded) == 0 ? &f->spans[lo] : NULL;
 }
 
-/* kg_graph_ops.labels calls this for each node. */
+/* kg_graph_ops.find calls this for each node. */
 static bool is_named(void *user, const char *label)
 {
-    const finding *f = user;
-    cmat_buf text = {0};
-    fold(&text, label, strlen(label));
-    const size_t i = lower_bound(f, cmat_buf_str(&text));
-    const bool found = i < f->n && strcmp(kg_list_get(&f->folded, i), cmat_buf_str(&text)) == 0;
-    cmat_buf_clear(&text);
-    return found;
+    return first_span(user, label) != NULL;
 }
 
 static void found_node(void *user, const char *label, const char *name, size_t n_triples)
 {
     finding *f = user;
-    cmat_buf text = {0};
-    fold(&text, label, strlen(label));
-    for (size_t i = lower_bound(f, cmat_buf_str(&text));
-         i < f->n && strcmp(kg_list_get(&f->folded, i), cmat_buf_str(&text)) == 0; i++) {
+    const span *first = first_span(f, label);
+    for (size_t i = first ? (size_t)(first - f->spans) : f->n;
+         i < f->n && strcmp(f->spans[i].folded, first->folded) == 0; i++) {
         span *s = &f->spans[i];
         const bool exact =
             strlen(label) == s->len && memcmp(label, f->question + s->at, s->len) == 0;
@@ -158,7 +146,6 @@ static void found_node(void *user, const char *label, const char *name, size_t n
         s->exact = exact;
         s->n_triples = n_triples;
     }
-    cmat_buf_clear(&text);
 }
 
 /* Longest first; of equal ones the first. */
@@ -196,11 +183,12 @@ static void take(finding *f, bool weak, json_t *out)
 static void finding_clear(finding *f)
 {
     for (size_t i = 0; i < f->n; i++) {
+        free(f->spans[i].folded);
         free(f->spans[i].name);
         free(f->spans[i].label);
     }
     free(f->spans);
-    kg_list_clear(&f->folded);
+    cmat_buf_clear(&f->text);
 }
 
 cmat_status kg_link(kg_graph *g, const char *question, json_t **out, cmat_error *err)
