@@ -101,15 +101,18 @@ static cmat_status advance(run *r, cmat_episode *e, cmat_llm_reply *reply, cmat_
     return cmat_episode_done(e) ? keep(r, e, err) : CMAT_OK;
 }
 
-/* Whether the store has it, and it ended by its own doing. */
+/* Whether the store has it, and it ended by its own doing: what did not is forgotten. */
 static cmat_status find_one(run *r, const cmat_task *task, int k, bool *found, cmat_error *err)
 {
     const cmat_run_config *c = r->config;
     *found = false;
     if (!c->store)
         return CMAT_OK;
-    cmat_status st = cmat_store_drop_episode(c->store, c->phase, c->round, task->id, k,
-                                             cmat_outcome_names[CMAT_OUTCOME_TASK_ERROR], err);
+    cmat_status st = cmat_store_has_episode(c->store, c->phase, c->round, task->id, k, found, err);
+    if (st != CMAT_OK || !*found)
+        return st;
+    st = cmat_store_drop_episode(c->store, c->phase, c->round, task->id, k,
+                                 cmat_outcome_names[CMAT_OUTCOME_TASK_ERROR], err);
     return st != CMAT_OK
                ? st
                : cmat_store_has_episode(c->store, c->phase, c->round, task->id, k, found, err);

@@ -279,19 +279,30 @@ cmat_status cmat_store_put_episode(cmat_store *s, const cmat_episode_row *row,
     return st;
 }
 
+/* A statement about one episode, its first four parameters bound. */
+static cmat_status prepare_episode(cmat_store *s, sqlite3_stmt **q, const char *sql,
+                                   const char *what, const char *phase, int round,
+                                   const char *task_id, int k, cmat_error *err)
+{
+    const cmat_status st = cmat_store_prepare(s, q, sql, what, err);
+    if (st != CMAT_OK)
+        return st;
+    cmat_store_bind(*q, 1, phase);
+    sqlite3_bind_int(*q, 2, round);
+    cmat_store_bind(*q, 3, task_id);
+    sqlite3_bind_int(*q, 4, k);
+    return CMAT_OK;
+}
+
 cmat_status cmat_store_has_episode(cmat_store *s, const char *phase, int round, const char *task_id,
                                    int k, bool *found, cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(
+    cmat_status st = prepare_episode(
         s, &q, "SELECT 1 FROM episodes WHERE phase=? AND round=? AND task_id=? AND k=?",
-        "find episode", err);
+        "find episode", phase, round, task_id, k, err);
     if (st != CMAT_OK)
         return st;
-    cmat_store_bind(q, 1, phase);
-    sqlite3_bind_int(q, 2, round);
-    cmat_store_bind(q, 3, task_id);
-    sqlite3_bind_int(q, 4, k);
     int rc = sqlite3_step(q);
     *found = rc == SQLITE_ROW;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
@@ -305,15 +316,11 @@ cmat_status cmat_store_drop_episode(cmat_store *s, const char *phase, int round,
                                     cmat_error *err)
 {
     sqlite3_stmt *q = NULL;
-    cmat_status st = cmat_store_prepare(
+    const cmat_status st = prepare_episode(
         s, &q, "DELETE FROM episodes WHERE phase=? AND round=? AND task_id=? AND k=? AND outcome=?",
-        "delete an episode", err);
+        "delete an episode", phase, round, task_id, k, err);
     if (st != CMAT_OK)
         return st;
-    cmat_store_bind(q, 1, phase);
-    sqlite3_bind_int(q, 2, round);
-    cmat_store_bind(q, 3, task_id);
-    sqlite3_bind_int(q, 4, k);
     cmat_store_bind(q, 5, outcome);
     return cmat_store_run(s, q, "delete an episode", err);
 }
