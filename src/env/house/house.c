@@ -209,20 +209,20 @@ static uint64_t state_hash(const house_state *s)
     return cmat_fnv1a(s->bits, s->n_words * sizeof *s->bits);
 }
 
-static uint64_t done_key(const house_env *e, const char *command)
+/* A command in a state of that hash. */
+static uint64_t done_key(uint64_t state, const char *command)
 {
-    return state_hash(&e->play.state) * 0x9e3779b97f4a7c15u ^ cmat_fnv1a(command, strlen(command));
+    return state * 0x9e3779b97f4a7c15u ^ cmat_fnv1a(command, strlen(command));
 }
 
 static void remember(house_env *e, const char *command)
 {
     e->done = cmat_xgrow(e->done, &e->cap_done, e->n_done + 1, sizeof *e->done);
-    e->done[e->n_done++] = done_key(e, command);
+    e->done[e->n_done++] = done_key(state_hash(&e->play.state), command);
 }
 
-static bool was_done(const house_env *e, const char *command)
+static bool was_done(const house_env *e, uint64_t key)
 {
-    const uint64_t key = done_key(e, command);
     for (size_t i = 0; i < e->n_done; i++)
         if (e->done[i] == key)
             return true;
@@ -307,9 +307,10 @@ static size_t house_actions(cmat_env *env, const char *const **out)
  * goes round in a circle would do so to the end. */
 static size_t not_done(const house_env *e, const char **out)
 {
+    const uint64_t state = state_hash(&e->play.state);
     size_t n = 0;
     for (size_t i = 0; i < e->play.n_commands; i++)
-        if (!was_done(e, e->play.commands[i]))
+        if (!was_done(e, done_key(state, e->play.commands[i])))
             out[n++] = e->play.commands[i];
     return n;
 }

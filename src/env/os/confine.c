@@ -293,20 +293,19 @@ void os_confine_find(os_confine *c)
         c->version = 0;
 }
 
+/* The number after a word of the group's file, as version 2 or 1 calls it; 0: not known. */
+static uint64_t group_number(const os_group *g, const char *v2, const char *v1, const char *word)
+{
+    const os_confine *c = g->confine;
+    return c ? read_number(c->memory, g->name, c->version == 2 ? v2 : v1, word) : 0;
+}
+
 uint64_t os_group_peak(const os_group *g)
 {
-    return !g->confine
-               ? 0
-               : read_number(g->confine->memory, g->name,
-                             g->confine->version == 2 ? "memory.peak" : "memory.max_usage_in_bytes",
-                             "");
+    return group_number(g, "memory.peak", "memory.max_usage_in_bytes", "");
 }
 
 uint64_t os_group_killed(const os_group *g)
 {
-    return !g->confine
-               ? 0
-               : read_number(g->confine->memory, g->name,
-                             g->confine->version == 2 ? "memory.events" : "memory.oom_control",
-                             "oom_kill ");
+    return group_number(g, "memory.events", "memory.oom_control", "oom_kill ");
 }
