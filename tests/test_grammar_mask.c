@@ -196,6 +196,7 @@ typedef struct {
     int n_vocab;
     float *noise; /* (2 * n_vocab): a step's logits begin anywhere in the first half */
     cmat_candidate *scratch;
+    int closers[4]; /* the end, a quotation mark, brackets */
     cmat_rng rng;
 } random_model;
 
@@ -208,6 +209,10 @@ static void random_model_open(random_model *m, const char *path)
     m->n_vocab = cmat_tokenizer_n_vocab(m->tokenizer);
     m->noise = cmat_xcalloc((size_t)m->n_vocab * 2, sizeof *m->noise);
     m->scratch = cmat_xcalloc(CMAT_SAMPLE_ROOM(m->n_vocab), sizeof *m->scratch);
+    m->closers[0] = cmat_tokenizer_eos(m->tokenizer);
+    m->closers[1] = cmat_tokenizer_find(m->tokenizer, "\"");
+    m->closers[2] = cmat_tokenizer_find(m->tokenizer, "]");
+    m->closers[3] = cmat_tokenizer_find(m->tokenizer, "}");
     cmat_rng_init(&m->rng, 77);
     for (int i = 0; i < 2 * m->n_vocab; i++)
         m->noise[i] = (float)cmat_rng_normal(&m->rng) * 3;
@@ -220,6 +225,19 @@ static void random_model_close(random_model *m)
     cmat_gguf_close(m->gguf);
     free(m->noise);
     free(m->scratch);
+}
+
+/* The next token by random logits. One time in sixteen the model would rather close something:
+ * texts that may go on for ever would else seldom end. */
+static void advance(random_model *m, cmat_sequence *s)
+{
+    float *logits = m->noise + cmat_rng_below(&m->rng, (uint64_t)m->n_vocab), unused = 0;
+    const int closer = m->closers[cmat_rng_below(&m->rng, 4)];
+    float *raised = closer >= 0 && cmat_rng_below(&m->rng, 16) == 0 ? &logits[closer] : &unused;
+    const float was = *raised;
+    *raised = 100;
+    cmat_sequence_advance(s, cmat_kernel_best(), logits, m->n_vocab, m->scratch);
+    *raised = was;
 }
 
 /* One text; false: it did not end within max_tokens. */
@@ -240,8 +258,7 @@ static bool generate(random_model *m, cmat_mask_cache *masks, const cmat_accepto
     cmat_sequence *s = cmat_sequence_new(&req, 1, m->tokenizer, (size_t)max_tokens + 2, masks);
     cmat_sequence_begin(s);
     while (!s->ended) {
-        float *logits = m->noise + cmat_rng_below(&m->rng, (uint64_t)m->n_vocab);
-        cmat_sequence_advance(s, cmat_kernel_best(), logits, m->n_vocab, m->scratch);
+        advance(m, s);
         if (s->mask && s->ended && s->finish == CMAT_FINISH_LENGTH)
             assert_true(s->n_tokens == s->n_limit); /* not: no token goes on */
     }
