@@ -38,7 +38,7 @@ const box_limits os_limits_small = {.memory = 96 << 20,
                                     .inodes = 512,
                                     .output = 1 << 20,
                                     .processes = 24,
-                                    .cpu = 1};
+                                    .cpu = 20}; /* emulated kernels fill memory slowly */
 
 struct os_sandbox {
     os_host *host;
