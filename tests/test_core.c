@@ -279,6 +279,9 @@ static void test_text(void **state)
     cmat_text_inert(&b, "a\033[31m\n\xff", 8);
     assert_string_equal(b.data, "a\xef\xbf\xbd[31m\n\xef\xbf\xbd");
     cmat_buf_clear(&b);
+    cmat_text_lower(&b, "A\xc3\x84\xe2\x82\xacZ\xff", 8);
+    assert_string_equal(b.data, "a\xc3\xa4\xe2\x82\xacz\xff");
+    cmat_buf_clear(&b);
     cmat_text_html(&b, "<a href=\"x\">&'", 14);
     assert_string_equal(b.data, "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
     cmat_buf_clear(&b);

@@ -5,6 +5,8 @@
 #include "core/json.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "env/db/db.h"
+#include "env/kg/graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,6 +186,9 @@ static cmat_status run(void *vopts, int n_args, char **args, cmat_error *err)
         st = cmat_fail(err, CMAT_ERR_ARG, "ask: a database or graph and a question are needed");
     if (st == CMAT_OK) /* before the seconds that a model takes */
         st = cmat_api_find_world(world, err);
+    if (st == CMAT_OK && o->write && (db_is_url(world) || kg_is_graph(world)))
+        st = cmat_fail(err, CMAT_ERR_ARG, "ask: --write changes a file's database; %s is only read",
+                       world);
     if (st == CMAT_OK)
         st = cli_session_open(&s, o->model, NULL, 4096, err);
     if (st == CMAT_OK)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <utf8proc.h>
 
 /* Length that a leading byte announces, 0 when it cannot lead. */
 static int lead_length(unsigned char c)
@@ -125,6 +126,23 @@ void cmat_text_inert(cmat_buf *b, const char *s, size_t n)
         else
             cmat_buf_add(b, s + i, (size_t)len);
         i += len ? (size_t)len : 1;
+    }
+}
+
+void cmat_text_lower(cmat_buf *b, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+        char enc[4];
+        const int len = (unsigned char)s[i] < 0x80 ? 1 : cmat_utf8_decode(s + i, n - i, &c);
+        if (len <= 1) {
+            cmat_buf_putc(b, s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] | 32) : s[i]);
+            i++;
+            continue;
+        }
+        c = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+        cmat_buf_add(b, enc, (size_t)cmat_utf8_encode(c, enc));
+        i += (size_t)len;
     }
 }
 

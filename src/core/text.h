@@ -19,6 +19,9 @@ void cmat_text_inert(cmat_buf *b, const char *s, size_t n);
 /* Control characters (terminal escapes) except \n and \t, marks that reorder a line or have no
  * width, tag characters. */
 bool cmat_text_is_hidden(uint32_t cp);
+/* Appends s in lower case (Unicode's simple mapping, character by character); invalid bytes as they
+ * are. */
+void cmat_text_lower(cmat_buf *b, const char *s, size_t n);
 /* Appends s with & < > " ' escaped. */
 void cmat_text_html(cmat_buf *b, const char *s, size_t n);
 /* "1.2 GB", "3 min 20 s", "1,234": written into out. */

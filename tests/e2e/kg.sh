@@ -64,6 +64,9 @@ has err "nothing that the question names"
 one_line err
 expect 1 "$CMAT" ask --untuned nowhere.nt "Who?"
 one_line err
+expect 2 "$CMAT" ask --write films.tsv "Who directed Film 7?"
+has err "films.tsv is only read"
+one_line err
 
 expect 1 "$CMAT" eval kg --world nowhere.nt -n 2
 one_line err

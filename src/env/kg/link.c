@@ -6,7 +6,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 enum { MAX_WORDS = 400, MAX_RUN = 12 }; /* words of a question that are looked at; of a label */
 
@@ -32,14 +31,7 @@ typedef struct {
 static const char *fold(cmat_buf *out, const char *s, size_t n)
 {
     cmat_buf_truncate(out, 0);
-    for (size_t i = 0; i < n;) {
-        uint32_t cp;
-        char c[4];
-        const int used = cmat_utf8_decode(s + i, n - i, &cp);
-        const int m = used > 0 ? cmat_utf8_encode((uint32_t)utf8proc_tolower((int)cp), c) : 0;
-        cmat_buf_add(out, m > 0 ? c : s + i, m > 0 ? (size_t)m : 1);
-        i += used > 0 ? (size_t)used : 1;
-    }
+    cmat_text_lower(out, s, n);
     return cmat_buf_str(out);
 }
 

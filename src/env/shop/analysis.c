@@ -285,23 +285,6 @@ static size_t without_possessive(const char *w, size_t n)
     return n;
 }
 
-void shop_lower(cmat_buf *out, const char *s, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        uint32_t c;
-        char enc[4];
-        const int len = (unsigned char)s[i] < 0x80 ? 1 : cmat_utf8_decode(s + i, n - i, &c);
-        if (len <= 1) {
-            cmat_buf_putc(out, s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] | 32) : s[i]);
-            i++;
-            continue;
-        }
-        c = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
-        cmat_buf_add(out, enc, (size_t)cmat_utf8_encode(c, enc));
-        i += (size_t)len;
-    }
-}
-
 size_t shop_analyse(cmat_buf *out, const char *s, size_t n)
 {
     cmat_buf words = {0};
@@ -309,7 +292,7 @@ size_t shop_analyse(cmat_buf *out, const char *s, size_t n)
     const char *w = cmat_buf_str(&words);
     for (; n_words > 0; n_words--, w += strlen(w) + 1) {
         const size_t at = out->len;
-        shop_lower(out, w, without_possessive(w, strlen(w)));
+        cmat_text_lower(out, w, without_possessive(w, strlen(w)));
         if (is_stop_word(out->data + at, out->len - at)) {
             cmat_buf_truncate(out, at);
             continue;

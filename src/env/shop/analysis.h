@@ -11,8 +11,6 @@
 size_t shop_analyse(cmat_buf *out, const char *s, size_t n);
 /* The words alone, as Lucene's StandardTokenizer cuts them, NUL after each. */
 size_t shop_words(cmat_buf *out, const char *s, size_t n);
-/* Appends s[0..n) in lower case, a character for a character. */
-void shop_lower(cmat_buf *out, const char *s, size_t n);
 /* Stems a lower-case word in place; its new length. M. F. Porter, "An algorithm for suffix
  * stripping", Program 14 (1980), with the two later rules of its author that Lucene has (-bli,
  * -logi). */

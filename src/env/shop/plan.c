@@ -1,5 +1,6 @@
 /* env/shop/plan.c - how a customer who knows the product goes about buying it. */
 #include "core/mem.h"
+#include "core/text.h"
 #include "env/shop/analysis.h"
 #include "env/shop/shop.h"
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static size_t rank_of(const shop_world *w, const shop_product *p, const char *qu
 static void add_words(cmat_buf *out, const char *s)
 {
     cmat_buf lower = {0};
-    shop_lower(&lower, s, strlen(s));
+    cmat_text_lower(&lower, s, strlen(s));
     if (out->len > 0)
         cmat_buf_putc(out, ' ');
     for (const char *p = cmat_buf_str(&lower); *p; p++) {

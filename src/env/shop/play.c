@@ -1,6 +1,7 @@
 /* env/shop/play.c - WebShop's pages and what leads from one to another. */
 #include "env/shop/play.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "env/shop/analysis.h"
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +166,7 @@ size_t shop_play_clicks(const shop_play *p, shop_click **out)
 void shop_play_search(shop_play *p, const char *words)
 {
     cmat_buf lower = {0};
-    shop_lower(&lower, words, strlen(words));
+    cmat_text_lower(&lower, words, strlen(words));
     cmat_buf_truncate(&p->keywords, 0);
     cmat_buf_puts(&p->keywords, cmat_buf_str(&lower));
     cmat_buf_clear(&lower);
@@ -219,7 +220,7 @@ bool shop_play_click(shop_play *p, const char *label)
     cmat_buf lower = {0};
     const size_t n = shop_play_clicks(p, &clicks);
     bool found = false;
-    shop_lower(&lower, label, strlen(label));
+    cmat_text_lower(&lower, label, strlen(label));
     for (size_t i = 0; i < n && !found; i++)
         if (strcmp(clicks[i].label, cmat_buf_str(&lower)) == 0 && clicks[i].kind != SHOP_NOTHING) {
             follow(p, &clicks[i]);

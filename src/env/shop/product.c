@@ -51,7 +51,7 @@ static const json_t *either(const json_t *p, const char *key, const char *other)
 static const char *lower_of(world *w, const char *s)
 {
     cmat_buf b = {0};
-    shop_lower(&b, s, strlen(s));
+    cmat_text_lower(&b, s, strlen(s));
     const char *kept = cmat_arena_strndup(&w->arena, cmat_buf_str(&b), b.len);
     cmat_buf_clear(&b);
     return kept;

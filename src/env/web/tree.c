@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <utf8proc.h>
 
 enum {
     MAX_DEPTH = 5,
@@ -139,18 +138,6 @@ static size_t n_characters(const char *s, size_t n)
     return c;
 }
 
-static void put_lower(cmat_buf *out, const char *s, size_t len)
-{
-    uint32_t cp;
-    char c[4];
-    for (size_t i = 0; i < len;) {
-        const int n = cmat_utf8_decode(s + i, len - i, &cp);
-        const int m = n > 0 ? cmat_utf8_encode((uint32_t)utf8proc_tolower((int)cp), c) : 0;
-        cmat_buf_add(out, c, (size_t)m);
-        i += n > 0 ? (size_t)n : 1;
-    }
-}
-
 /* The value's first short words in lower case. */
 static void value_words(const char *value, cmat_buf *out)
 {
@@ -160,7 +147,7 @@ static void value_words(const char *value, cmat_buf *out)
         if (len > 0 && n_characters(w, len) < WORD_BYTES) {
             if (n++ > 0)
                 cmat_buf_putc(out, ' ');
-            put_lower(out, w, len);
+            cmat_text_lower(out, w, len);
         }
         w += len + (w[len] == ' ');
     }
